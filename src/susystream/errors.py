@@ -1,0 +1,129 @@
+"""Every error this package raises on purpose.
+
+    SusystreamError
+    ├── SettingsError          a setting is unknown, missing or out of range
+    ├── DataError              an input file or batch is not what it should be
+    │   ├── BadRow             one row of a text file, with its line, column and text
+    │   └── DownloadError      a file could not be fetched whole
+    ├── StreamError            the event stream
+    │   ├── BrokerUnavailable  no Kafka broker answers at the address
+    │   ├── PublishError       events could not be written, or not exactly once
+    │   ├── BadMessage         a message is not one of ours, or is damaged
+    │   ├── SliceTruncated     the log no longer holds all offsets of a slice
+    │   ├── StreamStalled      no message came within the deadline
+    │   ├── DigestMismatch     the events read are not the events published
+    │   └── ReaderUnsupported  this reader cannot honour this slice
+    ├── ModelError             a network or its stored form is unusable
+    ├── RegistryError          the model store
+    │   ├── StoreUnavailable   no document store answers at the address
+    │   ├── NotFound           no such model or data set
+    │   └── DocumentInvalid    a stored document is damaged or foreign
+    ├── EvaluationError        scores or labels that cannot be counted
+    ├── TrackingError          the tracking server
+    └── ServiceError           an embedded service did not start, stay or stop
+
+Every message is one line: what was expected, what was received, the cure. The command line
+prints it and exits with status 1.
+"""
+
+from __future__ import annotations
+
+
+class SusystreamError(Exception):
+    """Base of all errors below."""
+
+
+class SettingsError(SusystreamError):
+    """A setting is unknown, missing or out of range."""
+
+
+class DataError(SusystreamError):
+    """An input file or batch is not what it should be."""
+
+
+class BadRow(DataError):
+    """One row of a text file cannot be used.
+
+    Args:
+        path: The file.
+        line: Its line number, counted from 1.
+        column: The column's name, or what is wrong with the row as a whole.
+        text: The offending text; long text is cut to 80 characters.
+        expected: What should have stood there.
+    """
+
+    def __init__(self, path: str, line: int, column: str, text: str, expected: str) -> None:
+        shown = text if len(text) <= 80 else text[:77] + "..."
+        super().__init__(
+            f"{path}, line {line}, {column}: expected {expected}, received {shown!r}; "
+            "correct or remove the row"
+        )
+        self.path, self.line, self.column, self.text = path, line, column, text
+
+
+class DownloadError(DataError):
+    """A file could not be fetched whole."""
+
+
+class StreamError(SusystreamError):
+    """The event stream."""
+
+
+class BrokerUnavailable(StreamError):
+    """No Kafka broker answers at the address."""
+
+
+class PublishError(StreamError):
+    """Events could not be written, or not exactly once."""
+
+
+class BadMessage(StreamError):
+    """A message is not one of ours, or is damaged."""
+
+
+class SliceTruncated(StreamError):
+    """The log no longer holds all offsets of a slice."""
+
+
+class StreamStalled(StreamError):
+    """No message came within the deadline."""
+
+
+class DigestMismatch(StreamError):
+    """The events read are not the events published."""
+
+
+class ReaderUnsupported(StreamError):
+    """This reader cannot honour this slice."""
+
+
+class ModelError(SusystreamError):
+    """A network or its stored form is unusable."""
+
+
+class RegistryError(SusystreamError):
+    """The model store."""
+
+
+class StoreUnavailable(RegistryError):
+    """No document store answers at the address."""
+
+
+class NotFound(RegistryError):
+    """No such model or data set."""
+
+
+class DocumentInvalid(RegistryError):
+    """A stored document is damaged or foreign."""
+
+
+class EvaluationError(SusystreamError):
+    """Scores or labels that cannot be counted."""
+
+
+class TrackingError(SusystreamError):
+    """The tracking server."""
+
+
+class ServiceError(SusystreamError):
+    """An embedded service did not start, stay or stop."""

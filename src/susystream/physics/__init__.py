@@ -1,0 +1,1 @@
+"""The physics of the events: high-level features, toy Monte Carlo."""

@@ -1,0 +1,1 @@
+"""Embedded Kafka broker and document store."""

@@ -1,0 +1,1 @@
+"""The stages: each joins adapters into one step of the chain."""

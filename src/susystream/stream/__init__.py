@@ -1,0 +1,1 @@
+"""Events on Kafka: slices, codecs, topics, producer, readers, tf.data."""

@@ -1,0 +1,160 @@
+"""A topic slice: the identity of data, and the digest that proves its content.
+
+In: offsets and event batches. Out: `TopicSlice`, `ContentDigest`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from susystream.errors import DocumentInvalid, SettingsError
+from susystream.schema import FEATURES, EventBatch
+
+_WORDS = len(FEATURES) + 3  # the features, the label, and the event number in two words
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSlice:
+    """Exactly recorded offsets of one topic: {partition: [start, end)}.
+
+    Attributes:
+        topic: The Kafka topic.
+        ranges: (partition, start, end) in order of partition; end is exclusive.
+    """
+
+    topic: str
+    ranges: tuple[tuple[int, int, int], ...]
+
+    def __post_init__(self) -> None:
+        partitions = [partition for partition, _, _ in self.ranges]
+        if partitions != sorted(set(partitions)):
+            raise SettingsError(f"expected ascending, distinct partitions, received {partitions}")
+        for partition, start, end in self.ranges:
+            if partition < 0 or not 0 <= start <= end:
+                raise SettingsError(
+                    f"expected 0 <= start <= end, received [{start}, {end}) of partition {partition}"
+                )
+
+    @property
+    def messages(self) -> int:
+        """How many offsets the slice spans."""
+        return sum(end - start for _, start, end in self.ranges)
+
+    def order(self) -> Iterator[tuple[int, int]]:
+        """Every (partition, offset) in reading order: one message of each partition in turn.
+
+        This is the order of publication when messages were dealt to the partitions in turn.
+        """
+        longest = max((end - start for _, start, end in self.ranges), default=0)
+        for step in range(longest):
+            for partition, start, end in self.ranges:
+                if start + step < end:
+                    yield partition, start + step
+
+    def split(self, fraction: float) -> tuple[TopicSlice, TopicSlice]:
+        """The slice without the last `fraction` of each partition's messages, and that part."""
+        if not 0 <= fraction < 1:
+            raise SettingsError(f"expected a fraction in [0, 1), received {fraction}")
+        head, tail = [], []
+        for partition, start, end in self.ranges:
+            middle = end - round((end - start) * fraction)
+            head.append((partition, start, middle))
+            tail.append((partition, middle, end))
+        return TopicSlice(self.topic, tuple(head)), TopicSlice(self.topic, tuple(tail))
+
+    def to_json(self) -> dict[str, Any]:
+        """As stored: {"topic": ..., "partitions": {"0": [start, end]}}."""
+        return {
+            "topic": self.topic,
+            "partitions": {str(p): [start, end] for p, start, end in self.ranges},
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> TopicSlice:
+        """The slice a stored document describes.
+
+        Raises:
+            DocumentInvalid: The document has another form.
+        """
+        try:
+            items = sorted((int(p), int(r[0]), int(r[1])) for p, r in value["partitions"].items())
+            return cls(str(value["topic"]), tuple(items))
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise DocumentInvalid(
+                f"expected a slice {{topic, partitions: {{id: [start, end]}}}}, received {value!r}"
+            ) from error
+
+    def __str__(self) -> str:
+        return self.topic + "".join(f" {p}:[{start},{end})" for p, start, end in self.ranges)
+
+
+@dataclass(frozen=True, slots=True)
+class ContentDigest:
+    """Count and multiset hash of events: independent of order, batches, partitions and codec.
+
+    Each event (number, 18 features, label) is hashed to 128 bits by two independent
+    multiply-and-mix hashes of its 32-bit words; the hashes add up modulo 2**64 each. Loss,
+    repetition or change of an event changes the sum. It guards against accidents, not attackers.
+
+    Attributes:
+        rows: How many events.
+        high, low: The two sums.
+    """
+
+    rows: int = 0
+    high: int = 0
+    low: int = 0
+
+    def update(self, batch: EventBatch) -> ContentDigest:
+        """The digest with a batch added."""
+        words = _words(batch)
+        high, low = (int(_hash(words, lane).sum(dtype=np.uint64)) for lane in (0, 1))
+        return self.merge(ContentDigest(len(batch), high, low))
+
+    def merge(self, other: ContentDigest) -> ContentDigest:
+        """The digest of both sets of events together."""
+        mask = (1 << 64) - 1
+        return ContentDigest(
+            self.rows + other.rows, (self.high + other.high) & mask, (self.low + other.low) & mask
+        )
+
+    def __str__(self) -> str:
+        return f"m128:{self.high:016x}{self.low:016x}"
+
+
+def _words(batch: EventBatch) -> NDArray[np.uint32]:
+    words = np.empty((len(batch), _WORDS), np.uint32)
+    words[:, : len(FEATURES)] = batch.features.view(np.uint32)
+    words[:, -3] = batch.labels
+    words[:, -2:] = batch.numbers.astype("<i8").view("<u4").reshape(-1, 2)
+    return words
+
+
+def _constants() -> NDArray[np.uint64]:
+    """Odd multipliers, two lanes: successive splitmix64 outputs of the counter."""
+    counter = np.arange(1, 2 * _WORDS + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return (_mix(counter) | np.uint64(1)).reshape(2, _WORDS)
+
+
+def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """splitmix64's finaliser (Steele, Lea, Flood 2014)."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+_MULTIPLIERS = _constants()
+
+
+def _hash(words: NDArray[np.uint32], lane: int) -> NDArray[np.uint64]:
+    total = np.zeros(len(words), np.uint64)
+    for column, multiplier in enumerate(_MULTIPLIERS[lane]):
+        # each word is mixed with the running value, so that equal sums of words differ
+        total = (total ^ words[:, column]) * multiplier
+        total ^= total >> np.uint64(29)
+    return _mix(total)

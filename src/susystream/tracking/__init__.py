@@ -1,0 +1,1 @@
+"""MLflow: runs, data set inputs, tags."""
