@@ -84,6 +84,13 @@ class EventBatch:
     def __getitem__(self, rows: slice) -> EventBatch:
         return EventBatch(self.numbers[rows], self.features[rows], self.labels[rows])
 
+    @classmethod
+    def empty(cls) -> EventBatch:
+        """No events."""
+        return cls(
+            np.empty(0, np.int64), np.empty((0, len(FEATURES)), np.float32), np.empty(0, np.uint8)
+        )
+
     def checked(self) -> EventBatch:
         """This batch, after its shapes, types and values were checked.
 
@@ -109,9 +116,7 @@ def _expect(good: bool, expected: str, received: object) -> None:
 def concatenate(batches: list[EventBatch]) -> EventBatch:
     """The events of several batches as one, in order; an empty list gives an empty batch."""
     if not batches:
-        return EventBatch(
-            np.empty(0, np.int64), np.empty((0, len(FEATURES)), np.float32), np.empty(0, np.uint8)
-        )
+        return EventBatch.empty()
     return EventBatch(
         np.concatenate([batch.numbers for batch in batches]),
         np.concatenate([batch.features for batch in batches]),

@@ -1,0 +1,5 @@
+"""`python -m susystream` is the same as `susystream`."""
+
+from susystream.cli import main
+
+main()

@@ -1,0 +1,153 @@
+"""The command line.
+
+In: what a person typed. Out: a stage run, a listing, or one line that says what was wrong.
+Exit status: 0; 1 for an error of ours; 2 for wrong usage; 130 and 143 for Ctrl-C and SIGTERM.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shlex
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from susystream import listing
+from susystream.errors import SettingsError, SusystreamError
+
+_HOME = click.option(
+    "--home",
+    type=click.Path(path_type=Path),
+    default=Path(".susystream"),
+    show_default=True,
+    help="Where embedded servers keep their data.",
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def main() -> NoReturn:
+    """Runs the command line and exits."""
+    # before any TensorFlow is loaded: its start-up notices are not for a terminal
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    try:
+        sys.exit(cli.main(standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except SusystreamError as error:
+        if _verbose():
+            traceback.print_exc()
+        click.echo(f"susystream: {' '.join(str(error).split())}", err=True)
+        sys.exit(1)
+
+
+def _on_sigterm(number: int, frame: FrameType | None) -> None:
+    """SIGTERM unwinds like an exception, so that servers stop and runs are marked."""
+    sys.exit(128 + number)
+
+
+def _verbose() -> bool:
+    return "-v" in sys.argv[1:]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="susystream")
+def cli() -> None:
+    """Experiment-tracked machine learning on a Kafka event stream."""
+
+
+@cli.command(
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+)
+@click.option("--overrides", "quoted", default="", metavar="TEXT")
+@click.option("-v", "verbose", is_flag=True)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def run(arguments: tuple[str, ...], quoted: str, verbose: bool) -> None:
+    r"""Run a stage: susystream run stage=pipeline experiment=quickstart.
+
+    \b
+    susystream run --help        the groups and every setting
+    susystream run --cfg job     the composed configuration
+    susystream run -m seed=1,2   a sweep
+    -v                           show the traceback of an error
+    --overrides "a=1 b=2"        more overrides in one text (used by MLproject)
+    """
+    from susystream.composition import run_composed
+
+    run_composed([*arguments, *split_overrides(quoted)])
+
+
+def split_overrides(text: str) -> list[str]:
+    """Overrides given as one text, split as a shell would.
+
+    Raises:
+        SettingsError: A quotation is not closed.
+    """
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise SettingsError(
+            f"expected overrides quoted as for a shell, received {text!r} ({error}); "
+            "close the quote"
+        ) from error
+
+
+@cli.group()
+def services() -> None:
+    """The embedded Kafka broker and document store."""
+
+
+@services.command("up")
+@_HOME
+@_JSON
+def services_up(home: Path, as_json: bool) -> None:
+    """Start both and keep them until `services down`."""
+    from susystream.services import control
+
+    _show_services(control.up(home), as_json)
+
+
+@services.command("down")
+@_HOME
+@_JSON
+def services_down(home: Path, as_json: bool) -> None:
+    """Stop both as soon as nothing uses them."""
+    from susystream.services import control
+
+    _show_services(control.down(home), as_json)
+
+
+@services.command("status")
+@_HOME
+@_JSON
+def services_status(home: Path, as_json: bool) -> None:
+    """Say what runs, where."""
+    from susystream.services import control
+
+    _show_services(control.statuses(home), as_json)
+
+
+def _show_services(statuses: Sequence[Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([status.to_json() for status in statuses], indent=2))
+        return
+    for status in statuses:
+        click.echo(str(status))
+
+
+cli.add_command(listing.models)
+cli.add_command(listing.data)

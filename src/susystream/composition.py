@@ -1,0 +1,153 @@
+"""Composes a command from `conf/` with Hydra and runs it.
+
+In: Hydra overrides as typed. Out: the stages, run; Hydra's errors as one line of ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from susystream.errors import SettingsError
+from susystream.settings import Settings, check_settings
+
+_HYDRA_NOISE = "Error executing job with overrides"
+
+
+def config_folder() -> Path:
+    """Where `conf/` is: inside an installed package, or at the top of a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parents[1] / "conf"
+
+
+def settings_of(config: DictConfig) -> Settings:
+    """The checked settings of a composed configuration.
+
+    Raises:
+        SettingsError: A value is missing, unknown or out of range.
+    """
+    try:
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise SettingsError(_one_line(str(error))) from error
+    if not isinstance(plain, dict):
+        raise SettingsError(f"expected a mapping of settings, received {type(plain).__name__}")
+    return check_settings({str(key): value for key, value in plain.items()})
+
+
+def run_composed(arguments: Sequence[str]) -> Any:
+    """Runs what `arguments` (Hydra overrides and flags) compose.
+
+    Raises:
+        SettingsError: The command cannot be composed; known names are listed.
+    """
+    task = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
+    with _arguments(arguments), _raw_errors():
+        try:
+            return task(_run_job)()
+        except MissingConfigException as error:
+            raise SettingsError(_unknown_option(error)) from error
+        except (HydraException, ConfigCompositionException, OmegaConfBaseException) as error:
+            raise SettingsError(_unknown_key(str(error))) from error
+
+
+def _run_job(config: DictConfig) -> float | None:
+    from susystream.stages.run import run_stage  # the stages load TensorFlow: only when needed
+
+    output = Path(HydraConfig.get().runtime.output_dir)
+    return run_stage(settings_of(config), output=output)
+
+
+@contextlib.contextmanager
+def _arguments(arguments: Sequence[str]) -> Iterator[None]:
+    """Hydra reads `sys.argv`; nothing else can give it a command line with its own flags."""
+    before = sys.argv
+    sys.argv = ["susystream run", *arguments]
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
+@contextlib.contextmanager
+def _raw_errors() -> Iterator[None]:
+    """Errors leave Hydra as they are, without its own line before them."""
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        with contextlib.redirect_stderr(_WithoutNoise(sys.stderr)):
+            yield
+    finally:
+        if before is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = before
+
+
+class _WithoutNoise:
+    """A text stream without the line Hydra writes before each error."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return len(text) if text.startswith(_HYDRA_NOISE) else self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _unknown_option(error: MissingConfigException) -> str:
+    group, _, option = str(error.missing_cfg_file or "").rpartition("/")
+    known = sorted(error.options or [])
+    if not group or not known:
+        return _one_line(str(error))
+    return f"unknown {group} {option!r}: expected one of {', '.join(known)}" + _near(option, known)
+
+
+def _unknown_key(message: str) -> str:
+    """Hydra's message on one line, with the nearest known names behind an unknown key."""
+    found = re.search(r"Could not override '([^']+)'", message)
+    if found is None:
+        return _one_line(message)
+    key, known = found.group(1), known_keys()
+    return f"unknown setting {key!r}" + (_near(key, known) or "; see `susystream run --cfg job`")
+
+
+def known_keys() -> list[str]:
+    """Every setting's dotted name and every group, from the composed defaults."""
+    with hydra.initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = OmegaConf.to_container(hydra.compose("config"), resolve=False)
+    names: list[str] = []
+
+    def walk(node: object, prefix: str) -> None:
+        if prefix:
+            names.append(prefix)
+        if isinstance(node, dict):
+            for key, value in node.items():
+                walk(value, f"{prefix}.{key}" if prefix else str(key))
+
+    walk(config, "")
+    return names
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    matches = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(matches)}?" if matches else ""
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,192 @@
+"""Prepared events: split into train and test, with the scaler and the digests.
+
+In: a source. Out: a folder with `train.parquet`, `test.parquet` and, written last,
+`manifest.json`. Row order is kept; the last part is the test set; the scaler sees train only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from susystream.data.enlarge import frame_of
+from susystream.data.scaling import Scaler, ScalerFit
+from susystream.data.scan import EVENT_NUMBER
+from susystream.data.source import Source
+from susystream.errors import DataError
+from susystream.schema import EventBatch
+from susystream.stream.slices import ContentDigest
+
+_SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a preparation left in its folder."""
+
+    folder: Path
+    rows_train: int
+    rows_test: int
+    digest_train: str
+    digest_test: str
+    scaler: Scaler
+    source: dict[str, Any]
+
+    @property
+    def train(self) -> Path:
+        """The training events."""
+        return self.folder / "train.parquet"
+
+    @property
+    def test(self) -> Path:
+        """The test events."""
+        return self.folder / "test.parquet"
+
+
+def prepare_events(
+    source: Source,
+    *,
+    folder: Path,
+    test_fraction: float,
+    progress: Callable[[int], None],
+) -> Prepared:
+    """Prepares a source; if `folder` already holds exactly that, it is reused.
+
+    Raises:
+        DataError: The source holds no events, or too few for a training set.
+    """
+    described = {**source.describe(), "test_fraction": test_fraction}
+    if (folder / "manifest.json").exists():
+        before = _loaded_or_none(folder)
+        if before is not None and before.source == described:
+            return before
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = source.rows if source.rows is not None else sum(len(b) for b in source.batches())
+    rows_test = round(rows * test_fraction)
+    if rows - rows_test < 1:
+        raise DataError(f"expected events to train on in {source.name}, received {rows}")
+    (folder / "manifest.json").unlink(missing_ok=True)
+    return _write(source, folder, described, rows - rows_test, progress)
+
+
+def load_prepared(folder: Path) -> Prepared:
+    """What an earlier preparation left.
+
+    Raises:
+        DataError: There is none, or its manifest is damaged.
+    """
+    path = folder / "manifest.json"
+    if not path.exists():
+        raise DataError(
+            f"expected prepared events in {folder}, received none; run stage=prepare first"
+        )
+    prepared = _loaded_or_none(folder)
+    if prepared is None:
+        raise DataError(f"expected a manifest at {path}, received a damaged one; remove {folder}")
+    return prepared
+
+
+def _loaded_or_none(folder: Path) -> Prepared | None:
+    try:
+        value = json.loads((folder / "manifest.json").read_text())
+        if value.pop("schema_version") != _SCHEMA_VERSION:
+            return None
+        value["scaler"] = Scaler.from_json(value["scaler"])
+        prepared = Prepared(folder=folder, **value)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return prepared if prepared.train.exists() and prepared.test.exists() else None
+
+
+def _write(
+    source: Source,
+    folder: Path,
+    described: dict[str, Any],
+    rows_train: int,
+    progress: Callable[[int], None],
+) -> Prepared:
+    fit, digests, done = ScalerFit(), [ContentDigest(), ContentDigest()], 0
+    with _Writer(folder / "train.parquet") as train, _Writer(folder / "test.parquet") as test:
+        for batch in source.batches():
+            for part, piece in _split(batch, rows_train - done):
+                (train, test)[part].write(piece)
+                digests[part] = digests[part].update(piece)
+                if part == 0:
+                    fit.update(piece)
+            done += len(batch)
+            progress(done)
+    if digests[0].rows != rows_train:
+        raise DataError(f"expected {rows_train:,} training events, received {digests[0].rows:,}")
+    prepared = Prepared(
+        folder,
+        digests[0].rows,
+        digests[1].rows,
+        str(digests[0]),
+        str(digests[1]),
+        fit.result(),
+        described,
+    )
+    _write_manifest(prepared)
+    return prepared
+
+
+def _split(batch: EventBatch, before: int) -> Iterator[tuple[int, EventBatch]]:
+    """The part of a batch for training and the part for testing, as (0 or 1, events)."""
+    middle = min(max(before, 0), len(batch))
+    if middle:
+        yield 0, batch[:middle]
+    if middle < len(batch):
+        yield 1, batch[middle:]
+
+
+def _write_manifest(prepared: Prepared) -> None:
+    value = {
+        "schema_version": _SCHEMA_VERSION,
+        "rows_train": prepared.rows_train,
+        "rows_test": prepared.rows_test,
+        "digest_train": prepared.digest_train,
+        "digest_test": prepared.digest_test,
+        "scaler": prepared.scaler.to_json(),
+        "source": prepared.source,
+    }
+    draft = prepared.folder / f"manifest.{os.getpid()}.part"
+    draft.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+    draft.replace(prepared.folder / "manifest.json")
+
+
+class _Writer:
+    """A Parquet file that appears under its name only when it is whole."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._draft = path.with_name(f"{path.name}.{os.getpid()}.part")
+        self._stack = ExitStack()
+        self._writer: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> _Writer:
+        empty = self._table(EventBatch.empty())
+        self._writer = self._stack.enter_context(pq.ParquetWriter(self._draft, empty.schema))
+        return self
+
+    def write(self, batch: EventBatch) -> None:
+        """Adds a row group."""
+        assert self._writer is not None
+        self._writer.write_table(self._table(batch))
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        self._stack.close()
+        if kind is None:
+            self._draft.replace(self._path)
+        self._draft.unlink(missing_ok=True)
+
+    @staticmethod
+    def _table(batch: EventBatch) -> Any:
+        return frame_of(batch).insert_column(0, pl.Series(EVENT_NUMBER, batch.numbers)).to_arrow()

@@ -1,0 +1,125 @@
+"""Where events come from.
+
+In: a seed, or a file. Out: a `Source`, which gives its events in order, as often as asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Protocol
+
+from susystream.data.scan import scan_events
+from susystream.errors import DataError
+from susystream.physics.toy import CHUNK, toy_events
+from susystream.schema import EventBatch
+
+
+class Source(Protocol):
+    """Events in a fixed order."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+
+    @property
+    def rows(self) -> int | None:
+        """How many events, if that is known before reading."""
+
+    def batches(self) -> Iterator[EventBatch]:
+        """All events, checked; event numbers count up."""
+
+    def describe(self) -> dict[str, Any]:
+        """What identifies the events, as plain data for the record of a data set."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToySource:
+    """Events `offset` to `offset + rows - 1` of the toy Monte Carlo."""
+
+    rows: int
+    seed: int
+    name: str = "toy"
+    offset: int = 0
+
+    def batches(self) -> Iterator[EventBatch]:
+        """A few chunks of the generator at a time."""
+        stop = self.offset + self.rows
+        for start in range(self.offset, stop, 2 * CHUNK):
+            yield toy_events(
+                start=start, stop=min(start + 2 * CHUNK, stop), seed=self.seed
+            ).checked()
+
+    def describe(self) -> dict[str, Any]:
+        """Kind, range and seed."""
+        return {"kind": "toy", "rows": self.rows, "offset": self.offset, "seed": self.seed}
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """The events of a file.
+
+    Attributes:
+        path: CSV, CSV.GZ or Parquet.
+        name: What a person calls it.
+        expected_rows: Another number of rows is an error.
+        limit: Only the first so many.
+    """
+
+    path: Path
+    name: str = "susy"
+    expected_rows: int | None = None
+    limit: int | None = None
+
+    @property
+    def rows(self) -> int | None:
+        """As stated; the file was not read yet."""
+        if self.limit is None or self.expected_rows is None:
+            return self.limit or self.expected_rows
+        return min(self.limit, self.expected_rows)
+
+    def batches(self) -> Iterator[EventBatch]:
+        """The file's events.
+
+        Raises:
+            DataError: The file does not hold the expected number of rows.
+        """
+        done = 0
+        for batch in scan_events(self.path):
+            if self.limit is not None and done + len(batch) >= self.limit:
+                yield batch[: self.limit - done]
+                return
+            yield batch
+            done += len(batch)
+        if self.expected_rows is not None and done != self.expected_rows:
+            raise DataError(
+                f"expected {self.expected_rows:,} rows in {self.path}, received {done:,}; fetch it "
+                "again, or set data.expected_rows=null for a file of your own"
+            )
+        if self.limit is not None and done < self.limit:
+            raise DataError(
+                f"expected at least data.limit={self.limit:,} rows in {self.path}, received "
+                f"{done:,}; lower the limit"
+            )
+
+    def describe(self) -> dict[str, Any]:
+        """Kind, name and size of the file; not its folder, which is nobody else's."""
+        size = self.path.stat().st_size if self.path.exists() else None
+        return {
+            "kind": "file",
+            "file": self.path.name,
+            "bytes": size,
+            "limit": self.limit,
+        }
+
+
+def sample_path() -> Path:
+    """The 500 real rows shipped in the package (UCI SUSY, CC BY 4.0, doi 10.24432/C54606)."""
+    return Path(str(files("susystream.data").joinpath("real", "susy_real_500.csv")))
+
+
+def real_sample() -> FileSource:
+    """The shipped real rows as a source."""
+    return FileSource(sample_path(), name="real_sample", expected_rows=500)

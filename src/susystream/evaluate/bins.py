@@ -1,0 +1,258 @@
+"""Bins of float32 logits: integer keys in the order of the scores, and counts over them.
+
+In: logits and labels. Out: `BinCounts`, which add up exactly.
+
+A key is a float32's bit pattern, mapped so that integer order is float order; both zeros get the
+key just below the smallest positive number's bin, so that `logit > 0` is `key >= 2**31` at every
+level. Bins come in nested levels 0..149. At level L a logit is cut towards zero to a multiple of
+2**(L-150), and to 149-L mantissa bits if those are fewer. Level 0 keeps every float apart. Unlike
+a plain shift of the key this wastes no bins on the binades around zero, so the same number of
+bins gives an AUC bracket a quarter as wide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from susystream.schema import Float32Array, Int64Array, UInt8Array
+
+UInt32Array: TypeAlias = NDArray[np.uint32]
+UInt64Array: TypeAlias = NDArray[np.uint64]
+CountArray: TypeAlias = NDArray[np.integer[Any]]
+Float64Array: TypeAlias = NDArray[np.float64]
+
+MAX_LEVEL = 149
+CHUNK = 1 << 18  # keys worked on at a time, for the cache and for memory
+MIN_LIMIT = 260  # bins of the coarsest level: 130 of each sign
+_T = TypeVar("_T", bound=np.generic)
+POSITIVE = np.uint32(1 << 31)  # the key of the bin of the smallest positive logits
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BinCounts:
+    """Counts of signal and background over score bins, in rising order of score.
+
+    Attributes:
+        keys: uint32, shape (b,), strictly ascending: the edge of each bin nearest to zero.
+        signal, background: shape (b,); uint32 while they sum up to less than 2**32, else int64.
+        level: How coarse the bins are; 0 is one bin a float32.
+        events: The sum of all counts.
+    """
+
+    keys: UInt32Array
+    signal: CountArray
+    background: CountArray
+    level: int
+    events: int
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+def no_counts() -> BinCounts:
+    """Counts of nothing."""
+    none = np.empty(0, np.uint32)
+    return BinCounts(none, none, none, 0, 0)
+
+
+def count_type(events: int) -> type[np.uint32] | type[np.int64]:
+    """The type that holds counts of so many events: half the memory for nearly all uses."""
+    return np.uint32 if events < 1 << 32 else np.int64
+
+
+def score_keys(logits: Float32Array) -> UInt32Array:
+    """The key of each logit, uint32, shape (n,).
+
+    Integer operations only: they do not depend on how the processor treats denormal floats.
+    """
+    bits = np.ascontiguousarray(logits).view(np.int32)
+    keys = (bits ^ ((bits >> 31) | np.int32(-(1 << 31)))).view(np.uint32)
+    keys -= keys == POSITIVE  # +0.0 joins -0.0
+    return keys
+
+
+def packed(keys: UInt32Array, labels: UInt8Array) -> UInt64Array:
+    """Keys with the label as lowest bit: one sort then orders both classes."""
+    wide = keys.astype(np.uint64)
+    wide <<= np.uint64(1)
+    wide |= labels
+    return wide
+
+
+def count(rows: UInt64Array, *, level: int) -> BinCounts:
+    """Counts of packed rows at a level, for at most 2**31 rows."""
+    # numpy's AVX-512 sort takes 70 ns a row on Zen 4, polars' 27 ns, or 14 on two cores
+    ordered = pl.Series(rows).sort().to_numpy()
+    keys = coarse_keys((ordered >> np.uint64(1)).astype(np.uint32), level)
+    ends = _ends(keys)
+    labels = (ordered & np.uint64(1)).astype(np.uint8)
+    signal = np.diff(np.cumsum(labels, dtype=np.uint32)[ends], prepend=np.uint32(0))
+    background = np.diff(ends.astype(np.uint32) + np.uint32(1), prepend=np.uint32(0)) - signal
+    return BinCounts(keys[ends], signal, background, level, len(rows))
+
+
+def combine(first: BinCounts, second: BinCounts, *, limit: int) -> BinCounts:
+    """The sum of both, at the lowest level not below theirs at which at most `limit` bins remain.
+
+    Both are made coarse before they are added, so that never more than `limit` bins are built.
+    """
+    if len(first) < len(second):
+        first, second = second, first
+    level = max(first.level, second.level)
+    first, second = coarsened(first, level), coarsened(second, level)
+    places = _places(first.keys, second.keys)
+    if len(first) + len(places.fresh) > limit:
+        keys = _inserted(first.keys, second.keys[places.fresh], places.before)
+        level = max(level, _level_needed(keys, limit=limit))
+        del keys, places  # a tally's memory peaks here
+        first, second = coarsened(first, level), coarsened(second, level)
+        places = _places(first.keys, second.keys)
+    return _add(first, second, places)
+
+
+def coarsened(counts: BinCounts, level: int) -> BinCounts:
+    """The counts at a level not below their own."""
+    if level == counts.level:
+        return counts
+    if not len(counts):
+        return replace(counts, level=level)
+    keys = coarse_keys(counts.keys, level)
+    ends = _ends(keys)
+    starts = np.append(0, ends[:-1] + 1)
+    signal, background = (
+        np.add.reduceat(c, starts, dtype=c.dtype) for c in (counts.signal, counts.background)
+    )
+    return BinCounts(keys[ends], signal, background, level, counts.events)
+
+
+def coarse_keys(keys: UInt32Array, level: int) -> UInt32Array:
+    """The keys of the bins of a level, one for each key; the order is kept."""
+    if level == 0:
+        return keys
+    keep, fill = _masks(level)
+    cut = np.empty_like(keys)
+    for start in range(0, len(keys), CHUNK):
+        part = keys[start : start + CHUNK]
+        binade = (part >> np.uint32(23)).astype(np.intp)
+        cut[start : start + CHUNK] = part & keep[binade] | fill[binade]
+    return cut
+
+
+def bin_edges(counts: BinCounts) -> tuple[Float64Array, Float64Array]:
+    """Logits between which the scores of each bin lie, the edge nearer to zero first.
+
+    Returns:
+        Two float64 arrays of shape (b,); equal at level 0, where a bin is one float32.
+    """
+    negative = counts.keys < POSITIVE
+    bits = np.where(negative, np.uint32(0x7FFFFFFF) - counts.keys, counts.keys - POSITIVE)
+    near: Float64Array = bits.view(np.float32).astype(np.float64)
+    exponent = np.maximum(bits >> np.uint32(23), 1).astype(np.int64)
+    width: Float64Array = np.ldexp(
+        1.0, np.maximum(counts.level, exponent + max(counts.level - 126, 0)) - 150
+    )
+    far = near + width if counts.level else near
+    sign: Float64Array = np.where(negative, -1.0, 1.0)
+    return sign * near, sign * far
+
+
+def mantissa_bits_dropped(level: int) -> Int64Array:
+    """For each exponent field (256); more than 23 where a binade joins the bin next to zero."""
+    return np.maximum(level - np.maximum(np.arange(256), 1), max(level - 126, 0))
+
+
+@cache
+def _masks(level: int) -> tuple[UInt32Array, UInt32Array]:
+    """For each sign and exponent (512): bits of the key to keep, then bits to set.
+
+    Cutting towards zero clears the low bits of a positive number's key and sets those of a
+    negative one's; cutting everything leaves the key of the bin next to zero.
+    """
+    drop = mantissa_bits_dropped(level)
+    low = np.where(drop >= 24, (1 << 31) - 1, (1 << np.clip(drop, 0, 23)) - 1).astype(np.uint32)
+    every = np.full(256, 0xFFFFFFFF, np.uint32)
+    # negative keys rise as the magnitude falls: 0x7FFFFFFF - bits
+    return np.concatenate([every, ~low]), np.concatenate([low[::-1], np.zeros(256, np.uint32)])
+
+
+def _level_needed(keys: UInt32Array, *, limit: int) -> int:
+    """The lowest level at which strictly ascending keys fill at most `limit` bins."""
+    joins = np.zeros(MAX_LEVEL + 2, np.int64)
+    for start in range(0, len(keys) - 1, CHUNK):
+        levels = _joining_levels(keys[start : start + CHUNK + 1])
+        joins += np.bincount(levels, minlength=len(joins))
+    bins = len(keys) - np.cumsum(joins)  # of each level
+    return int(np.argmax(bins <= limit))
+
+
+def _joining_levels(keys: UInt32Array) -> Int64Array:
+    """The lowest level at which each key shares a bin with the next; `MAX_LEVEL + 1` if at none."""
+    differing = (keys[:-1] ^ keys[1:]).astype(np.float64)
+    bits = np.minimum((differing.view(np.int64) >> 52) - 1022, 24)  # up to the highest that differs
+    binade = (keys >> np.uint32(23)).astype(np.intp)
+    # the one of greater magnitude decides: of positive keys the later, of negative the former
+    exponent = np.where(binade[1:] < 256, 255 - binade[:-1], binade[1:] - 256)
+    levels = bits + np.clip(exponent, 1, 126)
+    levels[(binade[:-1] < 256) & (binade[1:] >= 256)] = MAX_LEVEL + 1
+    return np.asarray(levels, np.int64)
+
+
+def _ends(keys: UInt32Array) -> Int64Array:
+    """Positions of the last key of each run of equal keys."""
+    if not len(keys):
+        return np.empty(0, np.int64)
+    return np.append(np.flatnonzero(keys[1:] != keys[:-1]), len(keys) - 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Places:
+    """Where the keys of one ascending array belong in another.
+
+    Attributes:
+        known, at: Positions of the keys that the other array holds, in the one and in the other.
+        fresh, before: Positions of those it lacks, and of the other's key each belongs before.
+    """
+
+    known: Int64Array
+    at: Int64Array
+    fresh: Int64Array
+    before: Int64Array
+
+
+def _places(keys: UInt32Array, wanted: UInt32Array) -> _Places:
+    position = np.searchsorted(keys, wanted)
+    found = np.zeros(len(wanted), np.bool_)
+    inside = int(np.searchsorted(position, len(keys)))  # positions rise: those after lie beyond
+    found[:inside] = keys[position[:inside]] == wanted[:inside]
+    known, fresh = np.flatnonzero(found), np.flatnonzero(~found)
+    return _Places(known, position[known], fresh, position[fresh])
+
+
+def _inserted(old: NDArray[_T], new: NDArray[_T], before: Int64Array) -> NDArray[_T]:
+    """`np.insert` for ascending `before`, without its sort."""
+    if not len(new):
+        return old
+    both = np.empty(len(old) + len(new), old.dtype)
+    at = before + np.arange(len(new))
+    is_old = np.ones(len(both), np.bool_)
+    is_old[at] = False
+    both[at], both[is_old] = new, old
+    return both
+
+
+def _add(first: BinCounts, second: BinCounts, places: _Places) -> BinCounts:
+    events = first.events + second.events
+    sums: list[CountArray] = []
+    for mine, theirs in ((first.signal, second.signal), (first.background, second.background)):
+        total: CountArray = mine.astype(count_type(events))
+        new: CountArray = theirs.astype(total.dtype, copy=False)
+        np.add.at(total, places.at, new[places.known])
+        sums.append(_inserted(total, new[places.fresh], places.before))
+    keys = _inserted(first.keys, second.keys[places.fresh], places.before)
+    return BinCounts(keys, sums[0], sums[1], first.level, events)

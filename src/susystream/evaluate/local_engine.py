@@ -1,0 +1,142 @@
+"""The local engine: one scan, any number of models, counts for each.
+
+In: event batches and scorers. Out: {name: Tally}.
+A thread reads (and so parses) ahead while the caller's thread scores and counts: both parts
+release the interpreter lock for most of their time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from queue import Empty, Full, Queue
+from typing import Protocol
+
+from susystream.errors import EvaluationError
+from susystream.evaluate.tally import Tally
+from susystream.schema import EventBatch, Float32Array
+
+AHEAD = 3  # batches: hides uneven times of both sides, at 12 MB each
+_POLL_SECONDS = 0.05  # how soon a waiting side notices that the other has ended
+_JOIN_SECONDS = 30.0  # a scan's own deadlines are shorter
+
+
+class Scorer(Protocol):
+    """What gives each event its score."""
+
+    def logits(self, features: Float32Array) -> Float32Array:
+        """Logits, float32 of shape (n,), of features of shape (n, 18)."""
+        ...
+
+
+def tally(
+    scan: Iterable[EventBatch],
+    *,
+    scorers: Mapping[str, Scorer],
+    on_progress: Callable[[int], None] = lambda rows: None,
+) -> dict[str, Tally]:
+    """Scores every batch by every scorer and counts.
+
+    Args:
+        scan: Batches; consumed in a thread of its own, and closed there if it is a generator.
+        scorers: At least one, by name.
+        on_progress: Called in the caller's thread with the rows counted so far, after each batch.
+
+    Returns:
+        A tally for each name; empty if the scan is.
+
+    Raises:
+        EvaluationError: There is no scorer, or one's logits cannot be counted.
+        Exception: Whatever the scan, a scorer or `on_progress` raised. The thread has ended then.
+    """
+    if not scorers:
+        raise EvaluationError("expected at least one model to evaluate, received none; name one")
+    tallies = {name: Tally.empty() for name in scorers}
+    rows = 0
+    with closing(ReadAhead(scan)) as batches:
+        for batch in batches:
+            for name, scorer in scorers.items():
+                _count(tallies[name], name, scorer, batch)
+            rows += len(batch)
+            on_progress(rows)
+    return tallies
+
+
+class ReadAhead(Iterator[EventBatch]):
+    """The batches of a scan, read ahead by a thread; `close` ends the thread, also midway.
+
+    Args:
+        scan: What to read.
+        ahead: How many batches may wait for the reader's caller.
+    """
+
+    def __init__(self, scan: Iterable[EventBatch], *, ahead: int = AHEAD) -> None:
+        self._scan = scan
+        self._queue: Queue[EventBatch | None] = Queue(ahead)
+        self._error: BaseException | None = None
+        self._stop = threading.Event()
+        # a daemon: a scan that hangs beyond its own deadlines cannot keep the process alive
+        self._thread = threading.Thread(target=self._read, name="read-ahead", daemon=True)
+
+    def __next__(self) -> EventBatch:
+        if self._thread.ident is None:
+            self._thread.start()
+        batch = self._take()
+        if batch is None:
+            self.close()
+            if self._error is not None:
+                raise self._error
+            raise StopIteration
+        return batch
+
+    def close(self) -> None:
+        """Ends the thread: it stops after the batch it is reading and closes the scan."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(_JOIN_SECONDS)
+
+    def _take(self) -> EventBatch | None:
+        while True:
+            alive = self._thread.is_alive()  # asked first: it may put its last batch meanwhile
+            try:
+                return self._queue.get(timeout=_POLL_SECONDS)
+            except Empty:
+                if not alive:
+                    return None
+
+    def _read(self) -> None:
+        try:
+            for batch in self._scan:
+                if not self._put(batch):
+                    break
+        except BaseException as error:  # raised again in the caller's thread
+            self._error = error
+        finally:
+            self._close_scan()
+            self._put(None)
+
+    def _put(self, item: EventBatch | None) -> bool:
+        while not self._stop.is_set():
+            try:
+                self._queue.put(item, timeout=_POLL_SECONDS)
+            except Full:
+                continue
+            return True
+        return False
+
+    def _close_scan(self) -> None:
+        close = getattr(self._scan, "close", None)
+        try:
+            if close is not None:
+                close()
+        except BaseException as error:
+            self._error = self._error or error
+
+
+def _count(counted: Tally, name: str, scorer: Scorer, batch: EventBatch) -> None:
+    logits = scorer.logits(batch.features)
+    try:
+        counted.update(logits, batch.labels)
+    except EvaluationError as error:
+        raise EvaluationError(f"model {name}: {error}") from error

@@ -1,0 +1,107 @@
+"""Figures of an evaluation.
+
+In: tallies. Out: matplotlib figures of their own, with no global state and no display.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from susystream.evaluate.bins import Float64Array, bin_edges
+from susystream.evaluate.metrics import Curve, curve, metrics, sigmoid
+from susystream.evaluate.tally import Tally
+
+POINTS = 2000  # of a curve: more than a figure has pixels
+SCORE_BINS = 50
+PAPER_AUC = 0.876  # Baldi, Sadowski, Whiteson 2014, Table II: deep network, complete features
+# Okabe and Ito's colours are told apart with every kind of colour vision; the line styles help
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_STYLES = ("-", "--", "-.", ":")
+_FONT = 12
+
+
+def roc_figure(tallies: Mapping[str, Tally]) -> Figure:
+    """Background rejection (1 - background efficiency) over signal efficiency, a line for each.
+
+    Args:
+        tallies: By the name shown in the legend, each with both classes.
+
+    Raises:
+        EvaluationError: A tally lacks a class.
+    """
+    figure, axes = _blank("signal efficiency", "background rejection, 1 - background efficiency")
+    for number, (name, tally) in enumerate(tallies.items()):
+        points, found = thinned(curve(tally)), metrics(tally)
+        label = f"{name}: AUC {found['auc']:.4f} ± {found['auc_stderr']:.4f}"
+        axes.plot(
+            points.signal,
+            1 - points.background,
+            color=_COLOURS[number % len(_COLOURS)],
+            linestyle=_STYLES[number % len(_STYLES)],
+            linewidth=2,
+            label=label,
+        )
+    axes.plot([0, 1], [1, 0], color="0.6", linewidth=1, label="guessing: AUC 0.5")
+    axes.plot([], [], " ", label=f"paper, SUSY, deep network: AUC {PAPER_AUC}")
+    axes.set(xlim=(0, 1), ylim=(0, 1.01), aspect="equal")
+    axes.legend(loc="lower left", fontsize=_FONT - 2)
+    return figure
+
+
+def score_figure(name: str, tally: Tally) -> Figure:
+    """Distribution of the score, sigmoid(logit), of signal and of background, each of area 1.
+
+    Raises:
+        EvaluationError: The tally lacks a class.
+    """
+    auc = metrics(tally)["auc"]
+    figure, axes = _blank("score, probability of signal", "density")
+    near, far = bin_edges(tally.counts)
+    scores = sigmoid((near + far) / 2)
+    counts = tally.counts
+    _histogram(axes, scores, counts.background / tally.background, colour=0, label="background")
+    _histogram(axes, scores, counts.signal / tally.signal, colour=1, label="signal")
+    axes.set(xlim=(0, 1), title=f"{name}: {tally.rows:,} events, AUC {auc:.4f}")
+    axes.set_ylim(bottom=0)
+    axes.legend(fontsize=_FONT)
+    return figure
+
+
+def thinned(points: Curve, *, most: int = POINTS) -> Curve:
+    """At most `most` points of a curve, evenly spaced along its length, both ends among them."""
+    if len(points.signal) <= most:
+        return points
+    length = points.signal + points.background  # both rise, so this rises from 0 to 2
+    at = np.searchsorted(length, np.linspace(0, length[-1], most))
+    at = np.unique(np.minimum(at, len(length) - 1))
+    return Curve(points.signal[at], points.background[at])
+
+
+def _blank(x: str, y: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(7, 6), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set_xlabel(x, fontsize=_FONT)
+    axes.set_ylabel(y, fontsize=_FONT)
+    axes.tick_params(labelsize=_FONT - 1)
+    axes.grid(alpha=0.3)
+    return figure, axes
+
+
+def _histogram(
+    axes: Axes, scores: Float64Array, shares: Float64Array, *, colour: int, label: str
+) -> None:
+    heights, edges = np.histogram(scores, SCORE_BINS, (0, 1), weights=shares)
+    axes.stairs(
+        heights * SCORE_BINS,
+        edges,
+        color=_COLOURS[colour],
+        linestyle=_STYLES[colour],
+        linewidth=2,
+        label=label,
+    )

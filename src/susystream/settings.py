@@ -1,0 +1,259 @@
+"""Every setting, typed and checked at the border.
+
+In: the composed configuration as plain dictionaries. Out: `Settings`, or one line saying which
+setting was wrong. One class is one group of `conf/`; an unknown key is an error, so nothing a
+person sets is silently ignored, and nothing in a configuration is executed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from susystream.errors import SettingsError
+from susystream.schema import FEATURE_SETS, FEATURES
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=120)]
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class StageSettings(_Group):
+    """Which step of the chain to run."""
+
+    name: Literal["prepare", "publish", "train", "evaluate", "pipeline"]
+
+
+class ToyData(_Group):
+    """Events of the toy Monte Carlo, numbered from `offset`."""
+
+    kind: Literal["toy"] = "toy"
+    name: Name = "toy"
+    rows: Count = 100_000
+    offset: int = Field(0, ge=0)
+    test_fraction: Fraction = 0.1
+
+
+class RealSampleData(_Group):
+    """The 500 real rows shipped in the package."""
+
+    kind: Literal["real_sample"] = "real_sample"
+    name: Name = "real_sample"
+    test_fraction: Fraction = 0.1
+
+
+class SusyData(_Group):
+    """The UCI file at `path`, or fetched into the home folder when there is none."""
+
+    kind: Literal["susy"] = "susy"
+    name: Name = "susy"
+    path: Path | None = None
+    url: str | None = None
+    expected_rows: Count | None = None
+    limit: Count | None = None
+    test_fraction: Fraction = 0.1
+
+
+class HoldoutData(_Group):
+    """The test part of the prepared data (evaluation only)."""
+
+    kind: Literal["holdout"] = "holdout"
+
+
+DataSettings = Annotated[ToyData | RealSampleData | SusyData, Field(discriminator="kind")]
+TestSet = Annotated[ToyData | RealSampleData | SusyData | HoldoutData, Field(discriminator="kind")]
+
+
+class CodecSettings(_Group):
+    """How events become messages."""
+
+    name: Literal["block", "csv"] = "block"
+    events_per_message: Annotated[int, Field(gt=0, le=10_000)] = 1000
+
+
+class ReaderSettings(_Group):
+    """Which client reads a slice."""
+
+    name: Literal["kafka", "tfio"] = "kafka"
+    stall_seconds: Seconds = 20.0
+
+
+class StreamSettings(_Group):
+    """The broker and the topic. An empty address means the embedded broker."""
+
+    bootstrap_servers: str | None = None
+    topic: Name = "susy"
+    partitions: Annotated[int, Field(gt=0, le=1000)] = 2
+    timeout_seconds: Seconds = 10.0
+    security: dict[str, str] = Field(default_factory=dict, repr=False)
+    codec: CodecSettings = CodecSettings()
+    reader: ReaderSettings = ReaderSettings()
+
+
+class ModelSettings(_Group):
+    """The network: `hidden` units a layer, each followed by its `dropout` rate."""
+
+    name: Name = "report_mlp"
+    features: str | tuple[str, ...] = "complete"
+    hidden: tuple[Count, ...] = (128, 256, 128)
+    dropout: tuple[Fraction, ...] = (0.2, 0.4, 0.4)
+    activation: Literal["relu", "tanh", "elu", "gelu", "selu", "silu"] = "relu"
+
+    @field_validator("features")
+    @classmethod
+    def _known_features(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        known = value in FEATURE_SETS if isinstance(value, str) else set(value) <= set(FEATURES)
+        if not known or not value:
+            raise ValueError(f"expected one of {list(FEATURE_SETS)} or a list of feature names")
+        return value
+
+    @model_validator(mode="after")
+    def _one_rate_a_layer(self) -> ModelSettings:
+        if len(self.dropout) != len(self.hidden):
+            raise ValueError(
+                f"expected one dropout rate a hidden layer ({len(self.hidden)}), "
+                f"received {len(self.dropout)}"
+            )
+        return self
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The columns the network sees."""
+        return FEATURE_SETS[self.features] if isinstance(self.features, str) else self.features
+
+
+class TrainSettings(_Group):
+    """How the network is trained. `dataset` is an id, an id's beginning, or `latest`."""
+
+    dataset: str = "latest"
+    epochs: Count = 5
+    batch_size: Count = 256
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-3
+    validation_fraction: Fraction = 0.1
+    shuffle_window: int = Field(65_536, ge=0)
+    jit: bool = True
+    shuffle_labels: bool = False
+
+
+class RegistrySettings(_Group):
+    """The model store. An empty address means the embedded store."""
+
+    uri: str | None = Field(None, repr=False)
+    database: Name = "susystream"
+    timeout_seconds: Seconds = 5.0
+
+
+class EngineSettings(_Group):
+    """What scores and counts."""
+
+    name: Literal["local"] = "local"
+
+
+class EvaluateSettings(_Group):
+    """Which stored models are scored on which test sets.
+
+    Attributes:
+        models: Selectors: an id, its beginning, `latest`, `run:<id>`, `best:<metric>`, a time.
+        input: One file to evaluate on instead of `sets`.
+        sets: Named test sets.
+        batch_rows: Rows scored at once.
+    """
+
+    models: tuple[str, ...] = ("latest",)
+    input: Path | None = None
+    sets: dict[Name, TestSet] = Field(default_factory=dict)
+    batch_rows: Annotated[int, Field(ge=256, le=4_194_304)] = 65_536
+    engine: EngineSettings = EngineSettings()
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+
+class TrackingSettings(_Group):
+    """The MLflow server and experiment."""
+
+    uri: str = Field("sqlite:///mlflow.db", repr=False)
+    experiment: str = Field("susystream", min_length=1)
+    system_metrics: bool = True
+    timeout_seconds: Seconds = 10.0
+
+
+class ExperimentSettings(_Group):
+    """A recipe's name, and what to print beside its result."""
+
+    name: Name
+    compare_with_report: bool = False
+
+
+class Settings(_Group):
+    """The whole composed configuration."""
+
+    home: Path = Path(".susystream")
+    seed: int = Field(42, ge=0, lt=2**31)
+    stage: StageSettings
+    data: DataSettings
+    stream: StreamSettings
+    model: ModelSettings
+    train: TrainSettings
+    registry: RegistrySettings
+    evaluate: EvaluateSettings
+    tracking: TrackingSettings
+    experiment: ExperimentSettings | None = None
+
+
+def check_settings(config: Mapping[str, Any]) -> Settings:
+    """The typed settings.
+
+    Raises:
+        SettingsError: Naming the first wrong setting, what was expected and received.
+    """
+    try:
+        return Settings.model_validate(config)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        # a tagged union adds its tag to the path; a person never typed it
+        tags = {"toy", "real_sample", "susy", "holdout"}
+        place = ".".join(str(part) for part in first["loc"] if part not in tags)
+        message = first["msg"].removeprefix("Value error, ")
+        received = "" if first["type"] == "missing" else f", received {_shown(place, first)}"
+        raise SettingsError(f"setting {place}: {message}{received}; correct it") from None
+
+
+def _shown(place: str, problem: Mapping[str, Any]) -> str:
+    secret = place.startswith(("stream.security", "registry.uri", "tracking.uri"))
+    return "a hidden value" if secret else repr(problem["input"])[:120]
+
+
+_SECRET_WORDS = ("password", "secret", "token", "sasl.jaas", "key.pem", "credential")
+
+
+def without_userinfo(uri: str) -> str:
+    """The address without a user name and password."""
+    scheme, mark, rest = uri.partition("://")
+    if not mark:
+        return uri
+    authority, slash, path = rest.partition("/")
+    return scheme + mark + authority.rpartition("@")[2] + slash + path
+
+
+def public_config(settings: Settings) -> dict[str, Any]:
+    """The resolved configuration as plain data, without any secret: fit for logs and documents."""
+    config = settings.model_dump(mode="json")
+    for group in ("registry", "tracking"):
+        if config[group]["uri"]:
+            config[group]["uri"] = without_userinfo(config[group]["uri"])
+    config["stream"]["security"] = {
+        key: "***" if any(word in key.lower() for word in _SECRET_WORDS) else value
+        for key, value in config["stream"]["security"].items()
+    }
+    return config

@@ -1,0 +1,93 @@
+"""What every stage needs: settings, addresses, and connections opened on first use.
+
+In: settings. Out: a `StageContext` whose servers and connections close with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from susystream.registry.store import ModelStore
+from susystream.services.broker import embedded_broker
+from susystream.services.store import embedded_store
+from susystream.settings import Settings
+from susystream.stages.console import Console
+from susystream.stream.topics import KafkaConnection
+from susystream.tracking.tracker import Tracker
+
+
+@dataclass
+class StageContext:
+    """Settings and connections of one command; make it with `open_context`.
+
+    Attributes:
+        settings: The checked settings.
+        output: The folder for this command's files.
+        console: Where progress goes.
+    """
+
+    settings: Settings
+    output: Path
+    console: Console
+    _stack: ExitStack = field(repr=False)
+
+    @cached_property
+    def kafka(self) -> KafkaConnection:
+        """The broker: by address, or embedded."""
+        stream = self.settings.stream
+        address = stream.bootstrap_servers
+        if address is None:
+            address = self._stack.enter_context(embedded_broker(self.settings.home))
+        return KafkaConnection(address, stream.timeout_seconds, dict(stream.security))
+
+    @cached_property
+    def store(self) -> ModelStore:
+        """The model store: by address, or embedded."""
+        registry = self.settings.registry
+        uri = registry.uri
+        if uri is None:
+            uri = self._stack.enter_context(embedded_store(self.settings.home))
+        store = ModelStore(uri, registry.database, registry.timeout_seconds)
+        return self._stack.enter_context(store)
+
+    @cached_property
+    def tracker(self) -> Tracker:
+        """The tracking server."""
+        tracking = self.settings.tracking
+        return Tracker(
+            tracking.uri,
+            tracking.experiment,
+            system_metrics=tracking.system_metrics,
+            timeout_seconds=tracking.timeout_seconds,
+        )
+
+    def with_settings(self, **groups: dict[str, Any]) -> StageContext:
+        """The same connections under settings with some values of some groups replaced."""
+        changed = {
+            name: getattr(self.settings, name).model_copy(update=values)
+            for name, values in groups.items()
+        }
+        other = StageContext(
+            self.settings.model_copy(update=changed), self.output, self.console, self._stack
+        )
+        # connections already open are shared; cached_property keeps them in __dict__
+        for name in ("kafka", "store", "tracker"):
+            other.__dict__[name] = getattr(self, name)
+        return other
+
+    @property
+    def prepared_folder(self) -> Path:
+        """Where the prepared data lie."""
+        return self.settings.home / "data"
+
+
+@contextmanager
+def open_context(settings: Settings, *, output: Path, console: Console) -> Iterator[StageContext]:
+    """A context whose servers and connections close at its end."""
+    with ExitStack() as stack:
+        yield StageContext(settings, output, console, stack)

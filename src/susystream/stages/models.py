@@ -1,0 +1,138 @@
+"""Between networks and stored documents.
+
+In: a trained network, or a document. Out: a document, or a network with exactly those weights,
+and the proof that both predict the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from susystream.data.scan import scan_events
+from susystream.data.source import sample_path
+from susystream.errors import DocumentInvalid
+from susystream.model.network import architecture_of, network_from_json
+from susystream.model.scorer import TensorFlowScorer
+from susystream.registry.document import (
+    Architecture,
+    Code,
+    DatasetRecord,
+    MlflowLink,
+    ModelDocument,
+    Probe,
+    Training,
+    decode_array,
+    decode_weights,
+    digest_of,
+    encode_array,
+    encode_weights,
+    new_id,
+    weights_digest,
+)
+from susystream.schema import FEATURES, Float32Array, feature_indices
+from susystream.settings import Settings, public_config, without_userinfo
+from susystream.stream.slices import TopicSlice
+from susystream.tracking.code import code_state
+
+if TYPE_CHECKING:
+    import keras
+
+_PROBE_ROWS = 32
+_VERSIONS = ("susystream", "tensorflow", "keras", "numpy", "mlflow", "kafka-python", "polars")
+
+
+def document_of(
+    network: keras.Model,
+    *,
+    settings: Settings,
+    record: DatasetRecord,
+    train_slice: TopicSlice,
+    run_id: str,
+    metrics: Mapping[str, float],
+) -> ModelDocument:
+    """The document of a trained network."""
+    architecture = architecture_of(network)
+    weights = encode_weights([weight.path for weight in network.weights], network.get_weights())
+    commit, dirty = code_state()
+    names = settings.model.feature_names
+    return ModelDocument(
+        model_id=new_id("m"),
+        created_at=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+        name=settings.model.name,
+        architecture=Architecture(config=architecture, sha256=digest_of(architecture)),
+        weights=weights,
+        weights_sha256=weights_digest(weights),
+        preprocessing=dict(record.scaler),
+        features=names,
+        training=Training(
+            dataset_id=record.dataset_id,
+            slice=record.slice,
+            train_slice=train_slice.to_json(),
+            seed=settings.seed,
+            epochs=settings.train.epochs,
+            config=public_config(settings),
+        ),
+        mlflow=MlflowLink(
+            experiment=settings.tracking.experiment,
+            run_id=run_id,
+            tracking_uri=without_userinfo(settings.tracking.uri),
+        ),
+        metrics=dict(metrics),
+        code=Code(commit=commit, dirty=dirty),
+        versions={name: version(name) for name in _VERSIONS},
+        probe=_probe(network, names),
+    )
+
+
+def network_of(document: ModelDocument) -> keras.Model:
+    """The network of a document, with its weights.
+
+    Raises:
+        ModelError: The architecture holds a layer that is not on the allow-list.
+        DocumentInvalid: The weights do not fit it.
+    """
+    network = network_from_json(document.architecture.config)
+    try:
+        network.set_weights(decode_weights(document.weights))
+    except ValueError as error:
+        raise DocumentInvalid(
+            f"expected weights that fit the architecture of model {document.model_id}, received "
+            f"others: {' '.join(str(error).split())[:160]}"
+        ) from error
+    return network
+
+
+def scorer_of(document: ModelDocument, *, block_rows: int = 16_384) -> TensorFlowScorer:
+    """What scores events by a stored model."""
+    columns = feature_indices(document.features)
+    return TensorFlowScorer(network_of(document), columns, block_rows=block_rows)
+
+
+def prove_stored(document: ModelDocument) -> None:
+    """Rebuilds a stored model and compares its predictions with the recorded ones, bit for bit.
+
+    Raises:
+        DocumentInvalid: They differ.
+    """
+    features = decode_array(document.probe.features, (document.probe.rows, len(FEATURES)))
+    expected = decode_array(document.probe.logits, (document.probe.rows,))
+    received = scorer_of(document, block_rows=document.probe.rows).logits(features)
+    if not np.array_equal(expected.view(np.uint32), received.view(np.uint32)):
+        worst = float(np.abs(expected - received).max())
+        raise DocumentInvalid(
+            f"expected model {document.model_id} to predict its recorded probe bit for bit, "
+            f"received logits up to {worst:.1e} away; the TensorFlow or processor differs "
+            f"(stored with {document.versions.get('tensorflow')}), or the document is damaged"
+        )
+
+
+def _probe(network: keras.Model, names: tuple[str, ...]) -> Probe:
+    features: Float32Array = next(iter(scan_events(sample_path()))).features[:_PROBE_ROWS]
+    scorer = TensorFlowScorer(network, feature_indices(names), block_rows=_PROBE_ROWS)
+    logits = scorer.logits(features)
+    return Probe(features=encode_array(features), logits=encode_array(logits), rows=_PROBE_ROWS)

@@ -1,0 +1,72 @@
+"""Stage `pipeline`: prepare → publish → train → evaluate, under one parent run.
+
+In: the whole configuration. Out: a published slice, a stored model, its figures, one table.
+"""
+
+from __future__ import annotations
+
+import time
+
+from susystream.settings import public_config
+from susystream.stages.context import StageContext
+from susystream.stages.evaluate import evaluate
+from susystream.stages.prepare import prepare
+from susystream.stages.publish import publish
+from susystream.stages.report_table import show_beside_report
+from susystream.stages.result import StageResult
+from susystream.stages.train import train
+
+
+def pipeline(context: StageContext, *, parent_run_id: str | None = None) -> StageResult:
+    """Runs the chain; each stage uses exactly what the one before it made."""
+    settings = context.settings
+    started = time.monotonic()
+    label = settings.experiment.name if settings.experiment else "pipeline"
+    with context.tracker.run(
+        "pipeline",
+        name=label,
+        params=public_config(settings),
+        tags={"experiment": label},
+        parent_run_id=parent_run_id,
+    ) as run:
+        prepared = prepare(context, parent_run_id=run.run_id)
+        published = publish(context, parent_run_id=run.run_id)
+        trained = train(
+            context.with_settings(train={"dataset": published.dataset_ids[0]}),
+            parent_run_id=run.run_id,
+        )
+        evaluated = evaluate(
+            context.with_settings(evaluate={"models": trained.model_ids}),
+            parent_run_id=run.run_id,
+        )
+        metrics = {**published.metrics, **trained.metrics, **evaluated.metrics}
+        run.log_metrics(metrics)
+        run.set_tags({"model_id": trained.model_ids[0], "dataset_id": published.dataset_ids[0]})
+    if settings.experiment and settings.experiment.compare_with_report:
+        show_beside_report(
+            context.console,
+            prepared=prepared,
+            published=published,
+            trained=trained,
+            evaluated=evaluated,
+        )
+    _show_where(context, trained)
+    return StageResult(
+        "pipeline",
+        run.run_id,
+        prepared.rows,
+        time.monotonic() - started,
+        model_ids=trained.model_ids,
+        dataset_ids=published.dataset_ids,
+        inputs={**prepared.inputs, **published.inputs, **evaluated.inputs},
+        metrics=metrics,
+        models=evaluated.models,
+        objective=trained.objective,
+    )
+
+
+def _show_where(context: StageContext, trained: StageResult) -> None:
+    say = context.console.say
+    say(f"model    susystream models show {trained.model_ids[0]}")
+    say(f"run      {trained.run_id} in experiment {context.settings.tracking.experiment}")
+    say(f"UI       {context.tracker.ui_hint()}")

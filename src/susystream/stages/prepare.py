@@ -1,0 +1,69 @@
+"""Stage `prepare`: events of any source, split and scaled, into files the other stages read.
+
+In: a source. Out: `<home>/data/<name>/` with train and test rows, the scaler and the digests.
+"""
+
+from __future__ import annotations
+
+import time
+
+from susystream.data.prepared import Prepared, load_prepared, prepare_events
+from susystream.settings import public_config
+from susystream.stages.context import StageContext
+from susystream.stages.result import StageResult
+from susystream.stages.sources import open_source
+
+
+def prepare(context: StageContext, *, parent_run_id: str | None = None) -> StageResult:
+    """Prepares the events of `data`; a finished preparation of the same events is reused."""
+    settings = context.settings
+    started = time.monotonic()
+    context.console.heading(f"prepare {settings.data.name}")
+    with context.tracker.run(
+        "prepare",
+        name=f"prepare {settings.data.name}",
+        params=public_config(settings),
+        tags={},
+        parent_run_id=parent_run_id,
+    ) as run:
+        prepared = prepare_data(context)
+        rows = prepared.rows_train + prepared.rows_test
+        seconds = time.monotonic() - started
+        metrics = {"prepare/rows": float(rows), "prepare/rows_per_second": rows / seconds}
+        run.log_metrics(metrics)
+        run.log_artifact(prepared.folder / "manifest.json")
+        result = StageResult(
+            "prepare",
+            run.run_id,
+            rows,
+            seconds,
+            inputs={"source": prepared.source, "folder": str(prepared.folder)},
+            metrics=metrics,
+        )
+    context.console.say(
+        f"  {prepared.rows_train:,} train and {prepared.rows_test:,} test events "
+        f"in {prepared.folder}"
+    )
+    return result
+
+
+def prepare_data(context: StageContext) -> Prepared:
+    """The prepared events of `data`, made if they are not there yet."""
+    settings, console = context.settings, context.console
+    source = open_source(settings.data, settings=settings, console=console)
+    with console.progress("events prepared", source.rows) as progress:
+        return prepare_events(
+            source,
+            folder=context.prepared_folder / settings.data.name,
+            test_fraction=settings.data.test_fraction,
+            progress=progress,
+        )
+
+
+def prepared_data(context: StageContext) -> Prepared:
+    """The prepared events of `data`, as the last `prepare` left them.
+
+    Raises:
+        DataError: Nothing was prepared under this name.
+    """
+    return load_prepared(context.prepared_folder / context.settings.data.name)

@@ -1,0 +1,116 @@
+"""Stage `publish`: the prepared training events onto a Kafka topic.
+
+In: prepared events. Out: exactly recorded offsets, registered as a data set in the store.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+
+from susystream.data.prepared import Prepared
+from susystream.data.scan import scan_events
+from susystream.errors import PublishError
+from susystream.registry.document import DatasetRecord, new_id
+from susystream.settings import public_config
+from susystream.stages.context import StageContext
+from susystream.stages.prepare import prepare_data
+from susystream.stages.result import StageResult
+from susystream.stream.codec import codec_named
+from susystream.stream.producer import Publication
+from susystream.stream.producer import publish as publish_events
+from susystream.stream.topics import cluster_id
+from susystream.tracking.tracker import TrackedRun
+
+
+def publish(context: StageContext, *, parent_run_id: str | None = None) -> StageResult:
+    """Publishes the training events and registers their slice; prepares them first if needed."""
+    settings = context.settings
+    started = time.monotonic()
+    context.console.heading(f"publish to topic {settings.stream.topic}")
+    with context.tracker.run(
+        "publish",
+        name=f"publish {settings.data.name}",
+        params=public_config(settings),
+        tags={},
+        parent_run_id=parent_run_id,
+    ) as run:
+        prepared = prepare_data(context)
+        publication = _publish_train(context, prepared)
+        _check(publication, prepared)
+        record = _record(context, prepared, publication, run.run_id)
+        context.store.save_dataset(record)
+        metrics = _log(run, record, publication)
+    context.console.say(
+        f"  {publication.rows:,} events in {publication.slice.messages:,} messages, "
+        f"{metrics['stream/events_per_second']:,.0f} events/s"
+    )
+    context.console.say(f"  data set {record.dataset_id}: {publication.slice}")
+    return StageResult(
+        "publish",
+        run.run_id,
+        publication.rows,
+        time.monotonic() - started,
+        dataset_ids=(record.dataset_id,),
+        inputs={"train": str(prepared.train), "slice": record.slice},
+        metrics=metrics,
+    )
+
+
+def _publish_train(context: StageContext, prepared: Prepared) -> Publication:
+    stream = context.settings.stream
+    with context.console.progress("events published", prepared.rows_train) as progress:
+        return publish_events(
+            scan_events(prepared.train),
+            connection=context.kafka,
+            topic=stream.topic,
+            codec=codec_named(
+                stream.codec.name, events_per_message=stream.codec.events_per_message
+            ),
+            partitions=stream.partitions,
+            progress=progress,
+        )
+
+
+def _check(publication: Publication, prepared: Prepared) -> None:
+    """What was published must be what was prepared."""
+    if str(publication.digest) != prepared.digest_train:
+        raise PublishError(
+            f"expected {prepared.rows_train:,} events with digest {prepared.digest_train}, "
+            f"published {publication.rows:,} with {publication.digest}; remove {prepared.folder} "
+            "and run again"
+        )
+
+
+def _record(
+    context: StageContext, prepared: Prepared, publication: Publication, run_id: str
+) -> DatasetRecord:
+    stream = context.settings.stream
+    return DatasetRecord(
+        dataset_id=new_id("d"),
+        created_at=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+        name=context.settings.data.name,
+        slice=publication.slice.to_json(),
+        codec=stream.codec.name,
+        events_per_message=stream.codec.events_per_message,
+        rows=publication.rows,
+        digest=str(publication.digest),
+        cluster_id=cluster_id(context.kafka),
+        source=prepared.source,
+        split={"part": "train", "test_rows": prepared.rows_test},
+        scaler=prepared.scaler.to_json(),
+        run_id=run_id,
+    )
+
+
+def _log(run: TrackedRun, record: DatasetRecord, publication: Publication) -> dict[str, float]:
+    metrics = {
+        "stream/events": float(publication.rows),
+        "stream/messages": float(publication.slice.messages),
+        "stream/bytes": float(publication.bytes),
+        "stream/events_per_second": publication.rows / publication.seconds,
+    }
+    run.log_metrics(metrics)
+    run.log_dataset(f"{record.name} {record.dataset_id}", record.to_json(), context="published")
+    run.set_tags({"dataset_id": record.dataset_id})
+    return metrics

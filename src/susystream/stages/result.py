@@ -1,0 +1,69 @@
+"""What a stage leaves behind: `result.json`.
+
+In: figures of one stage. Out: a file other programs read; its form has a version.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StageResult:
+    """The outcome of one stage.
+
+    Attributes:
+        stage: Its name.
+        run_id: Its MLflow run.
+        model_ids: Models it stored or used.
+        dataset_ids: Data sets it registered or used.
+        inputs: What it read, by name.
+        metrics: Figures by the names used in MLflow and the model document.
+        rows: Events it handled.
+        seconds: Wall time.
+        models: Several models: {id: {"metrics": {...}}}.
+        objective: What a sweep optimises, if the stage has one.
+    """
+
+    stage: str
+    run_id: str
+    rows: int
+    seconds: float
+    model_ids: tuple[str, ...] = ()
+    dataset_ids: tuple[str, ...] = ()
+    inputs: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    models: dict[str, Any] = field(default_factory=dict)
+    objective: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of `result.json`."""
+        rate = self.rows / self.seconds if self.seconds > 0 else 0.0
+        return {
+            "schema_version": SCHEMA_VERSION,
+            **asdict(self),
+            "rows_per_second": rate,
+            "peak_rss_bytes": peak_rss_bytes(),
+        }
+
+    def write(self, folder: Path) -> Path:
+        """Writes `result.json` into `folder` in one step; returns its path."""
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "result.json"
+        draft = path.with_suffix(".json.part")
+        draft.write_text(json.dumps(self.to_json(), indent=2, sort_keys=True) + "\n")
+        draft.replace(path)
+        return path
+
+
+def peak_rss_bytes() -> int:
+    """The largest resident memory of this process so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB

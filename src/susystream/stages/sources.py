@@ -1,0 +1,55 @@
+"""From data settings to a source of events.
+
+In: one `data` group. Out: an object with `batches()`; the UCI file is fetched on first use.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from susystream.data.download import SUSY_ROWS, SUSY_URL, download_susy
+from susystream.data.source import FileSource, Source, ToySource, real_sample
+from susystream.errors import SettingsError
+from susystream.settings import HoldoutData, RealSampleData, Settings, SusyData, ToyData
+from susystream.stages.console import Console
+
+
+def open_source(
+    data: ToyData | RealSampleData | SusyData | HoldoutData,
+    *,
+    settings: Settings,
+    console: Console,
+) -> Source:
+    """The source that `data` describes.
+
+    Raises:
+        SettingsError: The group describes no source of its own.
+        DownloadError: The file had to be fetched and could not.
+    """
+    match data:
+        case ToyData():
+            return ToySource(data.rows, settings.seed, name=data.name, offset=data.offset)
+        case RealSampleData():
+            return real_sample()
+        case SusyData():
+            path = data.path or _fetched(data, settings.home, console)
+            return FileSource(
+                path, name=data.name, expected_rows=data.expected_rows, limit=data.limit
+            )
+        case HoldoutData():
+            raise SettingsError("expected data=toy, real_sample or susy, received kind holdout")
+
+
+def _fetched(data: SusyData, home: Path, console: Console) -> Path:
+    target = home / "download" / "SUSY.csv.gz"
+    if target.exists():
+        return target
+    url = data.url or SUSY_URL
+    console.say(f"fetching {url}; give data.path=SUSY.csv.gz to use a file you have")
+    with console.progress("bytes fetched", None) as progress:
+        return download_susy(
+            target,
+            url=url,
+            expected_rows=data.expected_rows or SUSY_ROWS,
+            progress=lambda done, _total: progress(done),
+        )

@@ -1,0 +1,205 @@
+"""Stage `train`: a network from exactly recorded offsets into the model store.
+
+In: a registered data set. Out: a model document, read back and proven, tied to its MLflow run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from susystream.data.scaling import Scaler
+from susystream.errors import DigestMismatch
+from susystream.model.network import build_network
+from susystream.model.training import fit
+from susystream.registry.document import DatasetRecord, ModelDocument
+from susystream.schema import EventBatch, feature_indices
+from susystream.settings import public_config
+from susystream.stages.context import StageContext
+from susystream.stages.models import document_of, prove_stored
+from susystream.stages.readers import Reader, open_reader
+from susystream.stages.result import StageResult
+from susystream.stream.dataset import SliceDataset
+from susystream.stream.slices import ContentDigest, TopicSlice
+from susystream.tracking.tracker import TrackedRun
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A data set's slice as two: to train on and to validate on."""
+
+    train: TopicSlice
+    validation: TopicSlice
+
+
+def train(context: StageContext, *, parent_run_id: str | None = None) -> StageResult:
+    """Trains on `train.dataset`; the slice's count and digest are proven before the first step."""
+    settings = context.settings
+    started = time.monotonic()
+    record = context.store.load_dataset(settings.train.dataset)
+    context.console.heading(f"train {settings.model.name} on data set {record.dataset_id}")
+    with context.tracker.run(
+        "train",
+        name=f"train {settings.model.name}",
+        params=public_config(settings),
+        tags={"dataset_id": record.dataset_id},
+        parent_run_id=parent_run_id,
+    ) as run:
+        run.log_dataset(f"{record.name} {record.dataset_id}", record.to_json(), context="training")
+        network, metrics = _train(context, record, run)
+        train_slice, _ = TopicSlice.from_json(record.slice).split(
+            settings.train.validation_fraction
+        )
+        document = document_of(
+            network,
+            settings=settings,
+            record=record,
+            train_slice=train_slice,
+            run_id=run.run_id,
+            metrics=metrics,
+        )
+        context.store.save_model(document)
+        prove_stored(context.store.load_model(document.model_id))
+        _log_model(run, document)
+    context.console.say(f"  model {document.model_id} is stored; {_figures(metrics)}")
+    return StageResult(
+        "train",
+        run.run_id,
+        record.rows * settings.train.epochs,
+        time.monotonic() - started,
+        model_ids=(document.model_id,),
+        dataset_ids=(record.dataset_id,),
+        inputs={"slice": record.slice},
+        metrics=metrics,
+        objective=metrics.get("validation/auc", metrics.get("train/loss")),
+    )
+
+
+def _train(
+    context: StageContext, record: DatasetRecord, run: TrackedRun
+) -> tuple[keras.Model, dict[str, float]]:
+    settings = context.settings
+    network = _network(context, record)
+    reader = open_reader(settings.stream.reader, connection=context.kafka, record=record)
+    parts = Parts(*TopicSlice.from_json(record.slice).split(settings.train.validation_fraction))
+    rows, seconds = _prove(reader, parts, record)
+    training, validation = _datasets(context, reader, parts, rows)
+    began = time.monotonic()
+    metrics = {"stream/read_events_per_second": sum(rows) / seconds}
+    run.log_metrics(metrics)
+    total = training.rows * settings.train.epochs
+    with context.console.progress("events trained on", total) as progress:
+        fit(
+            network,
+            training,
+            validation=validation,
+            epochs=settings.train.epochs,
+            learning_rate=settings.train.learning_rate,
+            jit=settings.train.jit,
+            on_epoch=_epoch_reporter(context, run, metrics, progress, training.rows),
+        )
+    metrics["train/rows_per_second"] = total / (time.monotonic() - began)
+    run.log_metrics({"train/rows_per_second": metrics["train/rows_per_second"]})
+    return network, metrics
+
+
+def _network(context: StageContext, record: DatasetRecord) -> keras.Model:
+    settings = context.settings
+    chosen = feature_indices(settings.model.feature_names)
+    scaler = Scaler.from_json(record.scaler)
+    return build_network(
+        hidden=settings.model.hidden,
+        dropout=settings.model.dropout,
+        activation=settings.model.activation,
+        mean=[scaler.mean[i] for i in chosen],
+        std=[scaler.std[i] for i in chosen],
+        seed=settings.seed,
+    )
+
+
+def _prove(reader: Reader, parts: Parts, record: DatasetRecord) -> tuple[tuple[int, int], float]:
+    """Reads the whole slice once; rows of both parts and the seconds it took.
+
+    Raises:
+        DigestMismatch: The log holds other events than were published.
+    """
+    started = time.monotonic()
+    train, validation = (_digest(reader(part)) for part in (parts.train, parts.validation))
+    whole = train.merge(validation)
+    if whole.rows != record.rows or str(whole) != record.digest:
+        raise DigestMismatch(
+            f"expected {record.rows:,} events with digest {record.digest} in data set "
+            f"{record.dataset_id}, read {whole.rows:,} with {whole}; publish the data again"
+        )
+    return (train.rows, validation.rows), time.monotonic() - started
+
+
+def _digest(batches: Iterator[EventBatch]) -> ContentDigest:
+    digest = ContentDigest()
+    for batch in batches:
+        digest = digest.update(batch)
+    return digest
+
+
+def _datasets(
+    context: StageContext, reader: Reader, parts: Parts, rows: tuple[int, int]
+) -> tuple[SliceDataset, SliceDataset | None]:
+    settings = context.settings
+
+    def dataset(part: TopicSlice, count: int, window: int) -> SliceDataset:
+        def batches() -> Iterator[EventBatch]:
+            events = reader(part)
+            return _shuffled_labels(events, settings.seed) if shuffle else events
+
+        return SliceDataset(
+            batches,
+            rows=count,
+            columns=feature_indices(settings.model.feature_names),
+            batch_size=settings.train.batch_size,
+            shuffle_window=window,
+            seed=settings.seed,
+        )
+
+    shuffle = settings.train.shuffle_labels
+    training = dataset(parts.train, rows[0], settings.train.shuffle_window)
+    return training, dataset(parts.validation, rows[1], 0) if rows[1] else None
+
+
+def _shuffled_labels(batches: Iterator[EventBatch], seed: int) -> Iterator[EventBatch]:
+    """A check of the whole chain: with these labels nothing can be learned."""
+    random = np.random.default_rng([seed, 1])
+    for batch in batches:
+        yield EventBatch(batch.numbers, batch.features, random.permutation(batch.labels))
+
+
+def _epoch_reporter(
+    context: StageContext,
+    run: TrackedRun,
+    metrics: dict[str, float],
+    progress: Callable[[int], None],
+    rows: int,
+) -> Callable[[int, dict[str, float]], None]:
+    """What to do after each epoch: keep, track and show its figures."""
+
+    def on_epoch(epoch: int, found: dict[str, float]) -> None:
+        metrics.update(found)
+        run.log_metrics(found, step=epoch)
+        progress((epoch + 1) * rows)
+        context.console.say(f"  epoch {epoch + 1}: {_figures(found)}")
+
+    return on_epoch
+
+
+def _figures(metrics: dict[str, float]) -> str:
+    shown = ("train/loss", "train/accuracy", "validation/loss", "validation/auc")
+    return ", ".join(f"{name} {metrics[name]:.4f}" for name in shown if name in metrics)
+
+
+def _log_model(run: TrackedRun, document: ModelDocument) -> None:
+    run.set_tags({"model_id": document.model_id})
+    run.log_artifact_text("model.json", document.to_canonical_json())
+    run.log_metrics({"model/parameters": float(document.parameters)})

@@ -1,0 +1,215 @@
+"""Publishing events: each exactly once, at offsets that are recorded.
+
+In: event batches. Out: messages on a topic, and a `Publication` that says exactly where.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from susystream.errors import PublishError, SliceTruncated
+from susystream.schema import EventBatch
+from susystream.stream.codec import Codec
+from susystream.stream.ordering import check_held
+from susystream.stream.slices import ContentDigest, TopicSlice
+from susystream.stream.topics import KafkaConnection, broker_errors, ensure_topic, watermarks
+
+_OUTSTANDING = 20_000  # messages sent and not yet acknowledged
+_OUTSTANDING_BYTES = 67_108_864  # kafka-python 3 itself has no bound
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What was published.
+
+    Attributes:
+        slice: The exact offsets.
+        rows: Events.
+        digest: Of their content.
+        seconds: Wall time.
+        bytes: Of keys and values.
+    """
+
+    slice: TopicSlice
+    rows: int
+    digest: ContentDigest
+    seconds: float
+    bytes: int
+
+
+@dataclass(slots=True)
+class _Deliveries:
+    """Counts delivery reports, keeps none; the client's thread adds to it."""
+
+    sent: int = 0
+    sent_bytes: int = 0
+    acknowledged: int = 0
+    acknowledged_bytes: int = 0
+    error: BaseException | None = None
+    ranges: dict[int, tuple[int, int]] = field(default_factory=dict)
+    counts: dict[int, int] = field(default_factory=dict)
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def sending(self, key: bytes, value: bytes) -> None:
+        self.sent += 1
+        self.sent_bytes += len(key) + len(value)
+
+    def delivered(self, size: int, report: Any) -> None:
+        partition, offset = report.partition, report.offset
+        with self.changed:
+            low, high = self.ranges.get(partition, (offset, offset))
+            self.ranges[partition] = min(low, offset), max(high, offset)
+            self.counts[partition] = self.counts.get(partition, 0) + 1
+            self.acknowledged += 1
+            self.acknowledged_bytes += size
+            self.changed.notify()
+
+    def failed(self, error: BaseException) -> None:
+        with self.changed:
+            self.error = self.error or error
+            self.changed.notify()
+
+    def exceeds(self, messages: int, size: int) -> bool:
+        unacknowledged = self.sent - self.acknowledged
+        return unacknowledged > messages or self.sent_bytes - self.acknowledged_bytes > size
+
+    def wait_until_at_most(self, messages: int, size: int, deadline_seconds: float) -> None:
+        """Waits for reports; the deadline starts anew with each one.
+
+        Raises:
+            PublishError: One failed, or none came in time.
+        """
+        with self.changed:
+            came = True
+            while came and self.error is None and self.exceeds(messages, size):
+                came = self.changed.wait(deadline_seconds)
+            if self.error is not None or self.exceeds(messages, size):
+                problem = self.error or f"silence for {deadline_seconds:g} s"
+                raise PublishError(
+                    f"expected {self.sent:,} messages to be acknowledged, received "
+                    f"{self.acknowledged:,} and then {' '.join(str(problem).split())[:200]}; "
+                    "check the broker and publish again"
+                )
+
+
+def publish(
+    batches: Iterable[EventBatch],
+    *,
+    connection: KafkaConnection,
+    topic: str,
+    codec: Codec,
+    partitions: int,
+    progress: Callable[[int], None],
+) -> Publication:
+    """Writes the events, messages dealt to the partitions in turn, and proves their offsets.
+
+    The producer is idempotent: a retry inside the client can neither repeat nor reorder.
+
+    Raises:
+        BrokerUnavailable: Nothing answers at the address.
+        PublishError: A message was not acknowledged, or others wrote in between.
+    """
+    started = time.monotonic()
+    ensure_topic(connection, topic, partitions)
+    with broker_errors(connection):
+        producer = _producer(connection)
+    sender = _Sender(producer, codec, topic, partitions, connection.timeout_seconds)
+    digest, patience = ContentDigest(), 0.0  # after a failure there is nothing to wait for
+    try:
+        for batch in batches:
+            sender.send(batch)
+            digest = digest.update(batch)
+            progress(digest.rows)
+        sender.deliveries.wait_until_at_most(0, 0, connection.timeout_seconds)
+        patience = connection.timeout_seconds
+    finally:
+        producer.close(timeout=patience)
+    written = _slice_of(sender.deliveries, topic, partitions)
+    _check_log(written, connection)
+    seconds = time.monotonic() - started
+    return Publication(written, digest.rows, digest, seconds, sender.deliveries.sent_bytes)
+
+
+def _producer(connection: KafkaConnection) -> Any:
+    timeout = int(connection.timeout_seconds * 1000)
+    return KafkaProducer(
+        **connection.client_settings(),
+        enable_idempotence=True,
+        acks="all",
+        linger_ms=20,
+        batch_size=1_000_000,
+        max_request_size=10_485_760,
+        max_block_ms=timeout,
+        delivery_timeout_ms=timeout * 2 + 1000,
+        allow_auto_create_topics=False,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    """Deals the messages to the partitions in turn, as fast as they are acknowledged."""
+
+    producer: Any
+    codec: Codec
+    topic: str
+    partitions: int
+    timeout_seconds: float
+    deliveries: _Deliveries = field(default_factory=_Deliveries)
+
+    def send(self, batch: EventBatch) -> None:
+        for key, value in self.codec.encode(batch):
+            try:
+                self._send(key, value)
+            except KafkaError as error:
+                self.deliveries.failed(error)
+            if self.deliveries.error or self.deliveries.exceeds(_OUTSTANDING, _OUTSTANDING_BYTES):
+                self.deliveries.wait_until_at_most(
+                    _OUTSTANDING, _OUTSTANDING_BYTES, self.timeout_seconds
+                )
+
+    def _send(self, key: bytes, value: bytes) -> None:
+        partition = self.deliveries.sent % self.partitions
+        self.deliveries.sending(key, value)
+        future = self.producer.send(self.topic, value=value, key=key, partition=partition)
+        future.add_callback(self.deliveries.delivered, len(key) + len(value))
+        future.add_errback(self.deliveries.failed)
+
+
+def _slice_of(deliveries: _Deliveries, topic: str, partitions: int) -> TopicSlice:
+    """The exact slice; our messages must stand without gaps.
+
+    Raises:
+        PublishError: There are gaps, so another producer wrote at the same time.
+    """
+    for partition, (low, high) in deliveries.ranges.items():
+        if high - low + 1 != deliveries.counts[partition]:
+            raise PublishError(
+                f"expected {deliveries.counts[partition]} messages without a gap in partition "
+                f"{partition} of {topic}, received offsets {low} to {high}; another producer wrote "
+                "at the same time: publish to a topic of its own (stream.topic=...)"
+            )
+    ranges = []
+    for partition in range(partitions):
+        if partition in deliveries.ranges:
+            low, high = deliveries.ranges[partition]
+            ranges.append((partition, low, high + 1))
+    return TopicSlice(topic, tuple(ranges))
+
+
+def _check_log(written: TopicSlice, connection: KafkaConnection) -> None:
+    """The log itself must hold what was acknowledged.
+
+    Raises:
+        PublishError: It does not.
+    """
+    try:
+        check_held(written, watermarks(connection, written.topic))
+    except SliceTruncated as error:
+        raise PublishError(f"published, but the log lost it: {error}") from error

@@ -1,0 +1,198 @@
+"""Reading a slice with tensorflow-io 0.37.1, where it can.
+
+In: a `TopicSlice` whose partitions start at offset 0. Out: the same arrays as the default reader,
+or a refusal. `tfio.IODataset.from_kafka` ignores `offset=`, reads a partition in pieces of 1024
+and loses a piece of one record, raises on an empty partition, and opens its consumer under one
+name for the whole process: two at a time read each other's partition, with the right count. (Each
+was reproduced on a real broker.) So we call the operations below it, with a name for each
+read; slices it could not honour are refused, and each piece is counted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import queue
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import tensorflow as tf
+
+from susystream.errors import ReaderUnsupported, StreamError, StreamStalled
+from susystream.schema import EventBatch
+from susystream.stream.codec import Codec, Message
+from susystream.stream.ordering import Ordered, check_held, decoded
+from susystream.stream.slices import TopicSlice
+from susystream.stream.topics import KafkaConnection, watermarks
+
+_PIECE = 1024  # records the library fetches at once
+_CURE = "use stream/reader=kafka"
+
+
+@dataclass(frozen=True, slots=True)
+class TfioReader:
+    """The second reader.
+
+    Attributes:
+        connection: The broker.
+        codec: The form of the messages.
+        stall_seconds: Silence after which a read is given up.
+    """
+
+    connection: KafkaConnection
+    codec: Codec
+    stall_seconds: float = 20.0
+
+    def batches(self, wanted: TopicSlice) -> Iterator[EventBatch]:
+        """The events of the slice, in its order.
+
+        Raises:
+            BrokerUnavailable: Nothing answers at the address.
+            ReaderUnsupported: tensorflow-io is missing or cannot honour this slice.
+            SliceTruncated: The log no longer holds all offsets.
+            StreamStalled: No message came for `stall_seconds`.
+            BadMessage: A message is damaged or not ours.
+        """
+        self._configuration()  # refuses what it cannot say before anything is opened
+        held = watermarks(self.connection, wanted.topic)
+        check_held(wanted, held)
+        _check_readable(wanted, held)
+        operations = _operations()
+        sources = {
+            partition: self._records(operations, wanted, partition, held[partition][1])
+            for partition, start, end in wanted.ranges
+            if start < end
+        }
+        pieces = self._pieces(wanted, sources)
+        yield from decoded(pieces, codec=self.codec, wanted=wanted)
+
+    def _configuration(self) -> list[str]:
+        bad = sorted(name for name, value in self.connection.security.items() if "=" in value)
+        if bad:
+            raise ReaderUnsupported(
+                f"expected security settings without '=', which tensorflow-io rejects, received "
+                f"one in {', '.join(bad)}; {_CURE}"
+            )
+        stated = [f"{name}={value}" for name, value in self.connection.security.items()]
+        servers = f"bootstrap.servers={self.connection.bootstrap_servers}"
+        return [servers, "fetch.wait.max.ms=5", "enable.auto.commit=false", *stated]
+
+    def _records(
+        self, operations: Any, wanted: TopicSlice, partition: int, high: int
+    ) -> Iterator[list[Message]]:
+        """A partition from offset 0 to `high`, a piece at a time, as `from_kafka` reads it."""
+        topic = wanted.topic
+        resource = self._within(
+            lambda: operations.io_kafka_readable_init(
+                topic,
+                partition,
+                offset=0,
+                metadata=self._configuration(),
+                shared_name=f"susystream-{uuid.uuid4()}",
+            ),
+            topic,
+        )
+        try:
+            for start in range(0, high, _PIECE):
+                stop = min(start + _PIECE, high)
+                read = partial(operations.io_kafka_readable_read, resource, start=start, stop=stop)
+                yield _messages(self._within(read, topic), f"{topic}, partition {partition}", stop)
+        finally:
+            tf.raw_ops.DestroyResourceOp(resource=resource, ignore_lookup_error=True)
+
+    def _within(self, call: Callable[[], Any], topic: str) -> Any:
+        """The call's result; the library retries a silent broker for ever, so a thread asks it."""
+        answers: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
+
+        def ask() -> None:
+            try:
+                answers.put((call(), None))
+            except Exception as error:
+                answers.put((None, error))
+
+        threading.Thread(target=ask, daemon=True, name="tensorflow-io").start()
+        try:
+            result, error = answers.get(timeout=self.stall_seconds)
+        except queue.Empty:
+            raise StreamStalled(
+                f"expected messages of {topic} from tensorflow-io, received none for "
+                f"{self.stall_seconds:g} s; check the broker or {_CURE}"
+            ) from None
+        if isinstance(error, tf.errors.OpError):
+            raise StreamError(
+                f"expected tensorflow-io to read {topic}, received: "
+                f"{' '.join(error.message.split())[:200]}; {_CURE}"
+            ) from error
+        if error is not None:
+            raise error
+        return result
+
+    @staticmethod
+    def _pieces(
+        wanted: TopicSlice, sources: dict[int, Iterator[list[Message]]]
+    ) -> Iterator[list[Message]]:
+        """Draws from the partitions in turn, and stops each at the slice's end."""
+        ordered = Ordered(wanted)
+        while not ordered.done:
+            for partition, source in sources.items():
+                if not ordered.complete(partition):
+                    _draw(source, partition, ordered, wanted)
+            while messages := ordered.take():
+                yield messages
+
+
+def _draw(
+    source: Iterator[list[Message]], partition: int, ordered: Ordered, wanted: TopicSlice
+) -> None:
+    messages = next(source, None)
+    if messages is None:
+        raise ReaderUnsupported(
+            f"expected {wanted}, tensorflow-io ended partition {partition} before its offset "
+            f"{ordered.next_offset(partition)}; {_CURE}"
+        )
+    for message in messages:
+        if ordered.complete(partition):
+            return
+        ordered.push(partition, ordered.next_offset(partition), message)
+
+
+def _messages(piece: Any, where: str, stop: int) -> list[Message]:
+    values, keys = (tensor.numpy() for tensor in piece)
+    expected = (stop - 1) % _PIECE + 1
+    if len(values) != expected:
+        raise ReaderUnsupported(
+            f"expected {expected} records before offset {stop} of {where}, tensorflow-io returned "
+            f"{len(values)}; {_CURE}"
+        )
+    return [(key or None, value) for key, value in zip(keys, values, strict=True)]
+
+
+def _operations() -> Any:
+    try:
+        return importlib.import_module("tensorflow_io.python.ops").core_ops
+    except ImportError as error:
+        raise ReaderUnsupported(
+            "expected the package tensorflow-io for stream/reader=tfio, received none; "
+            f"pip install 'susystream[tfio]' or {_CURE}"
+        ) from error
+
+
+def _check_readable(wanted: TopicSlice, held: dict[int, tuple[int, int]]) -> None:
+    for partition, start, end in wanted.ranges:
+        if start == end:
+            continue
+        low, high = held[partition]
+        where = f"partition {partition} of {wanted.topic}"
+        if start != 0 or low != 0:
+            raise ReaderUnsupported(
+                f"expected a slice that starts at offset 0, since tensorflow-io ignores offsets; "
+                f"received [{start}, {end}) of {where}, which holds [{low}, {high}); {_CURE}"
+            )
+        if end == high and high % _PIECE == 1:
+            raise ReaderUnsupported(
+                f"expected another number of messages than 1024·k + 1, of which tensorflow-io "
+                f"loses the last; received {high} in {where}; {_CURE}"
+            )

@@ -1,0 +1,34 @@
+"""The commit of the code that runs.
+
+In: the folder of this package. Out: a commit, and whether files differ from it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def code_state() -> tuple[str, bool]:
+    """(commit, dirty); ("unknown", False) outside a git checkout."""
+    commit = _git("rev-parse", "HEAD")
+    if commit is None:
+        return "unknown", False
+    return commit, bool(_git("status", "--porcelain", "--untracked-files=no"))
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

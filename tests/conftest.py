@@ -1,0 +1,34 @@
+"""The suite's servers: the real embedded broker and store, each started once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import pytest
+
+from susystream.services.broker import embedded_broker
+from susystream.services.store import embedded_store
+
+
+@pytest.fixture(scope="session")
+def services_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One home folder for the suite's shared servers."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def broker(services_home: Path) -> Iterator[str]:
+    """The address of a real Kafka broker."""
+    with embedded_broker(services_home) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def store_uri(services_home: Path) -> Iterator[str]:
+    """The address of a real document store."""
+    with embedded_store(services_home) as uri:
+        yield uri

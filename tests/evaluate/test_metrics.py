@@ -1,0 +1,172 @@
+"""Metrics from counts, against scikit-learn and against slow loops over pairs."""
+
+from __future__ import annotations
+
+import json
+import math
+from fractions import Fraction
+from typing import TypeAlias
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
+
+from susystream.errors import EvaluationError
+from susystream.evaluate.metrics import _dot, curve, metrics
+from susystream.evaluate.tally import Tally
+
+Pairs: TypeAlias = list[tuple[float, bool]]
+SCORES = st.one_of(
+    st.sampled_from([-1.5, -0.0, 0.0, 0.25, -3.0, 2.0]),
+    st.floats(-12, 12, width=32),
+)
+PAIRS = st.lists(st.tuples(SCORES, st.booleans()), min_size=2, max_size=60).filter(
+    lambda pairs: len({label for _, label in pairs}) == 2
+)
+
+
+def f32(*values: float) -> NDArray[np.float32]:
+    return np.array(values, np.float32)
+
+
+def u8(*values: int) -> NDArray[np.uint8]:
+    return np.array(values, np.uint8)
+
+
+def arrays(pairs: list[tuple[float, bool]]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    return f32(*(x for x, _ in pairs)), u8(*(y for _, y in pairs))
+
+
+def found(logits: NDArray[np.float32], labels: NDArray[np.uint8], **limit: int) -> dict[str, float]:
+    return metrics(Tally.empty(**limit).update(logits, labels))
+
+
+def random_events(rows: int, seed: int = 1) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    random = np.random.default_rng(seed)
+    labels = (random.random(rows) < 0.4).astype(np.uint8)
+    return (1.5 * random.normal(size=rows) + labels).astype(np.float32), labels
+
+
+def slow_auc(logits: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:
+    """Every pair: one for the right order, a half for a tie."""
+    signal, background = logits[labels == 1].tolist(), logits[labels == 0].tolist()
+    won = sum(Fraction((s > b) * 2 + (s == b), 2) for s in signal for b in background)
+    return float(won / (len(signal) * len(background)))
+
+
+def slow_stderr(logits: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:
+    """DeLong's structural components, one event at a time."""
+    signal, background = logits[labels == 1], logits[labels == 0]
+    v10 = [np.mean((s > background) + 0.5 * (s == background)) for s in signal]
+    v01 = [np.mean((signal > b) + 0.5 * (signal == b)) for b in background]
+    variances = [np.var(v, ddof=1) / len(v) if len(v) > 1 else 0.0 for v in (v10, v01)]
+    return math.sqrt(sum(variances))
+
+
+def slow_rejection(logits: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:
+    signal, background = logits[labels == 1], logits[labels == 0]
+    cut = max(c for c in signal if np.mean(signal >= c) >= 0.5)
+    return len(background) / max(int(np.sum(background >= cut)), 1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(PAIRS)
+def test_all_metrics_agree_with_slow_twins_and_scikit_learn(
+    pairs: list[tuple[float, bool]],
+) -> None:
+    logits, labels = arrays(pairs)
+    values = found(logits, labels)
+    wide = logits.astype(np.float64)
+    probability = 1 / (1 + np.exp(-wide))
+    assert values["auc"] == values["auc_low"] == values["auc_high"] == slow_auc(logits, labels)
+    assert values["auc"] == pytest.approx(roc_auc_score(labels, logits), abs=1e-12)
+    assert values["auc_stderr"] == pytest.approx(slow_stderr(logits, labels), abs=1e-12)
+    assert values["accuracy"] == np.mean((logits > 0) == labels)
+    assert values["log_loss"] == pytest.approx(log_loss(labels, probability), rel=1e-9)
+    assert values["brier"] == pytest.approx(brier_score_loss(labels, probability), abs=1e-12)
+    assert values["background_rejection_at_0.5"] == slow_rejection(logits, labels)
+    assert values["rows"] == len(pairs)
+    assert values["signal"] + values["background"] == len(pairs)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32))
+def test_joined_bins_give_a_bracket_that_holds_the_exact_auc(seed: int) -> None:
+    logits, labels = random_events(5000, seed)
+    exact, coarse = found(logits, labels), found(logits, labels, limit=300)
+    assert coarse["auc_low"] < exact["auc"] < coarse["auc_high"]
+    assert coarse["auc_low"] < coarse["auc"] < coarse["auc_high"]
+    assert coarse["accuracy"] == exact["accuracy"]
+    assert coarse["log_loss"] == pytest.approx(exact["log_loss"], rel=1e-2)
+    assert coarse["brier"] == pytest.approx(exact["brier"], rel=1e-2)
+    assert coarse["auc_stderr"] == pytest.approx(exact["auc_stderr"], rel=1e-2)
+
+
+def test_the_default_limit_is_exact_at_a_million_rows() -> None:
+    logits, labels = random_events(1_000_000)
+    values = found(logits, labels)
+    assert values["auc"] == values["auc_low"] == values["auc_high"]
+    assert values["auc"] == pytest.approx(roc_auc_score(labels, logits), abs=1e-12)
+
+
+def test_accuracy_stays_exact_for_scores_around_zero_in_joined_bins() -> None:
+    logits, labels = random_events(20_000)
+    logits *= np.float32(1e-40)
+    logits[::7] = 0
+    logits[::11] = -0.0
+    tally = Tally.empty(limit=260).update(logits, labels)
+    assert not tally.exact
+    assert metrics(tally)["accuracy"] == np.mean((logits > 0) == labels)
+
+
+def test_a_zero_logit_is_called_background_as_keras_does() -> None:
+    assert found(f32(0, -0.0), u8(0, 1))["accuracy"] == 0.5
+
+
+def test_perfect_and_inverted_and_constant_scores() -> None:
+    labels = u8(0, 0, 1, 1)
+    assert found(f32(-2, -1, 1, 2), labels)["auc"] == 1
+    assert found(f32(-2, -1, 1, 2), labels)["background_rejection_at_0.5"] == 2
+    assert found(f32(2, 1, -1, -2), labels)["auc"] == 0
+    assert found(f32(1, 1, 1, 1), labels)["auc"] == 0.5
+
+
+def test_shuffled_labels_give_one_half() -> None:
+    logits, labels = random_events(50_000)
+    shuffled = np.random.default_rng(2).permutation(labels)
+    assert found(logits, shuffled)["auc"] == pytest.approx(0.5, abs=0.02)
+
+
+def test_huge_logits_give_finite_json() -> None:
+    biggest = float(np.finfo(np.float32).max)
+    values = found(f32(biggest, -biggest, 1), u8(0, 1, 1))
+    json.dumps(values, allow_nan=False)
+
+
+@pytest.mark.parametrize("labels", [[], [1, 1], [0]])
+def test_one_class_alone_is_an_error_that_counts_both(labels: list[int]) -> None:
+    tally = Tally.empty().update(np.zeros(len(labels), np.float32), np.array(labels, np.uint8))
+    with pytest.raises(EvaluationError, match=f"{sum(labels)} and {labels.count(0)}"):
+        metrics(tally)
+    with pytest.raises(EvaluationError, match="both"):
+        curve(tally)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**38), st.integers(0, 2**62)), max_size=9))
+def test_sums_of_products_are_exact_beyond_64_bits(pairs: list[tuple[int, int]]) -> None:
+    first, second = (np.array([p[i] for p in pairs], np.int64) for i in (0, 1))
+    assert _dot(first, second) == sum(a * b for a, b in pairs)
+
+
+@settings(deadline=None)
+@given(PAIRS)
+def test_the_area_under_the_curve_is_the_auc(pairs: list[tuple[float, bool]]) -> None:
+    tally = Tally.empty().update(*arrays(pairs))
+    points = curve(tally)
+    area = np.trapezoid if hasattr(np, "trapezoid") else np.trapz
+    assert area(points.signal, points.background) == pytest.approx(metrics(tally)["auc"])
+    assert (points.signal[0], points.background[0]) == (0, 0)
+    assert (points.signal[-1], points.background[-1]) == (1, 1)

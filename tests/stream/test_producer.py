@@ -1,0 +1,126 @@
+"""Publishing to a real broker: exactly once, exactly recorded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from susystream.errors import PublishError
+from susystream.schema import EventBatch
+from susystream.services.broker import embedded_broker
+from susystream.services.control import down
+from susystream.stream.codec import BlockCodec, Codec, CsvCodec
+from susystream.stream.producer import publish
+from susystream.stream.slices import ContentDigest
+from susystream.stream.topics import KafkaConnection, ensure_topic, watermarks
+from tests.stream.real import append, events, new_topic, pieces, published
+
+
+@pytest.mark.parametrize("codec", [BlockCodec(100), CsvCodec()], ids=lambda codec: codec.name)
+def test_the_slice_count_and_digest_are_those_of_the_events(broker: str, codec: Codec) -> None:
+    connection, batch = KafkaConnection(broker), events(1234)
+    publication = published(connection, batch, codec=codec, partitions=3)
+    messages = [message for piece in pieces(batch) for message in codec.encode(piece)]
+    assert publication.rows == len(batch)
+    assert publication.digest == ContentDigest().update(batch)
+    assert publication.slice.messages == len(messages)
+    assert publication.bytes == sum(len(key) + len(value) for key, value in messages)
+    held = watermarks(connection, publication.slice.topic)
+    assert held == {p: (start, end) for p, start, end in publication.slice.ranges}
+
+
+def test_a_second_publication_follows_the_first(broker: str) -> None:
+    connection, topic, codec = KafkaConnection(broker), new_topic(), BlockCodec(10)
+    first = published(connection, events(50), codec=codec, topic=topic)
+    second = published(connection, events(50, start=50), codec=codec, topic=topic)
+    ends = [(partition, end) for partition, _, end in first.slice.ranges]
+    assert [(partition, start) for partition, start, _ in second.slice.ranges] == ends
+
+
+def test_nothing_to_publish_is_an_empty_slice(broker: str) -> None:
+    publication = published(KafkaConnection(broker), events(0), codec=CsvCodec())
+    assert (publication.rows, publication.slice.messages) == (0, 0)
+
+
+def test_progress_counts_every_event(broker: str) -> None:
+    seen: list[int] = []
+    publish(
+        pieces(events(300), 100),
+        connection=KafkaConnection(broker),
+        topic=new_topic(),
+        codec=BlockCodec(),
+        partitions=1,
+        progress=seen.append,
+    )
+    assert seen == [100, 200, 300]
+
+
+def test_another_producer_at_the_same_time_is_detected(broker: str) -> None:
+    connection, topic, codec = KafkaConnection(broker), new_topic(), BlockCodec(10)
+    ensure_topic(connection, topic, 1)
+
+    def interrupted() -> Iterator[EventBatch]:
+        yield events(50)
+        ends = time.monotonic() + 20
+        while not watermarks(connection, topic)[0][1] and time.monotonic() < ends:
+            time.sleep(0.05)
+        append(connection, topic, [(0, b"0", b"a stranger's")])
+        yield events(50, start=50)
+
+    with pytest.raises(PublishError, match="another producer wrote"):
+        publish(
+            interrupted(),
+            connection=connection,
+            topic=topic,
+            codec=codec,
+            partitions=1,
+            progress=lambda _: None,
+        )
+
+
+def test_a_message_the_broker_refuses_is_an_error(broker: str) -> None:
+    with pytest.raises(PublishError, match="expected 1 messages to be acknowledged, received 0"):
+        published(KafkaConnection(broker), events(30_000), codec=BlockCodec(30_000), partitions=1)
+
+
+def test_an_error_of_the_source_is_passed_on(broker: str) -> None:
+    def broken() -> Iterator[EventBatch]:
+        yield events(10)
+        raise OSError("disk")
+
+    with pytest.raises(OSError, match="disk"):
+        publish(
+            broken(),
+            connection=KafkaConnection(broker),
+            topic=new_topic(),
+            codec=CsvCodec(),
+            partitions=1,
+            progress=lambda _: None,
+        )
+
+
+def test_a_broker_that_goes_away_is_an_error_within_the_timeout(tmp_path: Path) -> None:
+    died = 0.0
+    with embedded_broker(tmp_path) as own:
+
+        def dying() -> Iterator[EventBatch]:
+            nonlocal died
+            yield events(1000)
+            down(tmp_path)
+            died = time.monotonic()
+            for start in range(1000, 100_000, 1000):
+                yield events(1000, start=start)
+
+        with pytest.raises(PublishError, match="publish again"):
+            publish(
+                dying(),
+                connection=KafkaConnection(own, timeout_seconds=3.0),
+                topic=new_topic(),
+                codec=BlockCodec(100),
+                partitions=2,
+                progress=lambda _: None,
+            )
+        assert time.monotonic() - died < 9

@@ -1,0 +1,107 @@
+"""Reaching a real broker, and saying so when there is none."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from susystream.errors import BrokerUnavailable, SettingsError, StreamError
+from susystream.stream.topics import KafkaConnection, cluster_id, ensure_topic, watermarks
+from tests.stream.real import append, new_topic
+
+
+def test_a_topic_is_made_once_and_its_watermarks_start_at_zero(broker: str) -> None:
+    connection, topic = KafkaConnection(broker), new_topic()
+    for _ in range(2):
+        ensure_topic(connection, topic, 3)
+        assert watermarks(connection, topic) == {0: (0, 0), 1: (0, 0), 2: (0, 0)}
+    append(connection, topic, [(1, None, b"x")])
+    assert watermarks(connection, topic)[1] == (0, 1)
+
+
+def test_another_number_of_partitions_is_refused_with_the_cure(broker: str) -> None:
+    connection, topic = KafkaConnection(broker), new_topic()
+    ensure_topic(connection, topic, 2)
+    with pytest.raises(StreamError, match=r"3 partitions, received 2; set stream\.partitions=2"):
+        ensure_topic(connection, topic, 3)
+    with pytest.raises(SettingsError, match="at least 1"):
+        ensure_topic(connection, topic, 0)
+
+
+def test_an_unknown_topic_is_named_and_not_made_by_asking(broker: str) -> None:
+    connection, topic = KafkaConnection(broker), new_topic()
+    for _ in range(2):
+        with pytest.raises(StreamError, match=f"expected topic {topic}"):
+            watermarks(connection, topic)
+
+
+def test_cluster_id_is_the_same_for_every_client(broker: str) -> None:
+    assert cluster_id(KafkaConnection(broker)) == cluster_id(KafkaConnection(broker)) != ""
+
+
+def fails_in(seconds: float, connection: KafkaConnection) -> str:
+    started = time.monotonic()
+    with pytest.raises(BrokerUnavailable) as caught:
+        ensure_topic(connection, "t", 1)
+    assert time.monotonic() - started < seconds
+    assert "\n" not in str(caught.value)
+    assert "correct stream.bootstrap_servers" in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_closed_port_fails_within_seconds_in_one_line() -> None:
+    with socket.socket() as taken:  # bound but not listening: nobody else gets the port
+        taken.bind(("127.0.0.1", 0))
+        fails_in(3, KafkaConnection(f"127.0.0.1:{taken.getsockname()[1]}"))
+
+
+def test_a_port_that_says_nothing_fails_within_the_timeout() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        fails_in(8, KafkaConnection(f"127.0.0.1:{silent.getsockname()[1]}", timeout_seconds=2.0))
+
+
+def test_a_refused_login_fails_within_the_timeout_and_keeps_the_secret(broker: str) -> None:
+    security = {
+        "security.protocol": "SASL_PLAINTEXT",
+        "sasl.mechanism": "PLAIN",
+        "sasl.username": "me",
+        "sasl.password": "hush",
+    }
+    text = fails_in(8, KafkaConnection(broker, 2.0, security))
+    assert "hush" not in text
+
+
+def test_security_settings_have_kafkas_names_and_reach_the_client(tmp_path: Path) -> None:
+    certificate = tmp_path / "ca.pem"
+    certificate.write_text("")
+    security = {"security.protocol": "SSL", "ssl.ca.location": str(certificate)}
+    settings = KafkaConnection("a:1, b:2", security=security).client_settings()
+    assert settings["bootstrap_servers"] == ["a:1", "b:2"]
+    assert settings["security_protocol"] == "SSL"
+    assert settings["ssl_cafile"] == str(certificate)
+
+
+@pytest.mark.parametrize(
+    ("security", "named"),
+    [
+        ({"sasl.pasword": "x"}, r"'sasl\.password'.*received \['sasl\.pasword'\]"),
+        ({"security.protocol": "TLS"}, "PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL"),
+        ({"ssl.ca.location": "/nowhere/ca.pem"}, r"a file as ssl\.ca\.location"),
+    ],
+)
+def test_wrong_security_settings_are_named(security: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError, match=named):
+        KafkaConnection("127.0.0.1:1", security=security).client_settings()
+
+
+@pytest.mark.parametrize("address", ["", "localhost", "host:port", ":9092"])
+def test_an_address_without_host_and_port_is_refused(address: str) -> None:
+    with pytest.raises(SettingsError, match="host:port"):
+        watermarks(KafkaConnection(address), "t")
+
+
+def test_repr_shows_no_secret() -> None:
+    assert "hush" not in repr(KafkaConnection("a:1", security={"sasl.password": "hush"}))

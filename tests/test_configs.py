@@ -1,0 +1,125 @@
+"""Every stage and every committed experiment composes into checked settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from susystream.composition import config_folder, known_keys, run_composed, settings_of
+from susystream.errors import SettingsError
+from susystream.settings import Settings, check_settings, public_config
+
+CONF = config_folder()
+STAGES = sorted(path.stem for path in (CONF / "stage").glob("*.yaml"))
+EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+
+
+def composed(*overrides: str) -> Settings:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return settings_of(compose("config", overrides=list(overrides)))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_stage_composes_with_every_experiment(stage: str, experiment: str) -> None:
+    settings = composed(f"stage={stage}", f"experiment={experiment}")
+    assert settings.stage.name == stage
+    assert settings.experiment is not None
+    assert settings.experiment.name == experiment
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_composes_without_an_experiment(stage: str) -> None:
+    assert composed(f"stage={stage}").experiment is None
+
+
+@pytest.mark.parametrize(
+    "group", ["data", "stream/codec", "stream/reader", "model", "train", "registry", "tracking"]
+)
+def test_every_option_of_every_group_composes(group: str) -> None:
+    options = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    assert options
+    for option in options:
+        composed(f"{group}={option}")
+
+
+def test_the_defaults_of_the_settings_classes_are_those_of_conf() -> None:
+    """A setting left out of a file means the same as the file says."""
+    settings = composed()
+    assert settings.stream == type(settings.stream)()
+    assert settings.model == type(settings.model)()
+    assert settings.train == type(settings.train)()
+    assert settings.data == type(settings.data)()
+    assert settings.registry == type(settings.registry)()
+
+
+def test_seed_report_is_the_reports_own_set_up() -> None:
+    settings = composed("experiment=seed_report")
+    assert settings.model.hidden == (128, 256, 128)
+    assert settings.model.dropout == (0.2, 0.4, 0.4)
+    assert (settings.train.batch_size, settings.train.epochs) == (64, 1)
+    assert settings.stream.codec.name == "csv"
+    assert round(settings.data.rows * (1 - settings.data.test_fraction)) == 90_000  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("train.epochs=0", ["train.epochs", "greater than 0", "0"]),
+        ("train.learning_rate=fast", ["train.learning_rate", "number", "fast"]),
+        ("model.dropout=[0.1]", ["model", "dropout rate a hidden layer"]),
+        ("model.features=[nonsense]", ["model.features", "low", "nonsense"]),
+        ("data.rows=-5", ["data.rows", "-5"]),
+        ("+train.epoch=3", ["train.epoch", "3"]),
+        ("stream.topic='a b'", ["stream.topic", "a b"]),
+    ],
+)
+def test_a_wrong_value_is_one_line_naming_it(override: str, words: list[str]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        composed(override)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["stage=trian"], ["trian", "evaluate", "pipeline", "prepare", "publish", "train"]),
+        (["experiment=quikstart"], ["quikstart", "did you mean quickstart", "seed_report"]),
+        (["train.epoch=3"], ["train.epoch", "did you mean train.epochs"]),
+        (["train.epochs"], ["train.epochs"]),
+    ],
+)
+def test_a_typo_is_one_line_with_the_nearest_names(arguments: list[str], words: list[str]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        run_composed(arguments)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert all(word in message for word in words), message
+
+
+def test_known_keys_are_the_settings_a_person_can_set() -> None:
+    keys = known_keys()
+    assert {"train.epochs", "seed", "stream.codec.name", "data"} <= set(keys)
+
+
+def test_no_secret_reaches_the_public_configuration() -> None:
+    secret = "hunter2"
+    plain = composed().model_dump(mode="json")
+    plain["registry"]["uri"] = f"mongodb://me:{secret}@host:27017/db"
+    plain["tracking"]["uri"] = f"http://me:{secret}@host:5000"
+    plain["stream"]["security"] = {"sasl.password": secret, "sasl.mechanism": "PLAIN"}
+    public = public_config(check_settings(plain))
+    assert secret not in str(public)
+    assert public["stream"]["security"]["sasl.mechanism"] == "PLAIN"
+    assert public["registry"]["uri"] == "mongodb://host:27017/db"
+    assert secret not in repr(check_settings(plain))
+
+
+def test_configuration_files_say_nothing_twice() -> None:
+    """`_self_` first in the root, so that groups and experiments win over it."""
+    lines = (Path(CONF) / "config.yaml").read_text().splitlines()
+    assert lines[lines.index("defaults:") + 1].strip() == "- _self_"

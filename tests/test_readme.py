@@ -1,0 +1,55 @@
+"""The README's commands exist and its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from susystream.cli import cli
+from susystream.composition import config_folder, settings_of
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.S)
+LINES = [line.split("  #")[0].strip() for block in BLOCKS for line in block.splitlines() if line]
+MAKEFILE = (ROOT / "Makefile").read_text()
+
+
+def commands(program: str) -> list[list[str]]:
+    return [line.split()[1:] for line in LINES if line.split()[0] == program]
+
+
+@pytest.mark.parametrize("words", commands("make"), ids=" ".join)
+def test_every_make_target_exists(words: list[str]) -> None:
+    for target in words:
+        assert re.search(rf"^{target}:", MAKEFILE, re.M)
+
+
+@pytest.mark.parametrize("words", commands("susystream"), ids=" ".join)
+def test_every_susystream_command_exists(words: list[str]) -> None:
+    command = cli
+    for word in words:
+        found = getattr(command, "commands", {}).get(word)
+        if found is None:
+            break
+        command = found
+    assert command is not cli
+
+
+@pytest.mark.parametrize(
+    "words", [w for w in commands("susystream") if w[0] == "run"], ids=" ".join
+)
+def test_every_run_command_composes(words: list[str]) -> None:
+    overrides = [word.strip("'\"") for word in words[1:] if "=" in word]
+    if "-m" in words:
+        overrides = [word.split(",")[0] for word in overrides]
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        settings_of(compose("config", overrides=overrides))
+
+
+def test_every_relative_link_leads_to_a_file() -> None:
+    for target in re.findall(r"\]\((?!https?:|#)([^)]+)\)", README):
+        assert (ROOT / target).exists(), target
