@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from stream_messages import append, events, new_topic, pieces, published
 
 from susystream.errors import PublishError
 from susystream.schema import EventBatch
 from susystream.services.broker import embedded_broker
-from susystream.services.control import down
 from susystream.stream.codec import BlockCodec, Codec, CsvCodec
 from susystream.stream.producer import publish
 from susystream.stream.slices import ContentDigest
 from susystream.stream.topics import KafkaConnection, ensure_topic, watermarks
-from tests.stream.real import append, events, new_topic, pieces, published
 
 
 @pytest.mark.parametrize("codec", [BlockCodec(100), CsvCodec()], ids=lambda codec: codec.name)
@@ -83,7 +86,14 @@ def test_another_producer_at_the_same_time_is_detected(broker: str) -> None:
 
 def test_a_message_the_broker_refuses_is_an_error(broker: str) -> None:
     with pytest.raises(PublishError, match="expected 1 messages to be acknowledged, received 0"):
-        published(KafkaConnection(broker), events(30_000), codec=BlockCodec(30_000), partitions=1)
+        publish(
+            [events(150_000)],
+            connection=KafkaConnection(broker),
+            topic=new_topic(),
+            codec=BlockCodec(150_000),
+            partitions=1,
+            progress=lambda _: None,
+        )
 
 
 def test_an_error_of_the_source_is_passed_on(broker: str) -> None:
@@ -103,13 +113,14 @@ def test_an_error_of_the_source_is_passed_on(broker: str) -> None:
 
 
 def test_a_broker_that_goes_away_is_an_error_within_the_timeout(tmp_path: Path) -> None:
-    died = 0.0
+    died, before = 0.0, {thread.name for thread in threading.enumerate()}
     with embedded_broker(tmp_path) as own:
 
         def dying() -> Iterator[EventBatch]:
             nonlocal died
             yield events(1000)
-            down(tmp_path)
+            state = json.loads((tmp_path / "kafka" / "state.json").read_text())
+            os.kill(state["server_pid"], signal.SIGKILL)
             died = time.monotonic()
             for start in range(1000, 100_000, 1000):
                 yield events(1000, start=start)
@@ -124,3 +135,4 @@ def test_a_broker_that_goes_away_is_an_error_within_the_timeout(tmp_path: Path) 
                 progress=lambda _: None,
             )
         assert time.monotonic() - died < 9
+        assert not [t for t in threading.enumerate() if t.name not in before and t.is_alive()]

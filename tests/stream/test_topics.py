@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
+from stream_messages import append, new_topic
 
 from susystream.errors import BrokerUnavailable, SettingsError, StreamError
 from susystream.stream.topics import KafkaConnection, cluster_id, ensure_topic, watermarks
-from tests.stream.real import append, new_topic
 
 
 def test_a_topic_is_made_once_and_its_watermarks_start_at_zero(broker: str) -> None:

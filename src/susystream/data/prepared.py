@@ -103,7 +103,16 @@ def _loaded_or_none(folder: Path) -> Prepared | None:
         prepared = Prepared(folder=folder, **value)
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    return prepared if prepared.train.exists() and prepared.test.exists() else None
+    whole = _rows_in(prepared.train) == prepared.rows_train
+    return prepared if whole and _rows_in(prepared.test) == prepared.rows_test else None
+
+
+def _rows_in(path: Path) -> int | None:
+    """The rows a Parquet file states; None for one that is missing or damaged."""
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (OSError, ValueError):  # pyarrow's errors are among them
+        return None
 
 
 def _write(

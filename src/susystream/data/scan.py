@@ -7,9 +7,9 @@ text finds the first bad row and names its line, column and text.
 
 from __future__ import annotations
 
-import csv
 import gzip
 import math
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +23,9 @@ from susystream.schema import COLUMNS, FEATURES, LABEL, EventBatch
 
 EVENT_NUMBER = "event_number"
 _PARQUET = b"PAR1"
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+_LARGEST = float(np.finfo(np.float32).max)
+_LONGEST_LINE = 1 << 20  # bytes; a longer one is no row, and must not fill the memory
 
 
 def scan_events(
@@ -45,15 +48,18 @@ def scan_events(
         head = file.read(4)
     if not head:
         raise DataError(f"expected events in {path}, received an empty file; give another")
-    frames = _parquet(path, batch_rows) if head == _PARQUET else _csv(path, batch_rows)
     number = start_number
-    try:
-        for frame in frames:
-            for part in frame.iter_slices(batch_rows):
-                yield _batch(part, number)
-                number += part.height
-    except (pl.exceptions.PolarsError, DataError, OSError, EOFError) as error:
-        raise _explained(path, head, error) from error
+    frames = _frames(path, head, batch_rows)
+    while (frame := _next(frames, path, head)) is not None:
+        for part in frame.iter_slices(batch_rows):
+            try:
+                batch = _batch(part, number)
+            except DataError as error:
+                raise _explained(path, head, error) from error
+            yield batch  # outside the try: what the caller raises is not the file's fault
+            number += part.height
+    if number == start_number and head != _PARQUET:
+        raise DataError(f"expected events in {path}, received none; give another file")
 
 
 def count_rows(path: Path) -> int:
@@ -64,6 +70,18 @@ def count_rows(path: Path) -> int:
         return int(pl.scan_parquet(path).select(pl.len()).collect().item())
     with _opened(path) as text:
         return sum(chunk.count(b"\n") for chunk in iter(lambda: text.read(1 << 22), b""))
+
+
+def _next(frames: Iterator[pl.DataFrame], path: Path, head: bytes) -> pl.DataFrame | None:
+    try:
+        return next(frames, None)
+    except (pl.exceptions.PolarsError, DataError, OSError, EOFError) as error:
+        raise _explained(path, head, error) from error
+
+
+def _frames(path: Path, head: bytes, batch_rows: int) -> Iterator[pl.DataFrame]:
+    """Lazy to the first frame, so that every fault of the file shows in `_next`."""
+    yield from _parquet(path, batch_rows) if head == _PARQUET else _csv(path, batch_rows)
 
 
 def _csv(path: Path, batch_rows: int) -> Iterator[pl.DataFrame]:
@@ -82,7 +100,14 @@ def _parquet(path: Path, batch_rows: int) -> Iterator[pl.DataFrame]:
     schema = pl.read_parquet_schema(path)
     missing = [name for name in COLUMNS if name not in schema]
     if missing:
-        raise DataError(f"expected columns {missing} in {path}, received {list(schema)[:30]}")
+        raise DataError(f"expected columns {missing} as well, received {list(schema)[:30]}")
+    wrong = {name: str(schema[name]) for name in FEATURES if schema[name] != pl.Float32}
+    if wrong:  # rounding is the owner's decision, not ours
+        raise DataError(
+            f"expected Float32 features, received {dict(list(wrong.items())[:3])}; cast them"
+        )
+    if not schema[LABEL].is_numeric() or not schema.get(EVENT_NUMBER, pl.Int64()).is_integer():
+        raise DataError("expected a numeric label and integer event numbers, received other types")
     numbered = [EVENT_NUMBER] if EVENT_NUMBER in schema else []
     frame = pl.scan_parquet(path).select(*numbered, *COLUMNS)
     return frame.collect_batches(chunk_size=batch_rows, maintain_order=True)
@@ -99,7 +124,7 @@ def _batch(frame: pl.DataFrame, number: int) -> EventBatch:
         numbers = frame[EVENT_NUMBER].cast(pl.Int64).to_numpy()
     else:
         numbers = np.arange(number, number + frame.height, dtype=np.int64)
-    features = frame.select(FEATURES).cast(pl.Float32).to_numpy(order="c")
+    features = frame.select(FEATURES).to_numpy(order="c")
     return EventBatch(numbers, np.ascontiguousarray(features), labels.astype(np.uint8)).checked()
 
 
@@ -115,8 +140,13 @@ def _explained(path: Path, head: bytes, error: Exception) -> DataError:
                 f"expected a whole file at {path}, received one that ends early or is damaged "
                 f"({damage}); fetch it again"
             )
+    if isinstance(error, DataError):
+        return DataError(f"{path}: {error}")
     first = (str(error).splitlines() or [type(error).__name__])[0]
-    return DataError(f"expected {len(COLUMNS)} columns of numbers in {path}, received: {first}")
+    return DataError(
+        f"expected {len(COLUMNS)} columns of numbers in {path}, received: {first}; "
+        "correct or replace the file"
+    )
 
 
 def find_bad_row(path: Path) -> None:
@@ -126,24 +156,36 @@ def find_bad_row(path: Path) -> None:
         BadRow: That row.
     """
     with _opened(path) as file:
-        text = (raw.decode("utf-8", "replace") for raw in file)
-        for line, row in enumerate(csv.reader(text, quoting=csv.QUOTE_NONE), 1):
-            _check_row(str(path), line, row)
+        lines = iter(lambda: file.readline(_LONGEST_LINE), b"")
+        for line, raw in enumerate(lines, 1):
+            text = raw.decode("utf-8-sig" if line == 1 else "utf-8", "backslashreplace")
+            if len(raw) == _LONGEST_LINE:
+                raise BadRow(str(path), line, "length of the row", text, "at most 1 MiB")
+            _check_row(str(path), line, text.rstrip("\r\n"))
 
 
-def _check_row(path: str, line: int, row: list[str]) -> None:
-    if len(row) != len(COLUMNS):
-        expected = f"{len(COLUMNS)} columns, not {len(row)}"
-        raise BadRow(path, line, "number of columns", ",".join(row), expected)
-    for name, text in zip(COLUMNS, row, strict=True):
-        try:
-            value = float(text)
-        except ValueError:
-            raise BadRow(path, line, name, text, "a number") from None
-        if not math.isfinite(np.float32(value)):
-            raise BadRow(path, line, name, text, "a finite number")
-        if name == LABEL and value not in (0.0, 1.0):
-            raise BadRow(path, line, name, text, "0 or 1")
+def _check_row(path: str, line: int, row: str) -> None:
+    fields = row.split(",") if row else []
+    if len(fields) != len(COLUMNS):
+        expected = f"{len(COLUMNS)} columns, not {len(fields)}"
+        raise BadRow(path, line, "number of columns", row, expected)
+    for name, text in zip(COLUMNS, fields, strict=True):
+        wrong = _fault(name, text)
+        if wrong:
+            raise BadRow(path, line, name, text, wrong)
+
+
+def _fault(name: str, text: str) -> str | None:
+    """What should have stood in a field, if it holds something else."""
+    try:
+        value = float(text)
+    except ValueError:
+        return "a number"
+    if not math.isfinite(value) or abs(value) > _LARGEST:
+        return "a finite float32"
+    if not _NUMBER.fullmatch(text):  # Python reads 1_0 and other scripts' digits
+        return "a number"
+    return "0 or 1" if name == LABEL and value not in (0.0, 1.0) else None
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -5,6 +5,7 @@ In: a seed, or a file. Out: a `Source`, which gives its events in order, as ofte
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
@@ -13,7 +14,7 @@ from typing import Any, Protocol
 
 from susystream.data.scan import scan_events
 from susystream.errors import DataError
-from susystream.physics.toy import CHUNK, toy_events
+from susystream.physics.toy import CHUNK, VERSION, toy_events
 from susystream.schema import EventBatch
 
 
@@ -53,8 +54,14 @@ class ToySource:
             ).checked()
 
     def describe(self) -> dict[str, Any]:
-        """Kind, range and seed."""
-        return {"kind": "toy", "rows": self.rows, "offset": self.offset, "seed": self.seed}
+        """Kind, range, seed and the generator's version."""
+        return {
+            "kind": "toy",
+            "rows": self.rows,
+            "offset": self.offset,
+            "seed": self.seed,
+            "version": VERSION,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +112,28 @@ class FileSource:
             )
 
     def describe(self) -> dict[str, Any]:
-        """Kind, name and size of the file; not its folder, which is nobody else's."""
-        size = self.path.stat().st_size if self.path.exists() else None
+        """Kind, name and content of the file; not its folder, which is nobody else's.
+
+        Raises:
+            DataError: No such file.
+        """
         return {
             "kind": "file",
             "file": self.path.name,
-            "bytes": size,
+            "sha256": _sha256(self.path),
             "limit": self.limit,
         }
+
+
+def _sha256(path: Path) -> str:
+    """Of the whole file: size and date would let a file of other events pass for this one."""
+    if not path.is_file():
+        raise DataError(f"expected a file at {path}, received none; correct the path")
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for piece in iter(lambda: file.read(1 << 22), b""):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def sample_path() -> Path:

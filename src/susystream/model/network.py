@@ -11,7 +11,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from susystream.errors import ModelError
@@ -59,8 +58,8 @@ def build_network(
     """A dense network: scaler, then hidden layers each with its dropout, then one logit.
 
     The scaler's constants stand in the architecture, so a stored network takes raw columns and
-    they are no parameters. Sets the process's seeds and deterministic operations: the same
-    arguments and events give the same weights, bit by bit.
+    they are no parameters. Sets the process's seeds too: the same arguments and events give the
+    same weights, bit by bit.
 
     Args:
         features: Columns in.
@@ -75,7 +74,6 @@ def build_network(
     """
     _check_sizes(features, hidden, dropout, mean, std)
     keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
     variance = [float(deviation) ** 2 for deviation in std]
     layers: list[dict[str, Any]] = [
         _layer("InputLayer", "columns", batch_shape=[None, features]),

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework import config  # the switch off is not exported
 
 from susystream.errors import ModelError
 from susystream.evaluate.metrics import metrics
@@ -50,7 +51,8 @@ def fit(
         validation: Events to judge by, or None.
         epochs: How often every event is seen.
         learning_rate: Adam's.
-        jit: Whether XLA compiles the training step.
+        jit: Whether XLA compiles the training step; other weights than without, as reproducible
+            on one machine.
         on_epoch: Called after each epoch with its number from 0 and its figures.
 
     Raises:
@@ -58,6 +60,7 @@ def fit(
         EvaluationError: The validation events are of one class only.
         ModelError: The loss is no number any more.
     """
+    _set_determinism(on=not jit)
     _compile(network, learning_rate=learning_rate, jit=jit)
     done: list[dict[str, float]] = []
     for epoch in range(epochs):
@@ -67,6 +70,17 @@ def fit(
         done.append(found)
         on_epoch(epoch, found)
     return History(tuple(done))
+
+
+def _set_determinism(*, on: bool) -> None:
+    """TensorFlow's deterministic operations, or XLA: Keras drops `jit_compile` where both are on.
+
+    XLA gave equal weights in every run on CPUs too, but promises nothing on other devices.
+    """
+    if on:
+        tf.config.experimental.enable_op_determinism()
+    else:
+        config.disable_op_determinism()
 
 
 def _compile(network: keras.Model, *, learning_rate: float, jit: bool) -> None:
@@ -86,7 +100,9 @@ def _right(labels: Any, logits: Any) -> Any:
 
 
 def _train_epoch(network: keras.Model, train: SliceDataset, epoch: int) -> dict[str, float]:
-    history = _guarded(train, lambda: network.fit(train.dataset(epoch), epochs=1, verbose=0))
+    history = _guarded(
+        train, lambda: network.fit(train.dataset(epoch), epochs=1, shuffle=False, verbose=0)
+    )
     found = {f"train/{name}": float(values[-1]) for name, values in history.history.items()}
     if not np.isfinite(found["train/loss"]):
         raise ModelError(

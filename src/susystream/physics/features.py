@@ -77,7 +77,8 @@ def _columns(e: Leptons) -> list[Floats]:
     llx, lly = e.px1 + e.px2, e.py1 + e.py2
     energy1, energy2 = np.hypot(pt1, e.pz1), np.hypot(pt2, e.pz2)
     length: Floats = np.hypot(llx, lly)
-    axial = _ratio(e.mx * llx + e.my * lly, length)
+    dot: Floats = np.add(e.mx * llx, e.my * lly)
+    axial = _ratio(dot, length)
     m_r = np.sqrt(_positive((energy1 + energy2) ** 2 - (e.pz1 + e.pz2) ** 2))
     m_tr = np.sqrt(_positive((met * (pt1 + pt2) - e.mx * llx - e.my * lly) / 2))
     s_r, m_delta, dphi, cosine = _super_razor(e)

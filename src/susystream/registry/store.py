@@ -1,232 +1,330 @@
-"""The model store: models and data sets in a document database.
+"""The model store: documents in MongoDB, or any server that speaks its protocol.
 
-In: documents and selectors. Out: documents, proven. Weights too large for one document go to
-GridFS.
+In: documents, selectors. Out: documents, proven whole; one line and a deadline where that fails.
+Weights over 12 MB lie in GridFS, for MongoDB ends a document at 16 MB.
 """
 
 from __future__ import annotations
 
+import base64
 import difflib
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime, timezone
+from types import TracebackType
 from typing import Any
 
 import gridfs
+import pymongo
 from bson import ObjectId
-from pymongo import DESCENDING, MongoClient, WriteConcern
-from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, PyMongoError
-
-from susystream.errors import NotFound, RegistryError, StoreUnavailable
-from susystream.registry.document import (
-    DatasetRecord,
-    ModelDocument,
-    canonical_json,
-    check_digests,
+from bson.errors import BSONError
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.errors import (
+    AutoReconnect,
+    ConfigurationError,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    InvalidURI,
+    NetworkTimeout,
+    OperationFailure,
+    PyMongoError,
+    WTimeoutError,
 )
-from susystream.settings import without_userinfo
 
-_INLINE_BYTES = 12_000_000  # a document holds 16 MB; the rest is room for the other fields
-_LISTED = 1000
+from susystream.errors import DocumentInvalid, NotFound, RegistryError, StoreUnavailable
+from susystream.registry.document import DatasetRecord, ModelDocument, ModelSummary
+
+INLINE_BYTES = 12_000_000  # of base64 text; the rest of a document is far below the 4 MB left
+_LOWER_IS_BETTER = ("loss", "log_loss", "brier")
+_SELECTORS = "an id, an id's beginning, latest, name:…, run:…, best:<metric>, or a time"
+_LARGE = ("architecture", "weights", "probe")
 
 
 class ModelStore:
-    """A connection; use it in a `with` block.
+    """Models and data sets at one address; `with` opens the connection.
+
+    Writes are acknowledged by the server and in its journal before a call returns.
 
     Args:
-        uri: `mongodb://...`; it may hold secrets and is never shown whole.
-        database: Its name.
-        timeout_seconds: For finding the server and for each request.
+        uri: A MongoDB URI; it may hold a password, which no message repeats.
+        database: The database's name.
+        timeout_seconds: After which an operation gives up.
+
+    Raises:
+        StoreUnavailable: By any method, when no server answers in time.
     """
 
     def __init__(
         self, uri: str, database: str = "susystream", timeout_seconds: float = 5.0
     ) -> None:
         self._uri, self._name, self._timeout = uri, database, timeout_seconds
-        self._client: MongoClient[dict[str, Any]] | None = None
+        self._client: pymongo.MongoClient[dict[str, Any]] | None = None
 
     def __enter__(self) -> ModelStore:
-        milliseconds = int(self._timeout * 1000)
-        with self._errors():
-            self._client = MongoClient(
-                self._uri,
-                serverSelectionTimeoutMS=milliseconds,
-                connectTimeoutMS=milliseconds,
-                socketTimeoutMS=4 * milliseconds,
-                appname="susystream",
-            )
-            self._models.create_index("model_id", unique=True)
-            self._models.create_index([("created_at", DESCENDING)])
-            self._datasets.create_index("dataset_id", unique=True)
-            self._datasets.create_index([("created_at", DESCENDING)])
+        with self._ours():
+            self._client = _client(self._uri, self._timeout)
+        try:
+            with self._ours():
+                for collection, key in (("models", "model_id"), ("datasets", "dataset_id")):
+                    self._of(collection).create_index(key, unique=True)
+                    self._of(collection).create_index([("created_at", -1)])
+        except BaseException:
+            self._client.close()
+            raise
         return self
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._client is not None:
             self._client.close()
             self._client = None
 
     def save_model(self, document: ModelDocument) -> None:
-        """Stores a new model; acknowledged only when it is on disk."""
-        value = document.to_json()
-        with self._errors():
-            if len(canonical_json(value)) > _INLINE_BYTES:
-                self._move_weights(value)
-            self._models.insert_one(value)
-
-    def load_model(self, selector: str) -> ModelDocument:
-        """The model of an id, its unique beginning, `latest`, `run:<id>`, `best:<metric>`, a time.
-
-        A time (ISO, UTC) means the latest model stored at or before it.
+        """Stores a new model.
 
         Raises:
-            NotFound: None is selected; near ids are listed.
-            DocumentInvalid: The stored document is damaged.
+            RegistryError: The id is taken.
         """
-        with self._errors():
-            found = self._select(selector)
-            if found is None:
-                raise NotFound(
-                    self._nothing("model", selector, self._ids(self._models, "model_id"))
-                )
-            self._fetch_weights(found)
-        return check_digests(ModelDocument.parsed(found))
+        stored = document.to_json()
+        with self._ours():
+            if sum(len(weight["data"]) for weight in stored["weights"]) > INLINE_BYTES:
+                with self._large_weights(stored, document.model_id):
+                    self._insert("models", stored)
+            else:
+                self._insert("models", stored)
 
-    def list_models(self) -> list[ModelDocument]:
-        """The newest models first, without proving their weights."""
-        with self._errors():
-            found = list(self._models.find().sort("created_at", DESCENDING).limit(_LISTED))
-        return [ModelDocument.parsed(value) for value in found]
+    def load_model(self, selector: str) -> ModelDocument:
+        """The model a selector names, its digests proven.
+
+        Args:
+            selector: An id, an id's unique beginning, `latest`, `name:<name>` and `run:<id>` (the
+                latest of them), `best:<metric>` (the lowest loss or Brier score, else the
+                highest), or an ISO time: the latest at or before it, UTC if it names no zone; a
+                date means the end of that day.
+
+        Raises:
+            NotFound: No model, or more than one; near ids are listed.
+            DocumentInvalid: It is damaged.
+        """
+        with self._ours():
+            found = self._find("models", "model_id", selector)
+            self._inline_weights(found)
+        return ModelDocument.from_json(_plain(found))
+
+    def list_models(self) -> list[ModelSummary]:
+        """Every model without its weights, the latest first."""
+        with self._ours():
+            cursor = self._of("models").find({}, dict.fromkeys(_LARGE, 0), sort=_latest("model_id"))
+            return [ModelSummary.from_json(_plain(found)) for found in cursor]
 
     def add_metrics(self, model_id: str, metrics: Mapping[str, float]) -> None:
-        """Adds figures to a stored model.
+        """Adds figures to a stored model; a figure of the same name is replaced.
 
         Raises:
             NotFound: There is no such model.
+            DocumentInvalid: A figure is no finite number.
         """
-        with self._errors():
-            found = self._models.find_one({"model_id": model_id}, {"metrics": 1})
-            if found is None:
-                raise NotFound(f"expected model {model_id}, the store has none of this id")
-            # names hold dots and slashes, so the group is written whole
-            merged = {**found["metrics"], **metrics}
-            self._models.update_one({"model_id": model_id}, {"$set": {"metrics": merged}})
+        for name, value in metrics.items():
+            if not isinstance(value, int | float) or not abs(value) < float("inf"):
+                raise DocumentInvalid(f"expected a finite metric {name}, received {value!r}")
+        if not metrics:
+            return
+        changes = {f"metrics.{_escape(name)}": float(value) for name, value in metrics.items()}
+        with self._ours():
+            result = self._of("models").update_one({"model_id": model_id}, {"$set": changes})
+            if not result.matched_count:
+                raise self._not_found("models", "model_id", model_id)
 
     def save_dataset(self, record: DatasetRecord) -> None:
-        """Stores the record of a published slice."""
-        with self._errors():
-            self._datasets.insert_one(record.to_json())
-
-    def load_dataset(self, selector: str) -> DatasetRecord:
-        """The record of an id, its unique beginning, or `latest`.
+        """Registers a data set.
 
         Raises:
-            NotFound: None is selected.
+            RegistryError: The id is taken.
         """
-        with self._errors():
-            query = {} if selector == "latest" else _begins("dataset_id", selector)
-            found = list(self._datasets.find(query).sort("created_at", DESCENDING).limit(2))
-            if not found or (selector != "latest" and len(found) > 1):
-                ids = self._ids(self._datasets, "dataset_id")
-                raise NotFound(self._nothing("data set", selector, ids))
-        return DatasetRecord.parsed(found[0])
+        with self._ours():
+            self._insert("datasets", record.to_json())
+
+    def load_dataset(self, selector: str) -> DatasetRecord:
+        """The data set a selector names, as `load_model` without `best`.
+
+        Raises:
+            NotFound: No data set, or more than one; near ids are listed.
+        """
+        with self._ours():
+            found = self._find("datasets", "dataset_id", selector)
+        return DatasetRecord.from_json(_plain(found))
 
     def list_datasets(self) -> list[DatasetRecord]:
-        """The newest records first."""
-        with self._errors():
-            found = list(self._datasets.find().sort("created_at", DESCENDING).limit(_LISTED))
-        return [DatasetRecord.parsed(value) for value in found]
+        """Every data set, the latest first."""
+        with self._ours():
+            cursor = self._of("datasets").find({}, sort=_latest("dataset_id"))
+            return [DatasetRecord.from_json(_plain(found)) for found in cursor]
 
-    @property
-    def _models(self) -> Any:
-        return self._collection("models")
-
-    @property
-    def _datasets(self) -> Any:
-        return self._collection("datasets")
-
-    def _collection(self, name: str) -> Any:
-        return self._database.get_collection(name, write_concern=WriteConcern(w=1, j=True))
-
-    @property
-    def _database(self) -> Any:
+    def _database(self) -> Database[dict[str, Any]]:
         if self._client is None:
-            raise RegistryError("expected an open store; use it in a with block")
+            raise RegistryError("expected an open store; use `with ModelStore(...) as store`")
         return self._client[self._name]
 
-    def _select(self, selector: str) -> dict[str, Any] | None:
-        kind, _, value = selector.partition(":")
-        newest = [("created_at", DESCENDING)]
-        if selector == "latest":
-            return self._first({}, newest)
-        if kind == "run" and value:
-            return self._first({"mlflow.run_id": value}, newest)
-        if kind == "best" and value:
-            return self._best(value)
-        if re.match(r"\d{4}-\d\d-\d\d", selector):
-            return self._first({"created_at": {"$lte": selector}}, newest)
-        found = list(self._models.find(_begins("model_id", selector)).limit(2))
-        return found[0] if len(found) == 1 else None
+    def _of(self, collection: str) -> Collection[dict[str, Any]]:
+        return self._database()[collection]
 
-    def _first(self, query: dict[str, Any], order: list[tuple[str, int]]) -> dict[str, Any] | None:
-        found: dict[str, Any] | None = self._models.find_one(query, sort=order)
-        return found
+    def _insert(self, collection: str, stored: dict[str, Any]) -> None:
+        self._of(collection).insert_one(_walk(stored, _escape))
 
-    def _best(self, metric: str) -> dict[str, Any] | None:
-        """The largest value, or the smallest where less is better."""
-        found = list(self._models.find({}, {"model_id": 1, "metrics": 1}))
-        scored = [(m["metrics"][metric], m["model_id"]) for m in found if metric in m["metrics"]]
-        if not scored:
-            names = sorted({name for m in found for name in m["metrics"]})
-            raise NotFound(self._nothing("metric", metric, names))
-        less = metric.endswith(("loss", "brier"))
-        return self._first({"model_id": (min if less else max)(scored)[1]}, [("created_at", 1)])
+    def _find(self, collection: str, key: str, selector: str) -> dict[str, Any]:
+        query, order = _query(key, selector)
+        found = list(self._of(collection).find(query, sort=order).limit(1 if order else 2))
+        if len(found) == 2:  # the beginning of several ids; a whole id is one of them at most
+            found = [one for one in found if one[key] == selector]
+        if len(found) != 1:
+            raise self._not_found(collection, key, selector)
+        return found[0]
 
-    def _move_weights(self, value: dict[str, Any]) -> None:
-        files = gridfs.GridFS(self._database)
-        for weight in value["weights"]:
-            content = weight.pop("data").encode("ascii")
-            weight["data"] = None
-            weight["gridfs_id"] = str(files.put(content, filename=weight["name"]))
-
-    def _fetch_weights(self, value: dict[str, Any]) -> None:
-        for weight in value.get("weights", []):
-            if weight.get("gridfs_id"):
-                files = gridfs.GridFS(self._database)
-                content = files.get(ObjectId(weight["gridfs_id"])).read()
-                weight.update(data=content.decode("ascii"), gridfs_id=None)
-
-    @staticmethod
-    def _ids(collection: Any, field: str) -> list[str]:
-        found = collection.find({}, {field: 1}).sort("created_at", DESCENDING).limit(_LISTED)
-        return [value[field] for value in found]
-
-    @staticmethod
-    def _nothing(what: str, selector: str, known: list[str]) -> str:
-        near = difflib.get_close_matches(selector, known, n=3, cutoff=0.3) or known[:3]
-        listed = f"; near ones: {', '.join(near)}" if near else "; the store holds none yet"
-        return (
-            f"expected exactly one {what} for {selector!r}, the store has none or several{listed}"
+    def _not_found(self, collection: str, key: str, selector: str) -> NotFound:
+        """With ids that begin alike or look alike, else the latest ones."""
+        newest = self._of(collection).find({}, {key: 1}, sort=_latest(key)).limit(1000)
+        known = [one[key] for one in newest]
+        near = [one for one in known if one.startswith(selector)]
+        near = near or difflib.get_close_matches(selector, known, n=3) or known
+        several = "one of several" if any(one.startswith(selector) for one in known) else "unknown"
+        return NotFound(
+            f"expected {_SELECTORS} in {collection}, received {selector!r} ({several}); "
+            + (f"near it: {', '.join(near[:5])}" if near else "nothing is stored yet")
         )
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
-        address = without_userinfo(self._uri)
+    def _large_weights(self, stored: dict[str, Any], model_id: str) -> Iterator[None]:
+        """Moves weights into GridFS; takes them out again if the document cannot be stored."""
+        files, ids = gridfs.GridFS(self._database(), "weights"), []
         try:
+            for weight in stored["weights"]:
+                content = base64.b64decode(weight["data"])
+                ids.append(files.put(content, filename=f"{model_id}/{weight['name']}"))
+                weight.update(encoding="gridfs", data=str(ids[-1]))
             yield
-        except (ConnectionFailure, InvalidURI, ConfigurationError) as error:
-            reason = " ".join(str(error).split("(configured", 1)[0].split())
+        except BaseException:
+            for file in ids:
+                files.delete(file)
+            raise
+
+    def _inline_weights(self, found: dict[str, Any]) -> None:
+        weights = found.get("weights")
+        for weight in weights if isinstance(weights, list) else []:
+            if isinstance(weight, dict) and weight.get("encoding") == "gridfs":
+                files = gridfs.GridFS(self._database(), "weights")
+                content = files.get(ObjectId(weight["data"])).read()
+                weight.update(encoding="base64", data=base64.b64encode(content).decode("ascii"))
+
+    @contextmanager
+    def _ours(self) -> Iterator[None]:
+        """Errors of the client as ours, and a deadline over all that happens inside."""
+        try:
+            with pymongo.timeout(self._timeout):
+                yield
+        except (gridfs.errors.GridFSError, BSONError, OverflowError) as error:
+            raise DocumentInvalid(f"expected a storable, whole document, {_line(error)}") from None
+        except (InvalidURI, ConfigurationError, ValueError) as error:
+            # the client's text may repeat the address with its password
             raise StoreUnavailable(
-                f"expected a document store at {address} within {self._timeout:.0f} s, received: "
-                f"{reason.replace(self._uri, address)[:200]}; start it or correct registry.uri "
-                "(empty: the embedded store)"
-            ) from error
+                f"expected a MongoDB address mongodb://host:port/, received one the client "
+                f"refuses ({type(error).__name__}); correct registry.uri"
+            ) from None
         except PyMongoError as error:
-            raise RegistryError(
-                f"expected the document store at {address} to serve a request, received: "
-                f"{' '.join(str(error).split())[:200]}"
-            ) from error
+            raise self._mapped(error) from None
+
+    def _mapped(self, error: PyMongoError) -> RegistryError:
+        place = _without_credentials(self._uri)
+        if isinstance(error, DuplicateKeyError):
+            return RegistryError(f"expected a new id at {place}, received one already stored")
+        late = (AutoReconnect, NetworkTimeout, ExecutionTimeout, WTimeoutError)
+        if isinstance(error, late) or error.timeout:
+            return StoreUnavailable(
+                f"expected a document store at {place}, none answered in {self._timeout:g} s; "
+                "start it, or correct registry.uri"
+            )
+        if isinstance(error, OperationFailure) and error.code in (13, 18):
+            return StoreUnavailable(f"expected to be let in at {place}, the server refused")
+        return RegistryError(f"expected {place} to do as asked, it says: {_line(error)}")
 
 
-def _begins(field: str, prefix: str) -> dict[str, Any]:
-    return {field: {"$regex": f"^{re.escape(prefix)}"}}
+def _client(uri: str, timeout: float) -> pymongo.MongoClient[dict[str, Any]]:
+    milliseconds = max(1, int(timeout * 1000))
+    return pymongo.MongoClient(
+        uri,
+        serverSelectionTimeoutMS=milliseconds,
+        connectTimeoutMS=milliseconds,
+        socketTimeoutMS=milliseconds,
+        w=1,
+        journal=True,
+        appname="susystream",
+    )
+
+
+def _query(key: str, selector: str) -> tuple[dict[str, Any], list[tuple[str, int]] | None]:
+    """What to look for, and in which order; no order means that only one may be found."""
+    kind, mark, value = selector.partition(":")
+    if selector == "latest":
+        return {}, _latest(key)
+    if mark and value and kind == "run":
+        return {"mlflow.run_id" if key == "model_id" else "run_id": value}, _latest(key)
+    if mark and value and kind == "name":
+        return {"name": value}, _latest(key)
+    if mark and value and kind == "best":
+        field = f"metrics.{_escape(value)}"
+        way = 1 if value.rpartition("/")[2] in _LOWER_IS_BETTER else -1
+        return {field: {"$exists": True}}, [(field, way), *_latest(key)]
+    moment = _moment(selector)
+    if moment:
+        return {"created_at": {"$lte": moment}}, _latest(key)
+    # a range instead of a pattern: nothing a person types is a regular expression
+    return {key: {"$gte": selector, "$lt": selector + "\uffff"}}, None
+
+
+def _latest(key: str) -> list[tuple[str, int]]:
+    return [("created_at", -1), (key, -1)]
+
+
+def _moment(text: str) -> str | None:
+    """The UTC time as stored, if the text is a time."""
+    try:
+        moment = datetime.fromisoformat(text.removesuffix("Z"))
+    except ValueError:
+        return None
+    if len(text) == len("2026-01-31"):
+        moment = moment.replace(hour=23, minute=59, second=59, microsecond=999_999)
+    zoned = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return zoned.astimezone(timezone.utc).isoformat(timespec="microseconds")
+
+
+def _escape(key: str) -> str:
+    """A key that MongoDB takes for a name: it reads dots as paths, a first dollar as command."""
+    return key.replace("%", "%25").replace(".", "%2E").replace("$", "%24")
+
+
+def _unescape(key: str) -> str:
+    return key.replace("%24", "$").replace("%2E", ".").replace("%25", "%")
+
+
+def _walk(value: Any, rename: Callable[[str], str]) -> Any:
+    if isinstance(value, Mapping):
+        return {rename(key): _walk(item, rename) for key, item in value.items()}
+    return [_walk(item, rename) for item in value] if isinstance(value, list) else value
+
+
+def _plain(found: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored document as it was before it was stored."""
+    return {_unescape(k): _walk(v, _unescape) for k, v in found.items() if k != "_id"}
+
+
+def _without_credentials(uri: str) -> str:
+    scheme, mark, rest = uri.partition("://")
+    return f"{scheme}{mark}{rest.partition('?')[0].rpartition('@')[2]}" if mark else "the address"
+
+
+def _line(error: object) -> str:
+    return " ".join(str(error).split())[:200]

@@ -122,13 +122,14 @@ def _show(context: StageContext, ids: tuple[str, ...], sets: list[Evaluated]) ->
     rows = [_table_row(model_id, one) for model_id in ids for one in sets]
     context.console.table(
         f"Model {', '.join(ids)}",
-        ("test set", "rows", "AUC", "± std", "accuracy", "log loss", "rows/s"),
+        ("test set", "rows", "AUC", "±", "accuracy", "log loss", "rows/s"),
         [row if len(ids) == 1 else (f"{row[0]} {row[7]}", *row[1:7]) for row in rows]
         if len(ids) > 1
         else [row[:7] for row in rows],
     )
     widest = max(_bracket(figures(one.tallies[model_id])) for model_id in ids for one in sets)
-    context.console.say(f"  the exact AUC lies in a proven bracket at most {widest:.0e} wide")
+    bracket = f"lies in a proven bracket at most {widest:.0e} wide" if widest else "is exact"
+    context.console.say(f"  the AUC {bracket} (auc_low to auc_high); ± is its standard error")
 
 
 def _bracket(found: dict[str, Any]) -> float:

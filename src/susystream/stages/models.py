@@ -110,7 +110,7 @@ def network_of(document: ModelDocument) -> keras.Model:
 def scorer_of(document: ModelDocument, *, block_rows: int = 16_384) -> TensorFlowScorer:
     """What scores events by a stored model."""
     columns = feature_indices(document.features)
-    return TensorFlowScorer(network_of(document), columns, block_rows=block_rows)
+    return TensorFlowScorer(network_of(document), columns, batch_rows=block_rows)
 
 
 def prove_stored(document: ModelDocument) -> None:
@@ -133,6 +133,6 @@ def prove_stored(document: ModelDocument) -> None:
 
 def _probe(network: keras.Model, names: tuple[str, ...]) -> Probe:
     features: Float32Array = next(iter(scan_events(sample_path()))).features[:_PROBE_ROWS]
-    scorer = TensorFlowScorer(network, feature_indices(names), block_rows=_PROBE_ROWS)
+    scorer = TensorFlowScorer(network, feature_indices(names), batch_rows=_PROBE_ROWS)
     logits = scorer.logits(features)
     return Probe(features=encode_array(features), logits=encode_array(logits), rows=_PROBE_ROWS)

@@ -112,6 +112,7 @@ def _network(context: StageContext, record: DatasetRecord) -> keras.Model:
     chosen = feature_indices(settings.model.feature_names)
     scaler = Scaler.from_json(record.scaler)
     return build_network(
+        features=len(chosen),
         hidden=settings.model.hidden,
         dropout=settings.model.dropout,
         activation=settings.model.activation,
@@ -158,7 +159,8 @@ def _datasets(
         return SliceDataset(
             batches,
             rows=count,
-            columns=feature_indices(settings.model.feature_names),
+            expected=None,
+            features=feature_indices(settings.model.feature_names),
             batch_size=settings.train.batch_size,
             shuffle_window=window,
             seed=settings.seed,

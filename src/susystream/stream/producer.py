@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,7 +131,7 @@ def publish(
         sender.deliveries.wait_until_at_most(0, 0, connection.timeout_seconds)
         patience = connection.timeout_seconds
     finally:
-        producer.close(timeout=patience)
+        _close(producer, patience)
     written = _slice_of(sender.deliveries, topic, partitions)
     _check_log(written, connection)
     seconds = time.monotonic() - started
@@ -150,6 +151,16 @@ def _producer(connection: KafkaConnection) -> Any:
         delivery_timeout_ms=timeout * 2 + 1000,
         allow_auto_create_topics=False,
     )
+
+
+def _close(producer: Any, patience: float) -> None:
+    try:
+        producer.close(timeout=patience)
+    except KafkaError:
+        # 3.0.12 gives up here before it stops its thread if messages are unacknowledged
+        producer._sender.force_close()
+        with suppress(KafkaError):
+            producer.close(timeout=1)
 
 
 @dataclass(frozen=True, slots=True)

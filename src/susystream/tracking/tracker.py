@@ -1,91 +1,50 @@
 """Runs on the tracking server.
 
-In: stages with their settings and figures. Out: MLflow runs that end as what they were: FINISHED,
-FAILED with the error's line, or KILLED.
+In: stages with their settings. Out: MLflow runs that end as what they were: FINISHED, FAILED with
+the error's line, or KILLED.
 """
 
 from __future__ import annotations
 
+import getpass
 import logging
 import os
-import tempfile
-import time
+import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from susystream import __version__
 from susystream.errors import SusystreamError, TrackingError
-from susystream.settings import without_userinfo
+from susystream.tracking.address import (
+    DEFAULT_URI,
+    check_address,
+    first_contact,
+    public_uri,
+    quiet,
+    tracking_errors,
+    ui_hint,
+)
 from susystream.tracking.code import code_state
-from susystream.tracking.lineage import dataset_input
 from susystream.tracking.local_database import ready_database
+from susystream.tracking.system_metrics import sampled
+from susystream.tracking.tracked_run import TrackedRun, as_yaml
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from mlflow import MlflowClient
 
-DEFAULT_URI = "sqlite:///mlflow.db"
-_BATCH = 100  # MLflow's limit of params a request
-_LONGEST = 6000  # and of a param's value
-_SAMPLE_SECONDS = 1.0
+__all__ = ["DEFAULT_URI", "TrackedRun", "Tracker", "public_uri", "ui_hint"]
 
-
-class TrackedRun:
-    """An open run; `Tracker.run` makes it."""
-
-    def __init__(self, client: MlflowClient, run_id: str) -> None:
-        self._client = client
-        self.run_id = run_id
-
-    def log_params(self, config: Mapping[str, Any]) -> None:
-        """The resolved configuration, nested names joined by dots; known ones are left alone."""
-        from mlflow.entities import Param
-
-        known = self._client.get_run(self.run_id).data.params
-        params = [
-            Param(name, str(value)[:_LONGEST])
-            for name, value in flat(config).items()
-            if name not in known
-        ]
-        for start in range(0, len(params), _BATCH):
-            self._client.log_batch(self.run_id, params=params[start : start + _BATCH])
-
-    def log_metrics(self, metrics: Mapping[str, float], *, step: int = 0) -> None:
-        """Figures, at a step."""
-        log_metrics(self._client, self.run_id, metrics, step=step)
-
-    def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Tags."""
-        for name, value in tags.items():
-            self._client.set_tag(self.run_id, name, value)
-
-    def log_artifact(self, path: Path) -> None:
-        """A file."""
-        self._client.log_artifact(self.run_id, str(path))
-
-    def log_artifact_text(self, name: str, text: str) -> None:
-        """A text under a name."""
-        self._client.log_text(self.run_id, text, name)
-
-    def log_figure(self, name: str, figure: Figure) -> None:
-        """A picture under a name that ends in `.png`."""
-        folder = os.path.dirname(name)  # noqa: PTH120  # an artifact path, not a file
-        with tempfile.TemporaryDirectory() as scratch:
-            path = Path(scratch) / Path(name).name
-            figure.savefig(path, dpi=120)
-            self._client.log_artifact(self.run_id, str(path), folder or None)
-
-    def log_dataset(self, name: str, facts: Mapping[str, Any], *, context: str) -> None:
-        """A published slice as an input of the run, with its digest and exact offsets."""
-        self._client.log_inputs(self.run_id, [dataset_input(name, facts, context=context)])
+_LONGEST_ERROR = 1000
+_DRAWN_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")  # what MLflow calls a run nobody named
+_log = logging.getLogger(__name__)
 
 
 class Tracker:
     """A tracking server; nothing is contacted before the first run.
 
     Args:
-        uri: `sqlite:///file`, or `http://...`.
+        uri: `sqlite:///file`, or `http://...`; empty for MLFLOW_TRACKING_URI or the default.
         experiment: Its name.
         system_metrics: Whether to sample CPU, memory and disk during runs.
         timeout_seconds: For a server to answer.
@@ -116,42 +75,38 @@ class Tracker:
     ) -> Iterator[TrackedRun]:
         """An open run, ended as what it was when the block ends.
 
+        The first run without a parent in a process tree started by `mlflow run` is the run that
+        `mlflow run` opened; a run with a parent lies in its parent's experiment.
+
         Raises:
-            TrackingError: The server does not answer.
+            TrackingError: The server does not answer or refuses; an error of the block itself is
+                never hidden by one of the server.
         """
-        with self._errors():
-            run = self._begin(name, parent_run_id)
-            commit, dirty = code_state()
-            run.set_tags({"stage": stage, "commit": commit, "dirty": str(dirty).lower(), **tags})
+        run = TrackedRun(self._client, self._begin(name, parent_run_id), uri=self.uri)
+        try:
+            run.set_tags({**_origin(), "stage": stage, **tags})
             run.log_params(params)
             run.log_artifact_text("config.yaml", as_yaml(params))
-        status = "KILLED"  # unless something else is known: SIGTERM, Ctrl-C
-        try:
-            with self._sampled(run.run_id):
+            with sampled(run.run_id, uri=self.uri) if self._system_metrics else nullcontext():
                 yield run
-            status = "FINISHED"
-        except Exception as error:
-            status = "FAILED"
-            text = str(error) if isinstance(error, SusystreamError) else repr(error)
-            with self._errors():
-                run.set_tags({"error": text[:_LONGEST]})
+        except BaseException as error:
+            self._end_broken(run, error)
             raise
-        finally:
-            with self._errors():
-                self._client.set_terminated(run.run_id, status)
+        with tracking_errors(self.uri):
+            self._client.set_terminated(run.run_id, "FINISHED")
 
     def add_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
         """Adds figures to a run that ended."""
-        with self._errors():
-            log_metrics(self._client, run_id, metrics, step=0)
+        TrackedRun(self._client, run_id, uri=self.uri).log_metrics(metrics)
 
     def tags_of(self, run_id: str) -> dict[str, str]:
         """The tags of a run; empty if there is no such run."""
         from mlflow.exceptions import MlflowException
 
-        with self._errors():
+        client = self._client
+        with tracking_errors(self.uri):
             try:
-                return dict(self._client.get_run(run_id).data.tags)
+                return dict(client.get_run(run_id).data.tags)
             except MlflowException as error:
                 if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                     return {}
@@ -159,9 +114,7 @@ class Tracker:
 
     def ui_hint(self) -> str:
         """What to type, or where to look, to see the runs."""
-        if self.uri.startswith("http"):
-            return without_userinfo(self.uri)
-        return f"make ui   (mlflow ui --backend-store-uri {without_userinfo(self.uri)})"
+        return ui_hint(self.uri)
 
     @property
     def _client(self) -> MlflowClient:
@@ -169,20 +122,46 @@ class Tracker:
             quiet(self._timeout)
             from mlflow import MlflowClient
 
-            ready_database(self.uri)
-            self._opened = MlflowClient(tracking_uri=self.uri)
+            with tracking_errors(self.uri), first_contact():
+                check_address(self.uri, timeout_seconds=self._timeout)
+                ready_database(self.uri)
+                client = MlflowClient(tracking_uri=self.uri)
+                client.search_experiments(max_results=1)
+            self._opened = client
         return self._opened
 
-    def _begin(self, name: str, parent_run_id: str | None) -> TrackedRun:
-        claimed = os.environ.pop("MLFLOW_RUN_ID", None)  # `mlflow run` opened one: take it once
-        if claimed is not None and parent_run_id is None:
-            self._client.set_tag(claimed, "mlflow.runName", name)
-            return TrackedRun(self._client, claimed)
-        tags = {"mlflow.runName": name, "mlflow.source.name": "susystream"}
-        if parent_run_id is not None:
-            tags["mlflow.parentRunId"] = parent_run_id
-        made = self._client.create_run(self._experiment_id(), tags=tags, run_name=name)
-        return TrackedRun(self._client, made.info.run_id)
+    def _begin(self, name: str, parent_run_id: str | None) -> str:
+        client = self._client
+        with tracking_errors(self.uri):
+            if parent_run_id is None:
+                # `mlflow run` opened one: taken once, by no nested run and no child process
+                claimed = os.environ.pop("MLFLOW_RUN_ID", None)
+                return self._attach(claimed, name) if claimed else self._create(name, {})
+            experiment = client.get_run(parent_run_id).info.experiment_id
+            return self._create(name, {"mlflow.parentRunId": parent_run_id}, experiment)
+
+    def _attach(self, run_id: str, name: str) -> str:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            info = self._client.get_run(run_id).info
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            raise TrackingError(
+                f"expected MLFLOW_RUN_ID to name a run at {public_uri(self.uri)}, received "
+                f"{run_id}, which is not there; unset MLFLOW_RUN_ID or correct tracking.uri"
+            ) from error
+        drawn = _DRAWN_NAME.fullmatch(info.run_name or "") or not info.run_name
+        self._client.update_run(run_id, status="RUNNING", name=name if drawn else None)
+        return run_id
+
+    def _create(self, name: str, tags: Mapping[str, str], experiment: str | None = None) -> str:
+        tags = {"mlflow.source.name": "susystream", "mlflow.source.type": "LOCAL", **tags}
+        made = self._client.create_run(
+            experiment or self._experiment_id(), tags={**_user(), **tags}, run_name=name
+        )
+        return str(made.info.run_id)
 
     def _experiment_id(self) -> str:
         from mlflow.exceptions import MlflowException
@@ -198,74 +177,39 @@ class Tracker:
                 raise
             return str(found.experiment_id)
 
-    @contextmanager
-    def _sampled(self, run_id: str) -> Iterator[None]:
-        if not self._system_metrics:
-            yield
-            return
-        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
-
-        monitor: Any = SystemMetricsMonitor(  # type: ignore[no-untyped-call]
-            run_id, sampling_interval=_SAMPLE_SECONDS, tracking_uri=self.uri
-        )
-        monitor.start()
+    def _end_broken(self, run: TrackedRun, error: BaseException) -> None:
+        """Marks the run; if the server is gone too, the first error is the one to be told."""
+        status = _ending(error)
         try:
-            yield
-        finally:
-            monitor.finish()
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Turns MLflow's errors into one line of ours."""
-        from mlflow.exceptions import MlflowException
-
-        address = without_userinfo(self.uri)
-        try:
-            yield
-        except MlflowException as error:
-            text = " ".join(str(error).split())
-            cure = "start it or correct tracking.uri (or MLFLOW_TRACKING_URI)"
-            if "out-of-date database schema" in text or "db upgrade" in text:
-                cure = f"back up the database, then: mlflow db upgrade {address}"
-            raise TrackingError(
-                f"expected the tracking server at {address} to serve a request, received: "
-                f"{text.replace(self.uri, address)[:240]}; {cure}"
-            ) from error
+            if status == "FAILED":
+                run.set_tags({"error": _one_line(error)})
+            with tracking_errors(self.uri):
+                self._client.set_terminated(run.run_id, status)
+        except TrackingError as second:
+            _log.warning("run %s could not be marked %s: %s", run.run_id, status, second)
 
 
-def log_metrics(
-    client: MlflowClient, run_id: str, metrics: Mapping[str, float], *, step: int
-) -> None:
-    """Figures of one moment."""
-    from mlflow.entities import Metric
-
-    now = int(time.time() * 1000)
-    found = [Metric(name, value, now, step) for name, value in metrics.items()]
-    for start in range(0, len(found), _BATCH):
-        client.log_batch(run_id, metrics=found[start : start + _BATCH])
+def _ending(error: BaseException) -> str:
+    if isinstance(error, Exception):
+        return "FAILED"
+    if isinstance(error, SystemExit) and not error.code:
+        return "FINISHED"
+    return "KILLED"  # Ctrl-C, or the exit from a SIGTERM handler
 
 
-def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1}} as {"a.b": 1}; an empty group keeps its name."""
-    found: dict[str, Any] = {}
-    for name, value in config.items():
-        if isinstance(value, Mapping) and value:
-            found.update(flat(value, f"{prefix}{name}."))
-        else:
-            found[f"{prefix}{name}"] = value
-    return found
+def _one_line(error: BaseException) -> str:
+    text = str(error) if isinstance(error, SusystreamError) else f"{type(error).__name__}: {error}"
+    return " ".join(text.split())[:_LONGEST_ERROR]
 
 
-def as_yaml(config: Mapping[str, Any]) -> str:
-    """The configuration as a person would write it."""
-    import yaml
+def _origin() -> dict[str, str]:
+    commit, dirty = code_state()
+    tags = {"commit": commit, "dirty": str(dirty).lower(), "version": __version__}
+    return tags if commit == "unknown" else {**tags, "mlflow.source.git.commit": commit}
 
-    return str(yaml.safe_dump(dict(config), sort_keys=False))
 
-
-def quiet(timeout_seconds: float) -> None:
-    """MLflow retries for minutes and tells of its tables; a person's own settings win."""
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(int(timeout_seconds)))
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+def _user() -> dict[str, str]:
+    try:
+        return {"mlflow.user": getpass.getuser()}
+    except (KeyError, OSError, ImportError):  # a container's user without a name
+        return {}

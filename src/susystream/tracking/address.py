@@ -1,0 +1,167 @@
+"""The tracking server's address: how it is shown, and whether something usable stands there.
+
+In: a tracking URI. Out: the URI without secrets, the command that opens the UI, errors of ours.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import re
+import shlex
+import socket
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from susystream.errors import TrackingError
+from susystream.settings import without_userinfo
+
+DEFAULT_URI = "sqlite:///mlflow.db"
+_SQLITE = "sqlite:///"
+_DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+_SECRET_QUERY = re.compile(r"((?:password|passwd|pwd|token|secret)\w*=)[^&\s]*", re.IGNORECASE)
+_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+_OUR_RETRIES = "2"  # about 5 s: a server that restarts is survived, one that is gone is not awaited
+_LONGEST = 240
+_ABSENT = "start it or correct tracking.uri (or MLFLOW_TRACKING_URI)"
+_CURES = (  # what MLflow's message holds, and what helps
+    (
+        "must be in the 'active' state",
+        "restore it (`mlflow gc` has not removed it) or choose another",
+    ),
+    ("must be in 'active' state", "restore it or choose another tracking.experiment"),
+    ("error code 401", "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
+    ("error code 403", "ask for the permission, or log in as another user"),
+    ("No module named", "install the database's driver beside MLflow"),
+    ("No space left", "free disk space"),
+    ("Invalid value", "correct the value"),
+)
+
+
+def public_uri(uri: str) -> str:
+    """The address without user name, password or token: fit for logs and documents."""
+    return _SECRET_QUERY.sub(r"\1***", without_userinfo(uri))
+
+
+def ui_hint(uri: str) -> str:
+    """What to type, or where to look, to see the runs."""
+    shown = public_uri(uri)
+    if uri.startswith(("http://", "https://")):
+        return shown
+    command = f"mlflow ui --backend-store-uri {shlex.quote(shown)}"
+    return f"make ui   ({command})" if uri == DEFAULT_URI else command
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of a local SQLite database; None for every other address."""
+    if not uri.startswith(_SQLITE):
+        return None
+    return Path(uri.removeprefix(_SQLITE).partition("?")[0])
+
+
+def check_address(uri: str, *, timeout_seconds: float) -> None:
+    """Refuses a database MLflow would retry for minutes, or migrate without asking.
+
+    Nothing is written. An HTTP server is left to the first request, which may go by a proxy.
+
+    Raises:
+        TrackingError: No database answers, the file is none, or another MLflow version made it.
+    """
+    parts, file = urlsplit(uri), sqlite_file(uri)
+    if file is not None:
+        _check_sqlite(uri, file, timeout_seconds)
+    port = _DATABASE_PORTS.get(parts.scheme.partition("+")[0])
+    if port is not None and parts.hostname:
+        try:
+            socket.create_connection(
+                (parts.hostname, parts.port or port), timeout=timeout_seconds
+            ).close()
+        except OSError as error:
+            raise _refused(uri, str(error), _ABSENT) from error
+
+
+@contextmanager
+def tracking_errors(uri: str) -> Iterator[None]:
+    """Turns the errors of MLflow and of what it stands on into one line of ours."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
+        text = _without_secrets(str(error), uri)
+        cure = next((cure for mark, cure in _CURES if mark in text), _ABSENT)
+        if "db upgrade" in text:
+            cure = upgrade_cure(uri)
+        raise _refused(uri, text, cure) from error
+
+
+def upgrade_cure(uri: str) -> str:
+    """What helps when another version of MLflow made the database."""
+    return f"back up the database, then: mlflow db upgrade {shlex.quote(public_uri(uri))}"
+
+
+def quiet(timeout_seconds: float) -> None:
+    """MLflow waits for minutes and tells of its tables; a person's own settings win."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(max(1, math.ceil(timeout_seconds))))
+    # it would print the address of every ended run, password included
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    if "MLFLOW_LOGGING_LEVEL" not in os.environ:
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+
+@contextmanager
+def first_contact() -> Iterator[None]:
+    """No retries inside: who never answered is absent. Later requests get a few."""
+    if os.environ.get(_RETRIES, _OUR_RETRIES) != _OUR_RETRIES:  # a person's own value
+        yield
+        return
+    os.environ[_RETRIES] = "0"
+    try:
+        yield
+    finally:
+        os.environ[_RETRIES] = _OUR_RETRIES
+
+
+def _check_sqlite(uri: str, file: Path, timeout_seconds: float) -> None:
+    if not file.exists() or file.stat().st_size == 0:
+        return
+    try:
+        reading = f"{file.resolve().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(reading, uri=True, timeout=timeout_seconds)) as database:
+            tables = {name for (name,) in database.execute("select name from sqlite_master")}
+            marked = "alembic_version" in tables
+            query = "select version_num from alembic_version"
+            versions = [row[0] for row in database.execute(query)] if marked else []
+    except sqlite3.Error as error:
+        raise _refused(uri, str(error), "name a database file of MLflow, or a new one") from error
+    if tables and not marked:
+        raise _refused(uri, "a database of another program", "name another file")
+    from mlflow.store.db.utils import _get_latest_schema_revision
+
+    expected = _get_latest_schema_revision()  # type: ignore[no-untyped-call]
+    if versions and versions != [expected]:
+        text = f"the schema {versions[0]} of another MLflow version instead of {expected}"
+        raise _refused(uri, text, upgrade_cure(uri))
+
+
+def _refused(uri: str, received: str, cure: str) -> TrackingError:
+    text = " ".join(received.split())
+    shown = text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+    return TrackingError(
+        f"expected a tracking server that serves requests at {public_uri(uri)}, "
+        f"received: {shown}; {cure}"
+    )
+
+
+def _without_secrets(text: str, uri: str) -> str:
+    text = text.replace(uri, public_uri(uri))
+    password = urlsplit(uri).password
+    for secret in {password, unquote(password)} if password else ():
+        text = text.replace(secret, "***")
+    return text
