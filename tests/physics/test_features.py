@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize
+from scipy.optimize import minimize  # type: ignore[import-untyped]
 
 from susystream.data.source import real_sample
-from susystream.physics.features import high_level, physical
+from susystream.physics.features import Floats, high_level, physical
 from susystream.schema import HIGH_LEVEL, Float32Array, concatenate
 
 ERRORS = {  # median and largest error over the real rows, in units of the column
@@ -46,7 +46,7 @@ def test_met_rel_is_right_for_most_rows_and_too_high_for_the_rest(real: Float32A
 def test_mt2_is_exactly_zero_where_the_real_one_is(real: Float32Array) -> None:
     column = HIGH_LEVEL.index("MT2")
     ours, theirs = high_level(real[:, :8])[:, column], real[:, 8 + column]
-    assert (theirs == 0).sum() > 100
+    assert (theirs == 0).sum() > 50
     np.testing.assert_array_equal(ours == 0, theirs == 0)
 
 
@@ -60,9 +60,7 @@ def test_mt2_agrees_with_a_minimisation_over_the_split_of_the_missing_momentum(
         p, q = np.array([e.px1[i], e.py1[i]]), np.array([e.px2[i], e.py2[i]])
         missing = np.array([e.mx[i], e.my[i]])
 
-        def larger(
-            k: np.ndarray, p: np.ndarray = p, q: np.ndarray = q, m: np.ndarray = missing
-        ) -> float:
+        def larger(k: Floats, p: Floats = p, q: Floats = q, m: Floats = missing) -> float:
             masses = [2 * (np.hypot(*a) * np.hypot(*b) - a @ b) for a, b in ((p, k), (q, m - k))]
             return float(np.sqrt(max(*masses, 0.0)))
 

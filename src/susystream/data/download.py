@@ -76,10 +76,16 @@ def download_susy(
         whole = _unzipped(part, inner)
         _check(whole, url, expected_rows)
         whole.replace(target)
-    finally:  # a part that failed its checks would fail them again: the next run begins anew
-        for path in (inner, part, _origin_path(part)):
-            path.unlink(missing_ok=True)
+    except DownloadError:  # it would fail its checks again: the next run begins anew
+        _remove(inner, part, _origin_path(part))
+        raise
+    _remove(inner, part, _origin_path(part))
     return target
+
+
+def _remove(*paths: Path) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def _fetch(url: str, part: Path, progress: Progress, ends: float) -> None:
@@ -103,11 +109,11 @@ def _fetch(url: str, part: Path, progress: Progress, ends: float) -> None:
 def _transfer(url: str, part: Path, progress: Progress, ends: float) -> bool:
     """Continues the part, or begins it; True when the server's whole length has arrived."""
     have, known = _size(part), _read_origin(part)
-    if have and (known is None or known.url != url or known.validator is None):
-        have = 0  # nothing proves that the part belongs to this file
-    headers = (
-        {"Range": f"bytes={have}-", "If-Range": str(known.validator)} if have and known else {}
-    )
+    if known is None or known.url != url:
+        have = 0  # nothing says that the part belongs to this file
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    if have and known and known.validator:
+        headers["If-Range"] = known.validator
     request = urllib.request.Request(url, headers=headers)  # noqa: S310  # http(s) only, checked
     try:
         response: HTTPResponse = urllib.request.urlopen(request, timeout=_SILENCE_SECONDS)  # noqa: S310
@@ -150,6 +156,8 @@ def _origin_of(response: HTTPResponse, url: str, done: int) -> _Origin:
     length, tag = response.headers.get("Content-Length"), response.headers.get("ETag")
     strong = tag if tag and not tag.startswith("W/") else None  # If-Range takes no weak tag
     total = done + int(length) if length else None
+    stated = response.headers.get("Content-Range", "").rpartition("/")[2]
+    total = int(stated) if stated.isdigit() else total
     return _Origin(url, total, strong or response.headers.get("Last-Modified"))
 
 

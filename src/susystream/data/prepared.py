@@ -72,7 +72,10 @@ def prepare_events(
     rows = source.rows if source.rows is not None else sum(len(b) for b in source.batches())
     rows_test = round(rows * test_fraction)
     if rows - rows_test < 1:
-        raise DataError(f"expected events to train on in {source.name}, received {rows}")
+        raise DataError(
+            f"expected events to train on in {source.name}, received {rows} with {rows_test} of "
+            "them for the test; give more rows or a smaller data.test_fraction"
+        )
     (folder / "manifest.json").unlink(missing_ok=True)
     return _write(source, folder, described, rows - rows_test, progress)
 

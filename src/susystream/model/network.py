@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 import numpy as np
@@ -31,13 +31,13 @@ LAYERS: dict[str, type[keras.layers.Layer]] = {
     )
 }
 ACTIVATIONS = frozenset(
-    "elu gelu leaky_relu linear relu selu sigmoid silu softplus swish tanh".split()
+    ["elu", "gelu", "leaky_relu", "linear", "relu", "selu", "sigmoid", "silu", "softplus", "tanh"]
 )
 MAX_LAYERS = 200
 MAX_WIDTH = 16_384  # units of all layers together, so at most 2**28 parameters: 1 GiB
 _INITIALIZERS = frozenset(
-    "Constant GlorotNormal GlorotUniform HeNormal HeUniform LecunNormal LecunUniform Ones "
-    "RandomNormal RandomUniform TruncatedNormal Zeros".split()
+    ["Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "LecunNormal"]
+    + ["LecunUniform", "Ones", "RandomNormal", "RandomUniform", "TruncatedNormal", "Zeros"]
 )
 _MODULES = {"keras": {"DTypePolicy"}, "keras.initializers": _INITIALIZERS}
 _WORDS = ACTIVATIONS | {"float32", "zeros", "ones", "glorot_uniform"}
@@ -66,7 +66,8 @@ def build_network(
         hidden: Units of each hidden layer; the report's are 128, 256, 128.
         dropout: Rate after each hidden layer.
         activation: Of the hidden layers.
-        mean, std: Of each column.
+        mean: Of each column.
+        std: Standard deviation of each column, positive.
         seed: Of weights and dropout.
 
     Raises:
@@ -186,7 +187,7 @@ def _check(architecture: Any) -> list[dict[str, Any]]:
     width = sum(size for layer in layers for size in _sizes(layer["config"]))
     if width > MAX_WIDTH:
         _refuse(f"at most {MAX_WIDTH:,} units and inputs together", f"{width:,}")
-    return layers
+    return list(layers)
 
 
 def _check_layer(layer: Any) -> None:
@@ -250,7 +251,7 @@ def _sizes(config: Mapping[str, Any]) -> Iterator[int]:
     yield shape[1]
 
 
-def _refuse(expected: str, received: object) -> None:
+def _refuse(expected: str, received: object) -> NoReturn:
     raise ModelError(
         f"expected {expected} in a stored architecture, received {_line(received)}; "
         "it was not built"

@@ -87,8 +87,8 @@ class TensorFlowScorer:
 
 
 def _compiled(network: keras.Model, shape: tuple[int, ...]) -> Any:
-    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)
     def score(block: Any) -> Any:
         return tf.reshape(network(block, training=False), (shape[0],))
 
-    return score.get_concrete_function()
+    signature = [tf.TensorSpec(shape, tf.float32)]
+    return tf.function(score, input_signature=signature, autograph=False).get_concrete_function()

@@ -307,7 +307,7 @@ class DatasetRecord(_Document):
     codec: str
     events_per_message: Annotated[int, Field(gt=0)]
     rows: Annotated[int, Field(ge=0)]
-    digest: Annotated[str, Field(pattern=r"^m128:[0-9a-f]{32}$")]
+    digest: Annotated[str, Field(pattern=r"^m1:[0-9a-f]{32}$")]
     cluster_id: str
     source: Json
     split: Json

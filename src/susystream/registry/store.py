@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import base64
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timezone
 from types import TracebackType
 from typing import Any
 
@@ -21,8 +20,8 @@ from bson.errors import BSONError
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import (
-    AutoReconnect,
     ConfigurationError,
+    ConnectionFailure,
     DuplicateKeyError,
     ExecutionTimeout,
     InvalidURI,
@@ -34,10 +33,10 @@ from pymongo.errors import (
 
 from susystream.errors import DocumentInvalid, NotFound, RegistryError, StoreUnavailable
 from susystream.registry.document import DatasetRecord, ModelDocument, ModelSummary
+from susystream.registry.selectors import SELECTORS, escape, escaped, latest, plain, query
 
+SLOWEST_BYTES_A_SECOND = 5e6  # what large weights get beyond the time-out
 INLINE_BYTES = 12_000_000  # of base64 text; the rest of a document is far below the 4 MB left
-_LOWER_IS_BETTER = ("loss", "log_loss", "brier")
-_SELECTORS = "an id, an id's beginning, latest, name:…, run:…, best:<metric>, or a time"
 _LARGE = ("architecture", "weights", "probe")
 
 
@@ -91,8 +90,9 @@ class ModelStore:
             RegistryError: The id is taken.
         """
         stored = document.to_json()
-        with self._ours():
-            if sum(len(weight["data"]) for weight in stored["weights"]) > INLINE_BYTES:
+        size = sum(len(weight["data"]) for weight in stored["weights"])
+        with self._ours(size / SLOWEST_BYTES_A_SECOND):
+            if size > INLINE_BYTES:
                 with self._large_weights(stored, document.model_id):
                     self._insert("models", stored)
             else:
@@ -113,14 +113,14 @@ class ModelStore:
         """
         with self._ours():
             found = self._find("models", "model_id", selector)
-            self._inline_weights(found)
-        return ModelDocument.from_json(_plain(found))
+        self._inline_weights(found)
+        return ModelDocument.from_json(plain(found))
 
     def list_models(self) -> list[ModelSummary]:
         """Every model without its weights, the latest first."""
         with self._ours():
-            cursor = self._of("models").find({}, dict.fromkeys(_LARGE, 0), sort=_latest("model_id"))
-            return [ModelSummary.from_json(_plain(found)) for found in cursor]
+            cursor = self._of("models").find({}, dict.fromkeys(_LARGE, 0), sort=latest("model_id"))
+            return [ModelSummary.from_json(plain(found)) for found in cursor]
 
     def add_metrics(self, model_id: str, metrics: Mapping[str, float]) -> None:
         """Adds figures to a stored model; a figure of the same name is replaced.
@@ -134,7 +134,7 @@ class ModelStore:
                 raise DocumentInvalid(f"expected a finite metric {name}, received {value!r}")
         if not metrics:
             return
-        changes = {f"metrics.{_escape(name)}": float(value) for name, value in metrics.items()}
+        changes = {f"metrics.{escape(name)}": float(value) for name, value in metrics.items()}
         with self._ours():
             result = self._of("models").update_one({"model_id": model_id}, {"$set": changes})
             if not result.matched_count:
@@ -157,13 +157,13 @@ class ModelStore:
         """
         with self._ours():
             found = self._find("datasets", "dataset_id", selector)
-        return DatasetRecord.from_json(_plain(found))
+        return DatasetRecord.from_json(plain(found))
 
     def list_datasets(self) -> list[DatasetRecord]:
         """Every data set, the latest first."""
         with self._ours():
-            cursor = self._of("datasets").find({}, sort=_latest("dataset_id"))
-            return [DatasetRecord.from_json(_plain(found)) for found in cursor]
+            cursor = self._of("datasets").find({}, sort=latest("dataset_id"))
+            return [DatasetRecord.from_json(plain(found)) for found in cursor]
 
     def _database(self) -> Database[dict[str, Any]]:
         if self._client is None:
@@ -174,11 +174,11 @@ class ModelStore:
         return self._database()[collection]
 
     def _insert(self, collection: str, stored: dict[str, Any]) -> None:
-        self._of(collection).insert_one(_walk(stored, _escape))
+        self._of(collection).insert_one(escaped(stored))
 
     def _find(self, collection: str, key: str, selector: str) -> dict[str, Any]:
-        query, order = _query(key, selector)
-        found = list(self._of(collection).find(query, sort=order).limit(1 if order else 2))
+        wanted, order = query(key, selector)
+        found = list(self._of(collection).find(wanted, sort=order).limit(1 if order else 2))
         if len(found) == 2:  # the beginning of several ids; a whole id is one of them at most
             found = [one for one in found if one[key] == selector]
         if len(found) != 1:
@@ -187,13 +187,13 @@ class ModelStore:
 
     def _not_found(self, collection: str, key: str, selector: str) -> NotFound:
         """With ids that begin alike or look alike, else the latest ones."""
-        newest = self._of(collection).find({}, {key: 1}, sort=_latest(key)).limit(1000)
+        newest = self._of(collection).find({}, {key: 1}, sort=latest(key)).limit(1000)
         known = [one[key] for one in newest]
         near = [one for one in known if one.startswith(selector)]
         near = near or difflib.get_close_matches(selector, known, n=3) or known
         several = "one of several" if any(one.startswith(selector) for one in known) else "unknown"
         return NotFound(
-            f"expected {_SELECTORS} in {collection}, received {selector!r} ({several}); "
+            f"expected {SELECTORS} in {collection}, received {selector!r} ({several}); "
             + (f"near it: {', '.join(near[:5])}" if near else "nothing is stored yet")
         )
 
@@ -216,15 +216,17 @@ class ModelStore:
         weights = found.get("weights")
         for weight in weights if isinstance(weights, list) else []:
             if isinstance(weight, dict) and weight.get("encoding") == "gridfs":
-                files = gridfs.GridFS(self._database(), "weights")
-                content = files.get(ObjectId(weight["data"])).read()
-                weight.update(encoding="base64", data=base64.b64encode(content).decode("ascii"))
+                with self._ours():
+                    file = gridfs.GridFS(self._database(), "weights").get(ObjectId(weight["data"]))
+                with self._ours(file.length / SLOWEST_BYTES_A_SECOND):
+                    text = base64.b64encode(file.read()).decode("ascii")
+                weight.update(encoding="base64", data=text)
 
     @contextmanager
-    def _ours(self) -> Iterator[None]:
+    def _ours(self, more_seconds: float = 0.0) -> Iterator[None]:
         """Errors of the client as ours, and a deadline over all that happens inside."""
         try:
-            with pymongo.timeout(self._timeout):
+            with pymongo.timeout(self._timeout + more_seconds):
                 yield
         except (gridfs.errors.GridFSError, BSONError, OverflowError) as error:
             raise DocumentInvalid(f"expected a storable, whole document, {_line(error)}") from None
@@ -241,7 +243,7 @@ class ModelStore:
         place = _without_credentials(self._uri)
         if isinstance(error, DuplicateKeyError):
             return RegistryError(f"expected a new id at {place}, received one already stored")
-        late = (AutoReconnect, NetworkTimeout, ExecutionTimeout, WTimeoutError)
+        late = (ConnectionFailure, NetworkTimeout, ExecutionTimeout, WTimeoutError)
         if isinstance(error, late) or error.timeout:
             return StoreUnavailable(
                 f"expected a document store at {place}, none answered in {self._timeout:g} s; "
@@ -263,62 +265,6 @@ def _client(uri: str, timeout: float) -> pymongo.MongoClient[dict[str, Any]]:
         journal=True,
         appname="susystream",
     )
-
-
-def _query(key: str, selector: str) -> tuple[dict[str, Any], list[tuple[str, int]] | None]:
-    """What to look for, and in which order; no order means that only one may be found."""
-    kind, mark, value = selector.partition(":")
-    if selector == "latest":
-        return {}, _latest(key)
-    if mark and value and kind == "run":
-        return {"mlflow.run_id" if key == "model_id" else "run_id": value}, _latest(key)
-    if mark and value and kind == "name":
-        return {"name": value}, _latest(key)
-    if mark and value and kind == "best":
-        field = f"metrics.{_escape(value)}"
-        way = 1 if value.rpartition("/")[2] in _LOWER_IS_BETTER else -1
-        return {field: {"$exists": True}}, [(field, way), *_latest(key)]
-    moment = _moment(selector)
-    if moment:
-        return {"created_at": {"$lte": moment}}, _latest(key)
-    # a range instead of a pattern: nothing a person types is a regular expression
-    return {key: {"$gte": selector, "$lt": selector + "\uffff"}}, None
-
-
-def _latest(key: str) -> list[tuple[str, int]]:
-    return [("created_at", -1), (key, -1)]
-
-
-def _moment(text: str) -> str | None:
-    """The UTC time as stored, if the text is a time."""
-    try:
-        moment = datetime.fromisoformat(text.removesuffix("Z"))
-    except ValueError:
-        return None
-    if len(text) == len("2026-01-31"):
-        moment = moment.replace(hour=23, minute=59, second=59, microsecond=999_999)
-    zoned = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-    return zoned.astimezone(timezone.utc).isoformat(timespec="microseconds")
-
-
-def _escape(key: str) -> str:
-    """A key that MongoDB takes for a name: it reads dots as paths, a first dollar as command."""
-    return key.replace("%", "%25").replace(".", "%2E").replace("$", "%24")
-
-
-def _unescape(key: str) -> str:
-    return key.replace("%24", "$").replace("%2E", ".").replace("%25", "%")
-
-
-def _walk(value: Any, rename: Callable[[str], str]) -> Any:
-    if isinstance(value, Mapping):
-        return {rename(key): _walk(item, rename) for key, item in value.items()}
-    return [_walk(item, rename) for item in value] if isinstance(value, list) else value
-
-
-def _plain(found: Mapping[str, Any]) -> dict[str, Any]:
-    """A stored document as it was before it was stored."""
-    return {_unescape(k): _walk(v, _unescape) for k, v in found.items() if k != "_id"}
 
 
 def _without_credentials(uri: str) -> str:

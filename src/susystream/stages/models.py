@@ -7,7 +7,6 @@ and the proof that both predict the same bits.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ import numpy as np
 from susystream.data.scan import scan_events
 from susystream.data.source import sample_path
 from susystream.errors import DocumentInvalid
-from susystream.model.network import architecture_of, network_from_json
+from susystream.model.network import architecture_of, named_weights, network_from_json
 from susystream.model.scorer import TensorFlowScorer
 from susystream.registry.document import (
     Architecture,
@@ -26,17 +25,14 @@ from susystream.registry.document import (
     ModelDocument,
     Probe,
     Training,
-    decode_array,
     decode_weights,
-    digest_of,
-    encode_array,
     encode_weights,
     new_id,
+    now_iso,
     weights_digest,
 )
-from susystream.schema import FEATURES, Float32Array, feature_indices
+from susystream.schema import Float32Array, feature_indices
 from susystream.settings import Settings, public_config, without_userinfo
-from susystream.stream.slices import TopicSlice
 from susystream.tracking.code import code_state
 
 if TYPE_CHECKING:
@@ -51,20 +47,18 @@ def document_of(
     *,
     settings: Settings,
     record: DatasetRecord,
-    train_slice: TopicSlice,
     run_id: str,
     metrics: Mapping[str, float],
 ) -> ModelDocument:
     """The document of a trained network."""
-    architecture = architecture_of(network)
-    weights = encode_weights([weight.path for weight in network.weights], network.get_weights())
+    weights = encode_weights(named_weights(network))
     commit, dirty = code_state()
     names = settings.model.feature_names
     return ModelDocument(
         model_id=new_id("m"),
-        created_at=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+        created_at=now_iso(),
         name=settings.model.name,
-        architecture=Architecture(config=architecture, sha256=digest_of(architecture)),
+        architecture=Architecture.of(architecture_of(network)),
         weights=weights,
         weights_sha256=weights_digest(weights),
         preprocessing=dict(record.scaler),
@@ -72,7 +66,6 @@ def document_of(
         training=Training(
             dataset_id=record.dataset_id,
             slice=record.slice,
-            train_slice=train_slice.to_json(),
             seed=settings.seed,
             epochs=settings.train.epochs,
             config=public_config(settings),
@@ -119,8 +112,7 @@ def prove_stored(document: ModelDocument) -> None:
     Raises:
         DocumentInvalid: They differ.
     """
-    features = decode_array(document.probe.features, (document.probe.rows, len(FEATURES)))
-    expected = decode_array(document.probe.logits, (document.probe.rows,))
+    features, expected = document.probe.arrays()
     received = scorer_of(document, block_rows=document.probe.rows).logits(features)
     if not np.array_equal(expected.view(np.uint32), received.view(np.uint32)):
         worst = float(np.abs(expected - received).max())
@@ -134,5 +126,4 @@ def prove_stored(document: ModelDocument) -> None:
 def _probe(network: keras.Model, names: tuple[str, ...]) -> Probe:
     features: Float32Array = next(iter(scan_events(sample_path()))).features[:_PROBE_ROWS]
     scorer = TensorFlowScorer(network, feature_indices(names), batch_rows=_PROBE_ROWS)
-    logits = scorer.logits(features)
-    return Probe(features=encode_array(features), logits=encode_array(logits), rows=_PROBE_ROWS)
+    return Probe.of(features, scorer.logits(features))

@@ -6,12 +6,11 @@ In: prepared events. Out: exactly recorded offsets, registered as a data set in 
 from __future__ import annotations
 
 import time
-from datetime import datetime, timezone
 
 from susystream.data.prepared import Prepared
 from susystream.data.scan import scan_events
 from susystream.errors import PublishError
-from susystream.registry.document import DatasetRecord, new_id
+from susystream.registry.document import DatasetRecord, new_id, now_iso
 from susystream.settings import public_config
 from susystream.stages.context import StageContext
 from susystream.stages.prepare import prepare_data
@@ -88,7 +87,7 @@ def _record(
     stream = context.settings.stream
     return DatasetRecord(
         dataset_id=new_id("d"),
-        created_at=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+        created_at=now_iso(),
         name=context.settings.data.name,
         slice=publication.slice.to_json(),
         codec=stream.codec.name,

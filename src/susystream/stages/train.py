@@ -51,14 +51,10 @@ def train(context: StageContext, *, parent_run_id: str | None = None) -> StageRe
     ) as run:
         run.log_dataset(f"{record.name} {record.dataset_id}", record.to_json(), context="training")
         network, metrics = _train(context, record, run)
-        train_slice, _ = TopicSlice.from_json(record.slice).split(
-            settings.train.validation_fraction
-        )
         document = document_of(
             network,
             settings=settings,
             record=record,
-            train_slice=train_slice,
             run_id=run.run_id,
             metrics=metrics,
         )

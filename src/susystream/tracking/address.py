@@ -111,6 +111,8 @@ def quiet(timeout_seconds: float) -> None:
     # it would print the address of every ended run, password included
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     if "MLFLOW_LOGGING_LEVEL" not in os.environ:
+        import mlflow  # noqa: F401  # its import sets the levels, so ours come after
+
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
 

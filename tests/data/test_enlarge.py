@@ -1,0 +1,76 @@
+"""Writing text from which every float32 comes back exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from susystream.data.enlarge import write_csv
+from susystream.data.scan import scan_events
+from susystream.data.source import ToySource, sample_path
+from susystream.schema import EventBatch, concatenate
+
+
+def ignore(rows: int) -> None:
+    pass
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    values=st.lists(
+        st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=18, max_size=18
+    ),
+    label=st.integers(0, 1),
+)
+def test_every_float32_comes_back_bit_for_bit(
+    tmp_path: Path, values: list[float], label: int
+) -> None:
+    features = np.array([values], np.float32)
+    events = EventBatch(np.zeros(1, np.int64), features, np.array([label], np.uint8))
+    path = tmp_path / "events.csv"
+    assert write_csv([events], path, progress=ignore) == 1
+    back = concatenate(list(scan_events(path)))
+    np.testing.assert_array_equal(back.features.view(np.uint32), features.view(np.uint32))
+    assert back.labels[0] == label
+    numpys = np.array([float(text) for text in path.read_text().split(",")[1:]], np.float32)
+    np.testing.assert_array_equal(numpys, features[0])
+
+
+def test_the_real_rows_written_and_read_are_the_same(tmp_path: Path) -> None:
+    rows = concatenate(list(scan_events(sample_path())))
+    path = tmp_path / "events.csv"
+    write_csv([rows], path, progress=ignore)
+    back = concatenate(list(scan_events(path)))
+    np.testing.assert_array_equal(back.features.view(np.uint32), rows.features.view(np.uint32))
+    assert len(path.read_text().split(",")[1]) >= len("9.728614687919616699e-1")  # UCI's digits
+
+
+def test_batches_are_streamed_in_order_with_progress(tmp_path: Path) -> None:
+    seen: list[int] = []
+    source, path = ToySource(150_000, 4), tmp_path / "events.csv"
+    assert write_csv(source.batches(), path, progress=seen.append) == 150_000
+    assert seen[-1] == 150_000
+    back, events = concatenate(list(scan_events(path))), concatenate(list(source.batches()))
+    np.testing.assert_array_equal(back.features, events.features)
+    np.testing.assert_array_equal(back.labels, events.labels)
+
+
+def test_a_broken_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text("old")
+
+    def broken() -> Iterator[EventBatch]:
+        yield from ToySource(10, 1).batches()
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        write_csv(broken(), path, progress=ignore)
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["events.csv"]
