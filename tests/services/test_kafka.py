@@ -31,6 +31,12 @@ def state_of(home: Path) -> ServiceState:
     return state
 
 
+def kill_9(pid: int) -> None:
+    process = psutil.Process(pid)
+    process.kill()
+    process.wait(10)  # a signal is not yet a death
+
+
 def publish(address: str, value: bytes) -> None:
     producer = KafkaProducer(bootstrap_servers=address, acks="all")
     producer.send(_TOPIC, value).get(timeout=20)
@@ -77,15 +83,13 @@ def test_messages_survive_a_stop_and_kill_9_of_broker_and_keeper(tmp_path: Path)
     with embedded_broker(home) as address:
         assert values(address, 1) == [b"before a clean stop"]
         publish(address, b"before kill -9 of the broker")
-        psutil.Process(state_of(home).server_pid).kill()
+        kill_9(state_of(home).server_pid)
 
         with embedded_broker(home) as again:
             assert values(again, 2)[1:] == [b"before kill -9 of the broker"]
             publish(again, b"before kill -9 of the keeper")
             state = state_of(home)
-            keeper = psutil.Process(state.keeper_pid)
-            keeper.kill()
-            keeper.wait(5)
+            kill_9(state.keeper_pid)
 
             with embedded_broker(home) as third:
                 assert not psutil.pid_exists(state.server_pid)

@@ -119,7 +119,7 @@ def test_a_killed_keeper_takes_its_server_with_it_and_the_next_start_recovers(ho
         with MongoClient[dict[str, int]](uri) as mongo:
             mongo.promise.kept.insert_one({"number": 1})
         state = state_of(home)
-        psutil.Process(state.keeper_pid).kill()
+        psutil.Process(state.keeper_pid).kill()  # a signal is not yet a death
         assert within(5, lambda: is_gone(state.keeper_pid))
         with embedded_store(home) as again, MongoClient[dict[str, int]](again) as mongo:
             assert is_gone(state.server_pid)
@@ -133,6 +133,7 @@ def test_a_killed_server_is_started_again_by_the_next_command_with_its_data(home
             mongo.promise.kept.insert_one({"number": 1})
         state = state_of(home)
         psutil.Process(state.server_pid).kill()
+        assert within(5, lambda: is_gone(state.server_pid))
         with embedded_store(home) as again, MongoClient[dict[str, int]](again) as mongo:
             assert mongo.promise.kept.count_documents({}) == 1
         assert within(5, lambda: is_gone(state.keeper_pid))

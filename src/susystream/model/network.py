@@ -35,10 +35,8 @@ ACTIVATIONS = frozenset(
 )
 MAX_LAYERS = 200
 MAX_WIDTH = 16_384  # units of all layers together, so at most 2**28 parameters: 1 GiB
-_INITIALIZERS = frozenset(
-    ["Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "LecunNormal"]
-    + ["LecunUniform", "Ones", "RandomNormal", "RandomUniform", "TruncatedNormal", "Zeros"]
-)
+_RANDOM = ["GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "LecunNormal", "LecunUniform"]
+_INITIALIZERS = frozenset([*_RANDOM, "Constant", "Ones", "Zeros", "RandomNormal", "RandomUniform"])
 _MODULES = {"keras": {"DTypePolicy"}, "keras.initializers": _INITIALIZERS}
 _WORDS = ACTIVATIONS | {"float32", "zeros", "ones", "glorot_uniform"}
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")

@@ -28,14 +28,17 @@ _RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 _OUR_RETRIES = "2"  # about 5 s: a server that restarts is survived, one that is gone is not awaited
 _LONGEST = 240
 _ABSENT = "start it or correct tracking.uri (or MLFLOW_TRACKING_URI)"
-_CURES = (  # what MLflow's message holds, and what helps
-    (
-        "must be in the 'active' state",
-        "restore it (`mlflow gc` has not removed it) or choose another",
-    ),
-    ("must be in 'active' state", "restore it or choose another tracking.experiment"),
+_REASONS = (  # what a message of many lines comes to
+    ("Connection refused", "connection refused"),
+    ("timed out", "no answer in time"),
+    ("NameResolutionError", "no such host"),
+)
+_CURES = (  # what a message holds, and what helps
+    ("'active' state", "restore it (mlflow experiments restore), or name another"),
     ("error code 401", "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
     ("error code 403", "ask for the permission, or log in as another user"),
+    ("maintenance mode", "name a database: tracking.uri=sqlite:///mlflow.db"),
+    ("unsupported URI", "name a database or a server: sqlite:///mlflow.db, http://host:5000"),
     ("No module named", "install the database's driver beside MLflow"),
     ("No space left", "free disk space"),
     ("Invalid value", "correct the value"),
@@ -154,6 +157,7 @@ def _check_sqlite(uri: str, file: Path, timeout_seconds: float) -> None:
 
 def _refused(uri: str, received: str, cure: str) -> TrackingError:
     text = " ".join(received.split())
+    text = next((short for mark, short in _REASONS if mark in text), text)
     shown = text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
     return TrackingError(
         f"expected a tracking server that serves requests at {public_uri(uri)}, "

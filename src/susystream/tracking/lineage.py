@@ -12,6 +12,8 @@ from typing import Any
 from susystream.schema import COLUMNS, LABEL
 
 SOURCE_TYPE = "kafka_slice"
+_LONGEST_NAME = 500  # MLflow refuses more
+_LONGEST_DIGEST = 36
 
 
 def dataset_input(name: str, facts: Mapping[str, Any], *, context: str) -> Any:
@@ -19,15 +21,17 @@ def dataset_input(name: str, facts: Mapping[str, Any], *, context: str) -> Any:
 
     Args:
         name: As shown in the UI.
-        facts: `DatasetRecord` as plain data.
-        context: `training`, `published`, ...
+        facts: `DatasetRecord` as plain data: `dataset_id`, `cluster_id`, `slice`, `codec`,
+            `digest` and `rows` are used. A digest of more than 36 characters is cut: it stays the
+            beginning of the one in the model store.
+        context: `training`, `evaluation`, `published`.
     """
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     source = {key: facts[key] for key in ("dataset_id", "cluster_id", "slice", "codec")}
     dataset = Dataset(
-        name=name,
-        digest=str(facts["digest"]),
+        name=name[:_LONGEST_NAME],
+        digest=str(facts["digest"])[:_LONGEST_DIGEST],
         source_type=SOURCE_TYPE,
         source=json.dumps(source, sort_keys=True),
         schema=json.dumps({"mlflow_colspec": [_column(column) for column in COLUMNS]}),
