@@ -139,7 +139,7 @@ class TrainSettings(_Group):
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-3
     validation_fraction: Fraction = 0.1
     shuffle_window: int = Field(65_536, ge=0)
-    jit: bool = True
+    jit: bool = False
     shuffle_labels: bool = False
 
 

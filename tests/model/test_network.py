@@ -70,7 +70,9 @@ def test_the_network_is_that_of_numpy() -> None:
     for kernel, bias in zip(arrays[0::2], arrays[1::2], strict=True):
         last = layer @ kernel + bias
         layer = np.maximum(last, 0)
-    np.testing.assert_allclose(np.asarray(built(rows.astype(np.float32))), last, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        np.asarray(built(rows.astype(np.float32))), last, rtol=1e-3, atol=1e-4
+    )
 
 
 def test_the_seed_decides_the_weights_and_the_names_stay() -> None:
@@ -82,7 +84,8 @@ def test_the_seed_decides_the_weights_and_the_names_stay() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"mean": MEAN[1:]}, {"std": [0.0] * 18}, {"dropout": (0.1,)}, {"hidden": (99_999,) * 3}]
+    "wrong",
+    [{"mean": MEAN[1:]}, {"std": [0.0] * 18}, {"dropout": (0.1,)}, {"hidden": (99_999,) * 3}],
 )
 def test_settings_that_do_not_fit_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ModelError, match="expected"):
@@ -165,5 +168,7 @@ def test_a_refusal_lists_the_allowed_layers() -> None:
 
 
 def test_importing_the_package_loads_no_keras() -> None:
-    code = "import sys, susystream; assert not {'keras', 'tensorflow', 'pymongo'} & set(sys.modules)"
+    code = (
+        "import sys, susystream; assert not {'keras', 'tensorflow', 'pymongo'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 
 from susystream.errors import ModelError
-from susystream.model.network import architecture_of, build_network, named_weights
-from susystream.model.network import network_from_json
+from susystream.model.network import (
+    architecture_of,
+    build_network,
+    named_weights,
+    network_from_json,
+)
 from susystream.model.scorer import TensorFlowScorer
 from susystream.registry.document import canonical_json, decode_weights, encode_weights
 
@@ -61,7 +65,9 @@ def test_a_fresh_process_gives_the_same_bits_from_the_stored_form(tmp_path: Path
     net = network()
     stored = {
         "architecture": architecture_of(net),
-        "weights": [weight.model_dump(mode="json") for weight in encode_weights(named_weights(net))],
+        "weights": [
+            weight.model_dump(mode="json") for weight in encode_weights(named_weights(net))
+        ],
     }
     (tmp_path / "model.json").write_text(canonical_json(stored))
     code = (

@@ -32,13 +32,25 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server keeps its database and its artifacts."""
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="session")
+def server_database(server_folder: Path) -> str:
+    """The address of the database that the server (and the UI, which is the same) shows."""
+    return f"sqlite:///{server_folder}/mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def server(server_folder: Path, server_database: str) -> Iterator[str]:
     """The address of a real tracking server."""
-    folder = tmp_path_factory.mktemp("server")
+    folder = server_folder
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--workers", "1"]
-    command += ["--port", str(port), "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+    command += ["--port", str(port), "--backend-store-uri", server_database]
     plain = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
     with (folder / "log.txt").open("w") as log:
         process = subprocess.Popen(
@@ -56,7 +68,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         finally:
             os.killpg(process.pid, 15)  # its own session: the workers end with it
             try:
-                process.wait(20)
+                process.wait(5)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, 9)
                 process.wait(20)
@@ -74,11 +86,17 @@ def wait_until_healthy(address: str, process: subprocess.Popen[bytes], log: Path
     raise AssertionError(f"no tracking server in {START_SECONDS} s: {log.read_text()[-2000:]}")
 
 
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    """A SQLite address; absolute, for MLflow keeps one open connection for each address."""
+    return f"sqlite:///{tmp_path}/mlflow.db"
+
+
 @pytest.fixture(params=["sqlite", "server"])
-def uri(request: pytest.FixtureRequest) -> str:
+def uri(request: pytest.FixtureRequest, database: str) -> str:
     """Both kinds of tracking store, one after the other."""
     if request.param == "sqlite":
-        return "sqlite:///mlflow.db"
+        return database
     return str(request.getfixturevalue("server"))
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import DatasetInput
 
 from susystream.schema import COLUMNS
 from susystream.tracking.lineage import dataset_input
@@ -21,11 +22,16 @@ FACTS: dict[str, Any] = {
 }
 
 
+def inputs_of(tracker: Tracker, run_id: str) -> list[DatasetInput]:
+    inputs = MlflowClient(tracking_uri=tracker.uri).get_run(run_id).inputs
+    return list(inputs.dataset_inputs) if inputs else []
+
+
 @pytest.mark.parametrize("context", ["training", "evaluation"])
 def test_the_input_of_a_run_names_the_exact_offsets(tracker: Tracker, context: str) -> None:
     with tracker.run("train", name="n", params={}, tags={}) as run:
         run.log_dataset("toy d1", FACTS, context=context)
-    (found,) = MlflowClient(tracking_uri=tracker.uri).get_run(run.run_id).inputs.dataset_inputs
+    (found,) = inputs_of(tracker, run.run_id)
     assert {tag.key: tag.value for tag in found.tags} == {"mlflow.data.context": context}
     dataset = found.dataset
     assert (dataset.name, dataset.digest) == ("toy d1", FACTS["digest"])
@@ -33,8 +39,8 @@ def test_the_input_of_a_run_names_the_exact_offsets(tracker: Tracker, context: s
     source = json.loads(dataset.source)
     assert source["slice"] == FACTS["slice"]
     assert (source["dataset_id"], source["cluster_id"]) == ("d1", "c1")
-    assert json.loads(dataset.profile) == {"num_rows": 90_000}
-    columns = json.loads(dataset.schema)["mlflow_colspec"]
+    assert json.loads(str(dataset.profile)) == {"num_rows": 90_000}
+    columns = json.loads(str(dataset.schema))["mlflow_colspec"]
     assert [column["name"] for column in columns] == list(COLUMNS)
 
 
@@ -43,8 +49,7 @@ def test_the_same_data_set_is_one_for_many_runs(tracker: Tracker) -> None:
         with tracker.run("train", name="n", params={}, tags={}) as run:
             run.log_dataset("toy d1", FACTS, context="training")
             run.log_dataset("toy d1", FACTS, context="training")
-    inputs = MlflowClient(tracking_uri=tracker.uri).get_run(run.run_id).inputs
-    assert len(inputs.dataset_inputs) == 1
+    assert len(inputs_of(tracker, run.run_id)) == 1
 
 
 def test_a_longer_digest_is_cut_to_what_mlflow_takes() -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from urllib.request import urlopen
@@ -212,13 +214,15 @@ def test_the_tags_of_a_run_that_is_not_there_are_empty(tracker: Tracker) -> None
     assert tracker.tags_of("0" * 32) == {}
 
 
-def test_the_ui_over_the_database_shows_the_artifacts(server: str, tmp_path: Path) -> None:
-    # the server's database, written directly as the default does
-    port_owner = Tracker(server, "shared", system_metrics=False)
-    with port_owner.run("train", name="n", params={}, tags={}) as run:
+def test_the_ui_over_the_database_shows_what_was_logged_without_a_server(
+    server: str, server_database: str
+) -> None:
+    direct = Tracker(server_database, "written directly", system_metrics=False)
+    with direct.run("train", name="n", params={}, tags={}) as run:
         run.log_artifact_text("model.json", "[1]")
-    answer = f"{server}/get-artifact?path=model.json&run_uuid={run.run_id}"
-    with urlopen(answer, timeout=20) as reply:
+    with urlopen(
+        f"{server}/get-artifact?path=model.json&run_uuid={run.run_id}", timeout=20
+    ) as reply:
         assert reply.read() == b"[1]"
 
 
@@ -236,22 +240,57 @@ def test_an_empty_address_means_the_environment_then_the_local_database(
     assert Tracker("", "tests").uri == "http://elsewhere:5000"
 
 
-def test_an_error_of_the_stage_is_not_hidden_by_a_server_that_went_away(
-    server: str, caplog: pytest.LogCaptureFixture
+class Passage:
+    """A way to the server that can be closed: the server is then gone for who came by it."""
+
+    def __init__(self, server: str) -> None:
+        self._target = int(server.rpartition(":")[2])
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._ends: list[socket.socket] = [self._listener]
+        self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+                far = socket.create_connection(("127.0.0.1", self._target))
+            except OSError:
+                return
+            self._ends += [near, far]
+            for pair in ((near, far), (far, near)):
+                threading.Thread(target=self._carry, args=pair, daemon=True).start()
+
+    @staticmethod
+    def _carry(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        for end in self._ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_server_that_goes_away_hides_no_error_and_holds_nobody_up(
+    server: str, caplog: pytest.LogCaptureFixture, own: bool
 ) -> None:
-    tracker = Tracker(server, "tests", system_metrics=False)
-
     def fails() -> None:
-        with tracker.run("train", name="n", params={}, tags={}):
-            tracker._client._tracking_client.store.get_host_creds = lambda: gone  # type: ignore[attr-defined]
-            raise DataError("the stage's own error")
+        with Tracker(passage.address, "tests").run("s", name="n", params={}, tags={}) as run:
+            passage.close()
+            if own:
+                raise DataError("the stage's own error")
+            run.log_metrics({"loss": 1.0})
 
-    from mlflow.utils.rest_utils import MlflowHostCreds
-
-    gone = MlflowHostCreds("http://127.0.0.1:9")
-    with pytest.raises(DataError, match="own error"):
+    passage, began = Passage(server), time.monotonic()
+    with pytest.raises(DataError if own else TrackingError, match="own error|refused"):
         fails()
     assert "could not be marked FAILED" in caplog.text
+    assert time.monotonic() - began < 30
 
 
 def test_two_processes_may_make_the_database_at_once() -> None:

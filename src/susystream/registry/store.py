@@ -178,7 +178,9 @@ class ModelStore:
 
     def _find(self, collection: str, key: str, selector: str) -> dict[str, Any]:
         wanted, order = query(key, selector)
-        found = list(self._of(collection).find(wanted, sort=order or [(key, 1)]).limit(1 if order else 2))
+        found = list(
+            self._of(collection).find(wanted, sort=order or [(key, 1)]).limit(1 if order else 2)
+        )
         if len(found) == 2:  # the beginning of several ids; a whole id is one of them at most
             found = [one for one in found if one[key] == selector]
         if len(found) != 1:

@@ -1,0 +1,304 @@
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pymongo
+import pytest
+
+from susystream.errors import DocumentInvalid, NotFound, RegistryError, StoreUnavailable
+from susystream.registry import store as module
+from susystream.registry.document import (
+    Architecture,
+    Code,
+    DatasetRecord,
+    MlflowLink,
+    ModelDocument,
+    Probe,
+    Training,
+    decode_weights,
+    encode_weights,
+    new_id,
+    weights_digest,
+)
+from susystream.registry.store import ModelStore
+
+SLICE = {"topic": "susy", "partitions": {"0": [0, 5], "1": [2, 7]}}
+
+
+def model(**changes: Any) -> ModelDocument:
+    rows = changes.pop("rows", 3)
+    array = np.random.default_rng(0).normal(size=(rows, 100)).astype(np.float32)
+    weights = encode_weights([("a/kernel", array), ("a/bias", array[0])])
+    values: dict[str, Any] = {
+        "model_id": new_id("m"),
+        "created_at": "2026-01-01T00:00:00.000+00:00",
+        "name": "report_mlp",
+        "weights": weights,
+        "weights_sha256": weights_digest(weights),
+        "architecture": Architecture.of({"layers": [{"$x.y%": 1, "": [2.0, None, True]}]}),
+        "preprocessing": {"mean": [0.1, -0.0, 1e-300]},
+        "features": ("M_R", "R"),
+        "training": Training(
+            dataset_id="d1", slice=SLICE, seed=1, epochs=2, config={"sasl.mechanism": "x", "$a": 1}
+        ),
+        "mlflow": MlflowLink(experiment="e", run_id="run1", tracking_uri="sqlite:///x"),
+        "metrics": {"validation/auc": 0.8},
+        "code": Code(commit="abc", dirty=True),
+        "versions": {"keras": "3.15.1"},
+        "probe": Probe.of(np.zeros((2, 18), np.float32), np.float32([0.5, -1])),
+    }
+    return ModelDocument(**(values | changes))
+
+
+def record(**changes: Any) -> DatasetRecord:
+    values: dict[str, Any] = {
+        "dataset_id": new_id("d"),
+        "created_at": "2026-01-01T00:00:00.000+00:00",
+        "name": "toy",
+        "slice": SLICE,
+        "codec": "block",
+        "events_per_message": 1000,
+        "rows": 10_000,
+        "digest": "m1:" + "0" * 32,
+        "cluster_id": "abc",
+        "source": {"kind": "toy"},
+        "split": {},
+        "scaler": {"mean": [1.0]},
+        "run_id": "r0",
+    }
+    return DatasetRecord(**(values | changes))
+
+
+@pytest.fixture
+def database() -> str:
+    return f"t{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def store(store_uri: str, database: str) -> Iterator[ModelStore]:
+    with ModelStore(store_uri, database) as opened:
+        yield opened
+
+
+@pytest.fixture
+def raw(store_uri: str, database: str) -> Iterator[Any]:
+    client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(store_uri)
+    yield client[database]
+    client.close()
+
+
+def test_a_model_comes_back_equal_from_another_connection(
+    store: ModelStore, store_uri: str, database: str
+) -> None:
+    document = model()
+    store.save_model(document)
+    with ModelStore(store_uri, database) as other:
+        again = other.load_model(document.model_id)
+    assert again == document
+    assert again.to_canonical_json() == document.to_canonical_json()
+
+
+def test_large_weights_go_to_gridfs_and_come_back_bit_by_bit(store: ModelStore, raw: Any) -> None:
+    document = model(rows=45_000)  # 18 MB: more than one document may hold
+    store.save_model(document)
+    stored = raw.models.find_one({"model_id": document.model_id})
+    assert {weight["encoding"] for weight in stored["weights"]} == {"gridfs"}
+    again = store.load_model("latest")
+    assert again.weights_sha256 == document.weights_sha256
+    for mine, theirs in zip(
+        decode_weights(document.weights), decode_weights(again.weights), strict=True
+    ):
+        assert mine.tobytes() == theirs.tobytes()
+
+
+def test_lost_gridfs_weights_are_a_damaged_document(store: ModelStore, raw: Any) -> None:
+    store.save_model(model(rows=45_000))
+    raw["weights.files"].delete_many({})
+    with pytest.raises(DocumentInvalid):
+        store.load_model("latest")
+
+
+def test_a_large_model_with_a_taken_id_leaves_no_files(store: ModelStore, raw: Any) -> None:
+    document = model(rows=45_000)
+    store.save_model(document)
+    with pytest.raises(RegistryError, match="already stored"):
+        store.save_model(document)
+    assert raw["weights.files"].count_documents({}) == 2
+
+
+def test_an_id_is_stored_once(store: ModelStore) -> None:
+    document, registered = model(), record()
+    store.save_model(document)
+    store.save_dataset(registered)
+    with pytest.raises(RegistryError, match="already stored"):
+        store.save_model(document)
+    with pytest.raises(RegistryError, match="already stored"):
+        store.save_dataset(registered)
+
+
+@pytest.fixture
+def three(store: ModelStore) -> list[ModelDocument]:
+    documents = [
+        model(
+            model_id=f"m2026010{day}-000000000-abcde",
+            created_at=f"2026-01-0{day}T12:00:00.000+00:00",
+            name=f"n{day % 2}",
+            mlflow=MlflowLink(experiment="e", run_id=f"run{day}", tracking_uri="x"),
+            metrics={"test/toy.csv/auc": auc, "test/toy.csv/log_loss": 1 - auc},
+        )
+        for day, auc in ((2, 0.9), (3, 0.7), (1, 0.8))
+    ]
+    for document in documents:
+        store.save_model(document)
+    return documents
+
+
+@pytest.mark.parametrize(
+    ("selector", "day"),
+    [
+        ("m20260102-000000000-abcde", 2),
+        ("m20260103", 3),
+        ("latest", 3),
+        ("run:run1", 1),
+        ("name:n1", 3),
+        ("name:n0", 2),
+        ("best:test/toy.csv/auc", 2),
+        ("best:test/toy.csv/log_loss", 2),
+        ("2026-01-02", 2),
+        ("2026-01-02T11:59:59", 1),
+        ("2026-01-02T12:00:00Z", 2),
+        ("2026-01-02T13:00:00+02:00", 1),
+        ("2030-01-01", 3),
+    ],
+)
+def test_a_selector_finds_its_model(
+    store: ModelStore, three: list[ModelDocument], selector: str, day: int
+) -> None:
+    assert store.load_model(selector).model_id == f"m2026010{day}-000000000-abcde"
+
+
+@pytest.mark.parametrize(
+    "selector",
+    ["m2026", "m20260109", "x", ".*", "run:none", "best:none", "2020-01-01", "name:", "{$ne: 1}"],
+)
+def test_what_is_not_found_lists_near_ids(
+    store: ModelStore, three: list[ModelDocument], selector: str
+) -> None:
+    with pytest.raises(NotFound, match="m20260103-000000000-abcde") as caught:
+        store.load_model(selector)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_empty_store_says_so(store: ModelStore) -> None:
+    assert store.list_models() == []
+    assert store.list_datasets() == []
+    with pytest.raises(NotFound, match="nothing is stored yet"):
+        store.load_model("latest")
+
+
+def test_a_list_is_the_latest_first_and_holds_no_weights(
+    store: ModelStore, three: list[ModelDocument]
+) -> None:
+    found = store.list_models()
+    assert [one.created_at[:10] for one in found] == ["2026-01-03", "2026-01-02", "2026-01-01"]
+    assert not hasattr(found[0], "weights")
+    assert found[0].metrics == three[1].metrics
+
+
+def test_metrics_are_added_beside_what_is_there(store: ModelStore) -> None:
+    document = model()
+    store.save_model(document)
+    added = {"test/real.csv/background_rejection@0.5": 7.0, "validation/auc": 0.9}
+    store.add_metrics(document.model_id, added)
+    again = store.load_model(document.model_id)
+    assert again.metrics == {**document.metrics, **added}
+    assert again.weights == document.weights
+
+
+def test_metrics_of_an_unknown_model_or_no_number_are_refused(store: ModelStore) -> None:
+    document = model()
+    store.save_model(document)
+    with pytest.raises(NotFound):
+        store.add_metrics("m-unknown", {"a": 1.0})
+    with pytest.raises(DocumentInvalid, match="finite"):
+        store.add_metrics(document.model_id, {"a": float("nan")})
+
+
+def test_a_data_set_comes_back_equal(store: ModelStore) -> None:
+    older, newer = record(), record(created_at="2026-02-01T00:00:00.000+00:00")
+    store.save_dataset(newer)
+    store.save_dataset(older)
+    assert store.load_dataset(older.dataset_id) == older
+    assert store.load_dataset("latest") == newer
+    assert store.list_datasets() == [newer, older]
+    with pytest.raises(NotFound, match=newer.dataset_id):
+        store.load_dataset("nonsense")
+
+
+DAMAGE: dict[str, Callable[[ModelDocument], dict[str, Any]]] = {
+    "other weights": lambda d: {"$set": {"weights.0.data": d.weights[1].data}},
+    "other architecture": lambda d: {"$set": {"architecture.config": {}}},
+    "no training": lambda d: {"$unset": {"training": 1}},
+    "no weights": lambda d: {"$set": {"weights": None}},
+    "a foreign field": lambda d: {"$set": {"evil": 1}},
+    "a file that never was": lambda d: {
+        "$set": {"weights.0.encoding": "gridfs", "weights.0.data": "zz"}
+    },
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_document_damaged_in_the_store_is_refused(
+    store: ModelStore, raw: Any, damage: str
+) -> None:
+    document = model()
+    store.save_model(document)
+    raw.models.update_one({"model_id": document.model_id}, DAMAGE[damage](document))
+    with pytest.raises(DocumentInvalid) as caught:
+        store.load_model("latest")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_address_without_a_server_fails_in_time_and_keeps_the_password_secret() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        uri = f"mongodb://me:hush@127.0.0.1:{free.getsockname()[1]}/?authSource=hushdb"
+    started = time.monotonic()
+    with pytest.raises(StoreUnavailable) as caught, ModelStore(uri, timeout_seconds=1.0):
+        pass
+    assert time.monotonic() - started < 5
+    assert "127.0.0.1" in str(caught.value)
+    assert "hush" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_server_that_never_answers_fails_in_time() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(8)
+        uri = f"mongodb://127.0.0.1:{silent.getsockname()[1]}/"
+        started = time.monotonic()
+        with pytest.raises(StoreUnavailable), ModelStore(uri, timeout_seconds=1.0):
+            pass
+        assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("uri", ["http://me:hush@x/", "mongodb://me:hush@x:port/", "", "hush"])
+def test_what_is_no_address_is_refused(uri: str) -> None:
+    with pytest.raises(StoreUnavailable, match=r"registry\.uri") as caught, ModelStore(uri):
+        pass
+    assert "hush" not in str(caught.value)
+
+
+def test_a_store_is_used_inside_with() -> None:
+    with pytest.raises(RegistryError, match="with ModelStore"):
+        ModelStore("mongodb://127.0.0.1:1/").list_models()
+
+
+def test_the_inline_limit_leaves_room_in_mongodbs_16_mb() -> None:
+    assert module.INLINE_BYTES < 13 * 1024 * 1024
