@@ -61,7 +61,7 @@ def models_list(home: Path, uri: str | None, database: str, as_json: bool) -> No
     """All models, the newest first."""
     with _open_store(home, uri, database) as store:
         found = [summary_of_model(document) for document in store.list_models()]
-    _show(found, ("model_id", "created_at", "name", "validation/auc"), as_json)
+    _show(found, ("model_id", "name", "validation/auc"), as_json)
 
 
 @models.command("show")
@@ -133,7 +133,7 @@ def data_list(home: Path, uri: str | None, database: str, as_json: bool) -> None
     """All data sets, the newest first."""
     with _open_store(home, uri, database) as store:
         found = [record.model_dump(mode="json") for record in store.list_datasets()]
-    _show(found, ("dataset_id", "created_at", "name", "rows", "codec", "digest"), as_json)
+    _show(found, ("dataset_id", "name", "rows", "codec"), as_json)
 
 
 @data.command("show")

@@ -83,6 +83,7 @@ def test_the_model_and_its_run_name_each_other(
     assert run.data.tags["model_id"] == model_id
     assert run.data.tags["stage"] == "train"
     assert run.info.status == "FINISHED"
+    assert run.inputs is not None
     assert run.inputs.dataset_inputs[0].dataset.digest
     source = json.loads(run.inputs.dataset_inputs[0].dataset.source)
     assert source["slice"] == document.training.slice

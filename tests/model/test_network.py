@@ -163,7 +163,7 @@ def test_a_malicious_or_damaged_architecture_is_not_built(place: str, value: Any
 
 
 def test_a_refusal_lists_the_allowed_layers() -> None:
-    with pytest.raises(ModelError, match="BatchNormalization.*Dense.*Dropout"):
+    with pytest.raises(ModelError, match=r"BatchNormalization.*Dense.*Dropout"):
         network_from_json(hurt("layer", LAMBDA))
 
 

@@ -47,7 +47,7 @@ def bits(folder: Path) -> str:
     stored = json.loads((folder / "model.json").read_text())
     net = network_from_json(stored["architecture"])
     net.set_weights(decode_weights([Weight(**weight) for weight in stored["weights"]]))
-    return hashlib.sha256(TensorFlowScorer(net, COLUMNS, 1024).logits(rows())).hexdigest()
+    return hashlib.sha256(TensorFlowScorer(net, COLUMNS, 1024).logits(rows()).tobytes()).hexdigest()
 
 
 def test_logits_are_bit_identical_however_the_rows_are_cut() -> None:
@@ -77,7 +77,7 @@ def test_a_fresh_process_gives_the_same_bits_from_the_stored_form(tmp_path: Path
     other = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=200
     )
-    mine = hashlib.sha256(TensorFlowScorer(net, COLUMNS, 1024).logits(rows())).hexdigest()
+    mine = hashlib.sha256(TensorFlowScorer(net, COLUMNS, 1024).logits(rows()).tobytes()).hexdigest()
     assert other.stdout.split()[-1] == mine
 
 

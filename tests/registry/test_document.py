@@ -26,7 +26,7 @@ from susystream.registry.document import (
     weights_digest,
 )
 
-SLICE = {"topic": "susy", "partitions": {"0": [0, 5], "1": [2, 7]}}
+SLICE: dict[str, Any] = {"topic": "susy", "partitions": {"0": [0, 5], "1": [2, 7]}}
 
 
 def model(**changes: Any) -> ModelDocument:
@@ -47,7 +47,7 @@ def model(**changes: Any) -> ModelDocument:
         "metrics": {"validation/auc": 0.8},
         "code": Code(commit=None, dirty=None),
         "versions": {"keras": "3.15.1"},
-        "probe": Probe.of(np.zeros((2, 18), np.float32), np.float32([0.5, -1])),
+        "probe": Probe.of(np.zeros((2, 18), np.float32), np.array([0.5, -1], np.float32)),
     }
     return ModelDocument(**(values | changes))
 

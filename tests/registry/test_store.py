@@ -27,7 +27,7 @@ from susystream.registry.document import (
 )
 from susystream.registry.store import ModelStore
 
-SLICE = {"topic": "susy", "partitions": {"0": [0, 5], "1": [2, 7]}}
+SLICE: dict[str, Any] = {"topic": "susy", "partitions": {"0": [0, 5], "1": [2, 7]}}
 
 
 def model(**changes: Any) -> ModelDocument:
@@ -50,7 +50,7 @@ def model(**changes: Any) -> ModelDocument:
         "metrics": {"validation/auc": 0.8},
         "code": Code(commit="abc", dirty=True),
         "versions": {"keras": "3.15.1"},
-        "probe": Probe.of(np.zeros((2, 18), np.float32), np.float32([0.5, -1])),
+        "probe": Probe.of(np.zeros((2, 18), np.float32), np.array([0.5, -1], np.float32)),
     }
     return ModelDocument(**(values | changes))
 

@@ -287,7 +287,7 @@ def test_a_server_that_goes_away_hides_no_error_and_holds_nobody_up(
             run.log_metrics({"loss": 1.0})
 
     passage, began = Passage(server), time.monotonic()
-    with pytest.raises(DataError if own else TrackingError, match="own error|refused"):
+    with pytest.raises(DataError if own else TrackingError, match=r"own error|refused"):
         fails()
     assert "could not be marked FAILED" in caplog.text
     assert time.monotonic() - began < 30

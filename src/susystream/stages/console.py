@@ -73,7 +73,9 @@ class Console:
         """A table; the first column is text, the others are numbers."""
         table = Table(title=title, title_justify="left", title_style="bold")
         for position, column in enumerate(columns):
-            table.add_column(column, justify="left" if position == 0 else "right")
+            table.add_column(
+                column, justify="left" if position == 0 else "right", no_wrap=position == 0
+            )
         for row in rows:
             table.add_row(*(escape(cell) for cell in row))
         self._rich.print(table)
