@@ -1,11 +1,12 @@
-"""Reading a slice with tensorflow-io 0.37.1, where it can.
+"""Reading a slice with tensorflow-io 0.37.1.
 
-In: a `TopicSlice` whose partitions start at offset 0. Out: the same arrays as the default reader,
-or a refusal. `tfio.IODataset.from_kafka` ignores `offset=`, reads a partition in pieces of 1024
-and loses a piece of one record, raises on an empty partition, and opens its consumer under one
-name for the whole process: two at a time read each other's partition, with the right count. (Each
-was reproduced on a real broker.) So we call the operations below it, with a name for each
-read; slices it could not honour are refused, and each piece is counted.
+In: a `TopicSlice`. Out: the same arrays as the default reader, or a refusal.
+`tfio.IODataset.from_kafka` ignores `offset=`, reads a partition in pieces of 1024 and loses a piece
+of one record, raises on an empty partition, and opens its consumer under one name for the whole
+process: two at a time read each other's partition, with the right count. (Each was reproduced on
+a real broker.) So we call the operations below it: they honour a first and last offset and take a
+name for each read. They too return nothing when asked for a single record, so no read asks for
+one; each piece is counted.
 """
 
 from __future__ import annotations
@@ -30,6 +31,16 @@ from susystream.stream.topics import KafkaConnection, watermarks
 
 _PIECE = 1024  # records the library fetches at once
 _CURE = "use stream/reader=kafka"
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """One read, of offsets [start, stop), of which `keep` after the first `skip` are wanted."""
+
+    start: int
+    stop: int
+    skip: int
+    keep: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +70,15 @@ class TfioReader:
         self._configuration()  # refuses what it cannot say before anything is opened
         held = watermarks(self.connection, wanted.topic)
         check_held(wanted, held)
-        _check_readable(wanted, held)
-        operations = _operations()
-        sources = {
-            partition: self._records(operations, wanted, partition, held[partition][1])
+        spans = {
+            partition: list(_spans(wanted.topic, partition, (start, end), held[partition]))
             for partition, start, end in wanted.ranges
             if start < end
+        }
+        operations = _operations()
+        sources = {
+            partition: self._records(operations, wanted.topic, partition, spans[partition])
+            for partition in spans
         }
         pieces = self._pieces(wanted, sources)
         yield from decoded(pieces, codec=self.codec, wanted=wanted)
@@ -81,10 +95,9 @@ class TfioReader:
         return [servers, "fetch.wait.max.ms=5", "enable.auto.commit=false", *stated]
 
     def _records(
-        self, operations: Any, wanted: TopicSlice, partition: int, high: int
+        self, operations: Any, topic: str, partition: int, spans: list[_Span]
     ) -> Iterator[list[Message]]:
-        """A partition from offset 0 to `high`, a piece at a time, as `from_kafka` reads it."""
-        topic = wanted.topic
+        """A partition, a span at a time."""
         resource = self._within(
             lambda: operations.io_kafka_readable_init(
                 topic,
@@ -96,10 +109,11 @@ class TfioReader:
             topic,
         )
         try:
-            for start in range(0, high, _PIECE):
-                stop = min(start + _PIECE, high)
-                read = partial(operations.io_kafka_readable_read, resource, start=start, stop=stop)
-                yield _messages(self._within(read, topic), f"{topic}, partition {partition}", stop)
+            for span in spans:
+                read = partial(
+                    operations.io_kafka_readable_read, resource, start=span.start, stop=span.stop
+                )
+                yield _messages(self._within(read, topic), f"{topic}, partition {partition}", span)
         finally:
             tf.raw_ops.DestroyResourceOp(resource=resource, ignore_lookup_error=True)
 
@@ -134,7 +148,7 @@ class TfioReader:
     def _pieces(
         wanted: TopicSlice, sources: dict[int, Iterator[list[Message]]]
     ) -> Iterator[list[Message]]:
-        """Draws from the partitions in turn, and stops each at the slice's end."""
+        """Draws from the partitions in turn."""
         ordered = Ordered(wanted)
         while not ordered.done:
             for partition, source in sources.items():
@@ -154,20 +168,18 @@ def _draw(
             f"{ordered.next_offset(partition)}; {_CURE}"
         )
     for message in messages:
-        if ordered.complete(partition):
-            return
         ordered.push(partition, ordered.next_offset(partition), message)
 
 
-def _messages(piece: Any, where: str, stop: int) -> list[Message]:
+def _messages(piece: Any, where: str, span: _Span) -> list[Message]:
     values, keys = (tensor.numpy() for tensor in piece)
-    expected = (stop - 1) % _PIECE + 1
-    if len(values) != expected:
+    if len(values) != span.stop - span.start:
         raise ReaderUnsupported(
-            f"expected {expected} records before offset {stop} of {where}, tensorflow-io returned "
-            f"{len(values)}; {_CURE}"
+            f"expected {span.stop - span.start} records from offset {span.start} of {where}, "
+            f"tensorflow-io returned {len(values)}; {_CURE}"
         )
-    return [(key or None, value) for key, value in zip(keys, values, strict=True)]
+    messages = [(key or None, value) for key, value in zip(keys, values, strict=True)]
+    return messages[span.skip : span.skip + span.keep]
 
 
 def _operations() -> Any:
@@ -180,19 +192,28 @@ def _operations() -> Any:
         ) from error
 
 
-def _check_readable(wanted: TopicSlice, held: dict[int, tuple[int, int]]) -> None:
-    for partition, start, end in wanted.ranges:
-        if start == end:
-            continue
-        low, high = held[partition]
-        where = f"partition {partition} of {wanted.topic}"
-        if start != 0 or low != 0:
+def _spans(
+    topic: str, partition: int, wanted: tuple[int, int], held: tuple[int, int]
+) -> Iterator[_Span]:
+    """Reads that cover the wanted offsets, none of a single record.
+
+    Raises:
+        ReaderUnsupported: The partition holds a single record, so no read of two is possible.
+    """
+    start, end = wanted
+    if end - start == 1:
+        low, high = held
+        if high - low < 2:
             raise ReaderUnsupported(
-                f"expected a slice that starts at offset 0, since tensorflow-io ignores offsets; "
-                f"received [{start}, {end}) of {where}, which holds [{low}, {high}); {_CURE}"
+                f"expected more than one record in partition {partition} of {topic}, since "
+                f"tensorflow-io returns nothing for a single one; {_CURE}"
             )
-        if end == high and high % _PIECE == 1:
-            raise ReaderUnsupported(
-                f"expected another number of messages than 1024·k + 1, of which tensorflow-io "
-                f"loses the last; received {high} in {where}; {_CURE}"
-            )
+        before = 1 if start > low else 0
+        yield _Span(start - before, start - before + 2, skip=before, keep=1)
+        return
+    while start < end:
+        count = min(_PIECE, end - start)
+        if end - start - count == 1:
+            count -= 1  # leaves two for the last read
+        yield _Span(start, start + count, skip=0, keep=count)
+        start += count

@@ -72,6 +72,8 @@ Metrics = dict[str, float]
 
 
 class Part(BaseModel):
+    """A section of a document: immutable, no unknown keys, no NaN."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
