@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 
 from susystream.composition import config_folder, known_keys, run_composed, settings_of
 from susystream.errors import SettingsError
-from susystream.settings import Settings, check_settings, public_config
+from susystream.settings import Settings, check_settings, public_config, public_uri
 
 CONF = config_folder()
 STAGES = sorted(path.stem for path in (CONF / "stage").glob("*.yaml"))
@@ -117,6 +117,24 @@ def test_no_secret_reaches_the_public_configuration() -> None:
     assert public["stream"]["security"]["sasl.mechanism"] == "PLAIN"
     assert public["registry"]["uri"] == "mongodb://host:27017/db"
     assert secret not in repr(check_settings(plain))
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
+        ("http://me:sesame@host:5000/base", "http://host:5000/base"),
+        ("postgresql://host/d?password=sesame&x=1", "postgresql://host/d?password=***&x=1"),
+        ("mongodb://me:se/sa@me@host:27017/db", "mongodb://host:27017/db"),
+        (
+            "mongodb://h/?tlsCertificateKeyFilePassword=sesame",
+            "mongodb://h/?tlsCertificateKeyFilePassword=***",
+        ),
+        ("databricks", "databricks"),
+    ],
+)
+def test_a_shown_address_has_no_secret(uri: str, shown: str) -> None:
+    assert public_uri(uri) == shown
 
 
 def test_configuration_files_say_nothing_twice() -> None:

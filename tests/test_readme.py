@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 
 
 def commands(program: str) -> list[list[str]]:
-    return [line.split()[1:] for line in LINES if line.split()[0] == program]
+    split = [shlex.split(line) for line in LINES]
+    return [words[1:] for words in split if words[0] == program]
 
 
 @pytest.mark.parametrize("words", commands("make"), ids=" ".join)
@@ -42,8 +44,9 @@ def test_every_susystream_command_exists(words: list[str]) -> None:
 @pytest.mark.parametrize(
     "words", [w for w in commands("susystream") if w[0] == "run"], ids=" ".join
 )
-def test_every_run_command_composes(words: list[str]) -> None:
-    overrides = [word.strip("'\"") for word in words[1:] if "=" in word]
+def test_every_run_command_composes(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_PASSWORD", "a secret")
+    overrides = [word for word in words[1:] if "=" in word]
     if "-m" in words:
         overrides = [word.split(",")[0] for word in overrides]
     with initialize_config_dir(str(config_folder()), version_base="1.3"):

@@ -14,6 +14,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -118,7 +119,7 @@ def services_up(home: Path, as_json: bool) -> None:
     """Start both and keep them until `services down`."""
     from susystream.services import control
 
-    _show_services(control.up(home), as_json)
+    _show_services(control.up(home, say=partial(click.echo, err=True)), as_json)
 
 
 @services.command("down")

@@ -7,6 +7,7 @@ person sets is silently ignored, and nothing in a configuration is executed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -96,6 +97,11 @@ class StreamSettings(_Group):
     security: dict[str, str] = Field(default_factory=dict, repr=False)
     codec: CodecSettings = CodecSettings()
     reader: ReaderSettings = ReaderSettings()
+
+    @field_validator("security", mode="before")
+    @classmethod
+    def _none_is_empty(cls, value: object) -> object:
+        return {} if value is None else value
 
 
 class ModelSettings(_Group):
@@ -237,13 +243,19 @@ def _shown(place: str, problem: Mapping[str, Any]) -> str:
 _SECRET_WORDS = ("password", "secret", "token", "sasl.jaas", "key.pem", "credential")
 
 
-def without_userinfo(uri: str) -> str:
-    """The address without a user name and password."""
+_SECRET_QUERY = re.compile(
+    r"((?:\w*password|passwd|pwd|\w*token|secret|authmechanismproperties)\w*=)[^&\s]*",
+    re.IGNORECASE,
+)
+
+
+def public_uri(uri: str) -> str:
+    """The address without user name, password or token: fit for logs and documents.
+
+    Everything up to the last `@` goes, for a password may hold any other mark of an address.
+    """
     scheme, mark, rest = uri.partition("://")
-    if not mark:
-        return uri
-    authority, slash, path = rest.partition("/")
-    return scheme + mark + authority.rpartition("@")[2] + slash + path
+    return _SECRET_QUERY.sub(r"\1***", scheme + mark + rest.rpartition("@")[2]) if mark else uri
 
 
 def public_config(settings: Settings) -> dict[str, Any]:
@@ -251,7 +263,7 @@ def public_config(settings: Settings) -> dict[str, Any]:
     config = settings.model_dump(mode="json")
     for group in ("registry", "tracking"):
         if config[group]["uri"]:
-            config[group]["uri"] = without_userinfo(config[group]["uri"])
+            config[group]["uri"] = public_uri(config[group]["uri"])
     config["stream"]["security"] = {
         key: "***" if any(word in key.lower() for word in _SECRET_WORDS) else value
         for key, value in config["stream"]["security"].items()

@@ -136,6 +136,23 @@ def test_an_unreachable_server_is_one_line_without_secrets(
     assert "hunter2" not in said
 
 
+def test_what_a_run_leaves_on_disk_holds_its_configuration_and_no_secret(desk: Desk) -> None:
+    result, _ = desk.run(
+        "stage=prepare",
+        "registry.uri=mongodb://me:hunter2@127.0.0.1:1/",
+        "stream.security={sasl.password: hunter2}",
+        f"hydra.run.dir={desk.folder}/kept",
+    )
+    kept = {path.name: path.read_text() for path in (desk.folder / "kept").rglob("*.*")}
+    assert set(kept) == {"result.json", "config.yaml"}
+    assert "mongodb://127.0.0.1:1/" in kept["config.yaml"]
+    assert not [name for name, text in kept.items() if "hunter2" in text]
+    client = MlflowClient(f"sqlite:///{desk.folder}/mlflow.db")
+    run = client.get_run(result["run_id"])
+    assert "hunter2" not in str(run.to_dictionary())
+    assert b"hunter2" not in (desk.folder / "mlflow.db").read_bytes()
+
+
 def test_an_unknown_model_lists_near_ones(desk: Desk, chain: tuple[dict[str, Any], str]) -> None:
     model_id = chain[0]["model_ids"][0]
     _, said = desk.run("stage=evaluate", f"evaluate.models={model_id[:-1]}x", succeeds=False)

@@ -169,6 +169,7 @@ def test_the_run_that_mlflow_opened_is_taken_once(
     monkeypatch.setenv("MLFLOW_RUN_ID", opened := opened_by_mlflow(tracker))
     with tracker.run("pipeline", name="quickstart", params={"seed": 7}, tags={}) as run:
         assert run.run_id == opened
+        assert run.experiment == "Default"
         assert "MLFLOW_RUN_ID" not in os.environ
         child = tracker.run("train", name="c", params={}, tags={}, parent_run_id=run.run_id)
         with child as inner:

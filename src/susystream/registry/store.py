@@ -34,6 +34,7 @@ from pymongo.errors import (
 from susystream.errors import DocumentInvalid, NotFound, RegistryError, StoreUnavailable
 from susystream.registry.document import DatasetRecord, ModelDocument, ModelSummary
 from susystream.registry.selectors import SELECTORS, escape, escaped, latest, plain, query
+from susystream.settings import public_uri
 
 SLOWEST_BYTES_A_SECOND = 5e6  # what large weights get beyond the time-out
 INLINE_BYTES = 12_000_000  # of base64 text; the rest of a document is far below the 4 MB left
@@ -242,7 +243,7 @@ class ModelStore:
             raise self._mapped(error) from None
 
     def _mapped(self, error: PyMongoError) -> RegistryError:
-        place = _without_credentials(self._uri)
+        place = public_uri(self._uri)
         if isinstance(error, DuplicateKeyError):
             return RegistryError(f"expected a new id at {place}, received one already stored")
         late = (ConnectionFailure, NetworkTimeout, ExecutionTimeout, WTimeoutError)
@@ -267,11 +268,6 @@ def _client(uri: str, timeout: float) -> pymongo.MongoClient[dict[str, Any]]:
         journal=True,
         appname="susystream",
     )
-
-
-def _without_credentials(uri: str) -> str:
-    scheme, mark, rest = uri.partition("://")
-    return f"{scheme}{mark}{rest.partition('?')[0].rpartition('@')[2]}" if mark else "the address"
 
 
 def _line(error: object) -> str:

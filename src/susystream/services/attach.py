@@ -5,7 +5,6 @@ In: a home folder and a service's name. Out: its address, for as long as a `with
 
 from __future__ import annotations
 
-import logging
 import subprocess
 import sys
 import threading
@@ -20,8 +19,6 @@ from susystream.services.locks import locked
 from susystream.services.ports import answers
 from susystream.services.state import ServiceFiles, ServiceState
 
-_log = logging.getLogger(__name__)
-
 
 @contextmanager
 def attached(
@@ -30,6 +27,7 @@ def attached(
     home: Path,
     deadline_seconds: float,
     prepare: Callable[[], object] | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Iterator[str]:
     """Yields the address; the server stays at least until the block ends.
 
@@ -38,6 +36,7 @@ def attached(
         home: The folder under which services keep their files.
         deadline_seconds: The longest that each wait for another process may take.
         prepare: Called before a server is started, for what may take long the first time.
+        say: Told that a server is being started, which takes a moment.
 
     Raises:
         ServiceError: It could not be started within the deadline.
@@ -51,6 +50,7 @@ def attached(
             if state is None:
                 if prepare is not None:
                     prepare()
+                say(f"starting the embedded {service}")
                 state = _start(service, files, home, deadline_seconds)
         yield state.address
 
@@ -65,7 +65,6 @@ def _running(files: ServiceFiles) -> ServiceState | None:
 
 
 def _start(service: str, files: ServiceFiles, home: Path, deadline_seconds: float) -> ServiceState:
-    _log.info("starting %s under %s", service, files.folder)
     keeper = _spawn_keeper(service, files, home)
     ends = time.monotonic() + deadline_seconds
     while time.monotonic() < ends:

@@ -6,6 +6,7 @@ In: a home folder. Out: what runs, where.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -84,13 +85,13 @@ def statuses(home: Path) -> list[ServiceStatus]:
     return [status(home, service) for service in SERVICES]
 
 
-def up(home: Path) -> list[ServiceStatus]:
-    """Starts all services and keeps them until `down`.
+def up(home: Path, *, say: Callable[[str], None] = lambda text: None) -> list[ServiceStatus]:
+    """Starts all services and keeps them until `down`; `say` is told what takes a moment.
 
     Raises:
         ServiceError: One did not start.
     """
-    with embedded_broker(home), embedded_store(home):
+    with embedded_broker(home, say=say), embedded_store(home, say=say):
         for service in SERVICES:
             ServiceFiles.of(home, service).pinned.touch()
     return statuses(home)

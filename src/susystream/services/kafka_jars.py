@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -23,11 +23,10 @@ KAFKA_VERSION = "3.9.1"
 # Kafka's own dependencies bring no logger: without one its errors are lost
 COORDINATES = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.slf4j:slf4j-simple:1.7.36"
 _FETCH_SECONDS = 600.0
-_log = logging.getLogger(__name__)
 
 
-def kafka_jars() -> list[Path]:
-    """The verified jars; missing or damaged ones are fetched again.
+def kafka_jars(*, say: Callable[[str], None] = lambda text: None) -> list[Path]:
+    """The verified jars; missing or damaged ones are fetched again, and `say` is told.
 
     Raises:
         ServiceError: A jar cannot be had, or has another digest even when fetched anew.
@@ -37,7 +36,7 @@ def kafka_jars() -> list[Path]:
     with locked(folder / "fetch.lock", deadline_seconds=_FETCH_SECONDS, purpose="check Kafka jars"):
         bad = damaged(folder, pins)
         if bad:
-            _log.warning("fetching %d jars of Kafka %s (once)", len(bad), KAFKA_VERSION)
+            say(f"fetching Apache Kafka {KAFKA_VERSION}, {len(bad)} jars, once for this user")
             _fetch(folder, bad, pins)
     return [folder / name for name in sorted(pins)]
 

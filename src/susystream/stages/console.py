@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import rich.console
+from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -71,7 +72,9 @@ class Console:
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table; the first column is text, the others are numbers."""
-        table = Table(title=title, title_justify="left", title_style="bold")
+        table = Table(
+            title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
+        )
         for position, column in enumerate(columns):
             table.add_column(
                 column, justify="left" if position == 0 else "right", no_wrap=position == 0

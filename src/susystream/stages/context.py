@@ -42,7 +42,7 @@ class StageContext:
         stream = self.settings.stream
         address = stream.bootstrap_servers
         if address is None:
-            address = self._stack.enter_context(embedded_broker(self.settings.home))
+            address = self._stack.enter_context(embedded_broker(self.settings.home, say=self._say))
         return KafkaConnection(address, stream.timeout_seconds, dict(stream.security))
 
     @cached_property
@@ -51,7 +51,7 @@ class StageContext:
         registry = self.settings.registry
         uri = registry.uri
         if uri is None:
-            uri = self._stack.enter_context(embedded_store(self.settings.home))
+            uri = self._stack.enter_context(embedded_store(self.settings.home, say=self._say))
         store = ModelStore(uri, registry.database, registry.timeout_seconds)
         return self._stack.enter_context(store)
 
@@ -79,6 +79,9 @@ class StageContext:
         for name in ("kafka", "store", "tracker"):
             other.__dict__[name] = getattr(self, name)
         return other
+
+    def _say(self, text: str) -> None:
+        self.console.say(f"  {text}")
 
     @property
     def prepared_folder(self) -> Path:

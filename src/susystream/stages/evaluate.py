@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from susystream.data.scan import scan_events
 from susystream.errors import DataError
@@ -119,32 +118,21 @@ def _draw(run: TrackedRun, ids: tuple[str, ...], sets: list[Evaluated]) -> None:
 
 
 def _show(context: StageContext, ids: tuple[str, ...], sets: list[Evaluated]) -> None:
-    rows = [_table_row(model_id, one) for model_id in ids for one in sets]
-    context.console.table(
-        f"Model {', '.join(ids)}",
-        ("test set", "rows", "AUC", "±", "accuracy", "log loss", "rows/s"),
-        [row if len(ids) == 1 else (f"{row[0]} {row[7]}", *row[1:7]) for row in rows]
-        if len(ids) > 1
-        else [row[:7] for row in rows],
-    )
-    widest = max(_bracket(figures(one.tallies[model_id])) for model_id in ids for one in sets)
-    bracket = f"lies in a proven bracket at most {widest:.0e} wide" if widest else "is exact"
-    context.console.say(f"  the AUC {bracket} (auc_low to auc_high); ± is its standard error")
+    columns = ("test set", "rows", "AUC ± error", "bracket", "accuracy", "log loss", "rows/s")
+    for model_id in ids:
+        rows = [_table_row(one, figures(one.tallies[model_id])) for one in sets]
+        context.console.table(f"Model {model_id}", columns, rows)
+    context.console.say("error: standard error of the AUC; bracket: within which it is proven")
 
 
-def _bracket(found: dict[str, Any]) -> float:
-    return float(found["auc_high"] - found["auc_low"])
-
-
-def _table_row(model_id: str, one: Evaluated) -> tuple[str, ...]:
-    found = figures(one.tallies[model_id])
+def _table_row(one: Evaluated, found: dict[str, float]) -> tuple[str, ...]:
+    width = found["auc_high"] - found["auc_low"]
     return (
         one.name,
         f"{one.rows:,}",
-        f"{found['auc']:.4f}",
-        f"{found['auc_stderr']:.4f}",
+        f"{found['auc']:.4f} ± {found['auc_stderr']:.4f}",
+        f"{width:.0e}" if width else "exact",
         f"{found['accuracy']:.4f}",
         f"{found['log_loss']:.4f}",
         f"{one.rows / one.seconds:,.0f}",
-        model_id,
     )

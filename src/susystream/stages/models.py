@@ -32,7 +32,7 @@ from susystream.registry.document import (
     weights_digest,
 )
 from susystream.schema import Float32Array, feature_indices
-from susystream.settings import Settings, public_config, without_userinfo
+from susystream.settings import Settings, public_config
 from susystream.tracking.code import code_state
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def document_of(
     *,
     settings: Settings,
     record: DatasetRecord,
-    run_id: str,
+    link: MlflowLink,
     metrics: Mapping[str, float],
 ) -> ModelDocument:
     """The document of a trained network."""
@@ -70,11 +70,7 @@ def document_of(
             epochs=settings.train.epochs,
             config=public_config(settings),
         ),
-        mlflow=MlflowLink(
-            experiment=settings.tracking.experiment,
-            run_id=run_id,
-            tracking_uri=without_userinfo(settings.tracking.uri),
-        ),
+        mlflow=link,
         metrics=dict(metrics),
         code=Code(commit=commit, dirty=dirty),
         versions={name: version(name) for name in _VERSIONS},

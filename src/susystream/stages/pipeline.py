@@ -41,6 +41,7 @@ def pipeline(context: StageContext, *, parent_run_id: str | None = None) -> Stag
         )
         metrics = {**published.metrics, **trained.metrics, **evaluated.metrics}
         run.log_metrics(metrics)
+        place = run.experiment
         run.set_tags({"model_id": trained.model_ids[0], "dataset_id": published.dataset_ids[0]})
     if settings.experiment and settings.experiment.compare_with_report:
         show_beside_report(
@@ -50,7 +51,7 @@ def pipeline(context: StageContext, *, parent_run_id: str | None = None) -> Stag
             trained=trained,
             evaluated=evaluated,
         )
-    _show_where(context, trained)
+    _show_where(context, trained, place)
     return StageResult(
         "pipeline",
         run.run_id,
@@ -65,8 +66,8 @@ def pipeline(context: StageContext, *, parent_run_id: str | None = None) -> Stag
     )
 
 
-def _show_where(context: StageContext, trained: StageResult) -> None:
+def _show_where(context: StageContext, trained: StageResult, experiment: str) -> None:
     say = context.console.say
     say(f"model    susystream models show {trained.model_ids[0]}")
-    say(f"run      {trained.run_id} in experiment {context.settings.tracking.experiment}")
+    say(f"run      {trained.run_id} in experiment {experiment}")
     say(f"UI       {context.tracker.ui_hint()}")

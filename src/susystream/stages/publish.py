@@ -57,11 +57,11 @@ def publish(context: StageContext, *, parent_run_id: str | None = None) -> Stage
 
 
 def _publish_train(context: StageContext, prepared: Prepared) -> Publication:
-    stream = context.settings.stream
+    stream, kafka = context.settings.stream, context.kafka  # a start is no part of publishing
     with context.console.progress("events published", prepared.rows_train) as progress:
         return publish_events(
             scan_events(prepared.train),
-            connection=context.kafka,
+            connection=kafka,
             topic=stream.topic,
             codec=codec_named(
                 stream.codec.name, events_per_message=stream.codec.events_per_message

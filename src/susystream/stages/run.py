@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from susystream.settings import Settings
+from susystream.settings import Settings, public_config
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
 from susystream.stages.evaluate import evaluate
@@ -17,6 +17,7 @@ from susystream.stages.prepare import prepare
 from susystream.stages.publish import publish
 from susystream.stages.result import StageResult
 from susystream.stages.train import train
+from susystream.tracking.tracked_run import as_yaml
 
 STAGES: dict[str, Callable[[StageContext], StageResult]] = {
     "prepare": prepare,
@@ -30,11 +31,18 @@ STAGES: dict[str, Callable[[StageContext], StageResult]] = {
 def run_stage(settings: Settings, *, output: Path) -> float | None:
     """Runs the stage; returns what a sweep optimises, if the stage has such a figure."""
     console = Console()
+    _write_config(settings, output)
     with open_context(settings, output=output, console=console) as context:
         result = STAGES[settings.stage.name](context)
     path = result.write(output)
     console.say(f"result   {_short(path)}")
     return result.objective
+
+
+def _write_config(settings: Settings, output: Path) -> None:
+    """What ran, beside what came of it; without secrets."""
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "config.yaml").write_text(as_yaml(public_config(settings)), encoding="utf-8")
 
 
 def _short(path: Path) -> Path:

@@ -16,9 +16,9 @@ from susystream.data.scaling import Scaler
 from susystream.errors import DigestMismatch
 from susystream.model.network import build_network
 from susystream.model.training import fit
-from susystream.registry.document import DatasetRecord, ModelDocument
+from susystream.registry.document import DatasetRecord, MlflowLink, ModelDocument
 from susystream.schema import EventBatch, feature_indices
-from susystream.settings import public_config
+from susystream.settings import public_config, public_uri
 from susystream.stages.context import StageContext
 from susystream.stages.models import document_of, prove_stored
 from susystream.stages.readers import Reader, open_reader
@@ -55,7 +55,11 @@ def train(context: StageContext, *, parent_run_id: str | None = None) -> StageRe
             network,
             settings=settings,
             record=record,
-            run_id=run.run_id,
+            link=MlflowLink(
+                experiment=run.experiment,
+                run_id=run.run_id,
+                tracking_uri=public_uri(settings.tracking.uri),
+            ),
             metrics=metrics,
         )
         context.store.save_model(document)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import re
 import shlex
 import socket
 import sqlite3
@@ -18,12 +17,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from susystream.errors import TrackingError
-from susystream.settings import without_userinfo
+from susystream.settings import public_uri
 
-DEFAULT_URI = "sqlite:///mlflow.db"
+DEFAULT_FILE = "mlflow.db"
+DEFAULT_URI = f"sqlite:///{DEFAULT_FILE}"
 _SQLITE = "sqlite:///"
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
-_SECRET_QUERY = re.compile(r"((?:password|passwd|pwd|token|secret)\w*=)[^&\s]*", re.IGNORECASE)
 _RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 _OUR_RETRIES = "2"  # about 5 s: a server that restarts is survived, one that is gone is not awaited
 _LONGEST = 240
@@ -45,18 +44,17 @@ _CURES = (  # what a message holds, and what helps
 )
 
 
-def public_uri(uri: str) -> str:
-    """The address without user name, password or token: fit for logs and documents."""
-    return _SECRET_QUERY.sub(r"\1***", without_userinfo(uri))
-
-
 def ui_hint(uri: str) -> str:
     """What to type, or where to look, to see the runs."""
     shown = public_uri(uri)
     if uri.startswith(("http://", "https://")):
         return shown
+    file = sqlite_file(uri)
+    if file is not None and file.resolve() == Path.cwd() / DEFAULT_FILE:
+        shown = DEFAULT_URI  # `mlflow run` hands on the whole path
     command = f"mlflow ui --backend-store-uri {shlex.quote(shown)}"
-    return f"make ui   ({command})" if uri == DEFAULT_URI else command
+    in_checkout = shown == DEFAULT_URI and Path("MLproject").is_file()
+    return f"make ui   ({command})" if in_checkout else command
 
 
 def sqlite_file(uri: str) -> Path | None:

@@ -41,6 +41,13 @@ class TrackedRun:
         self.run_id = run_id
         self._client, self._uri = client, uri
 
+    @property
+    def experiment(self) -> str:
+        """The name of the experiment the run lies in, which `mlflow run` may have chosen."""
+        with self._errors():
+            experiment_id = self._client.get_run(self.run_id).info.experiment_id
+            return str(self._client.get_experiment(experiment_id).name)
+
     def log_params(self, config: Mapping[str, Any]) -> None:
         """The resolved configuration, nested names joined by dots.
 

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from susystream import __version__
 from susystream.errors import SusystreamError, TrackingError
+from susystream.settings import public_uri
 from susystream.tracking.address import (
     DEFAULT_URI,
     check_address,
     first_contact,
-    public_uri,
     quiet,
     tracking_errors,
     ui_hint,
@@ -33,7 +33,7 @@ from susystream.tracking.tracked_run import TrackedRun, as_yaml
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["DEFAULT_URI", "TrackedRun", "Tracker", "public_uri", "ui_hint"]
+__all__ = ["DEFAULT_URI", "TrackedRun", "Tracker", "ui_hint"]
 
 _LONGEST_ERROR = 1000
 _DRAWN_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")  # what MLflow calls a run nobody named
