@@ -44,7 +44,7 @@ ONLY_IN = {
     "gridfs": ("registry.store",),
     "kafka": ("stream", "services"),
     "tensorflow": ("model", "stream.dataset", "stream.tfio_reader"),
-    "keras": ("model", "stream.dataset", "stages.train", "stages.models"),
+    "keras": ("model", "stream.dataset"),
     "tensorflow_io": ("stream.tfio_reader",),
     "click": ("cli", "listing"),
 }
@@ -95,11 +95,11 @@ def test_imports_go_down_only(path: Path) -> None:
         assert FLOOR[room_of(other)] <= floor, f"{module} imports {other} from a higher floor"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if FLOOR[room_of(name_of(path))] == 2], ids=name_of
+)
 def test_adapters_do_not_import_each_other(path: Path) -> None:
     module = name_of(path)
-    if FLOOR[room_of(module)] != 2:  # not an adapter: nothing to promise
-        return
     mine = next(adapter for adapter in ADAPTERS if within(module, adapter))
     for other in own_modules(path):
         if FLOOR[room_of(other)] == 2:

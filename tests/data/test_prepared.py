@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +21,8 @@ from susystream.schema import EventBatch, concatenate
 from susystream.stream.slices import ContentDigest
 
 
-def prepare(source: Source, folder: Path, fraction: float = 0.1) -> Prepared:
-    return prepare_events(source, folder=folder, test_fraction=fraction, progress=lambda rows: None)
+def prepare(source: Source, under: Path, fraction: float = 0.1) -> Prepared:
+    return prepare_events(source, under=under, test_fraction=fraction, progress=lambda rows: None)
 
 
 def events_of(path: Path) -> EventBatch:
@@ -58,9 +62,10 @@ def test_scaler_and_digests_are_those_of_the_parts(tmp_path: Path) -> None:
 
 def test_what_was_prepared_is_loaded_equal(tmp_path: Path) -> None:
     prepared = prepare(ToySource(100, 1), tmp_path)
-    assert load_prepared(tmp_path) == prepared
+    assert load_prepared(prepared.folder) == prepared
     assert isinstance(prepared.scaler, Scaler)
-    assert sorted(p.name for p in tmp_path.iterdir()) == [
+    assert list(tmp_path.iterdir()) == [prepared.folder]
+    assert sorted(p.name for p in prepared.folder.iterdir()) == [
         "manifest.json",
         "test.parquet",
         "train.parquet",
@@ -86,28 +91,78 @@ def test_a_damaged_or_missing_file_is_noticed_and_made_again(tmp_path: Path, nam
     prepared = prepare(ToySource(100, 1), tmp_path)
     for damage in (b"PAR1 cut", None):
         if damage is None:
-            (tmp_path / name).unlink()
+            (prepared.folder / name).unlink()
         else:
-            (tmp_path / name).write_bytes(damage)
+            (prepared.folder / name).write_bytes(damage)
         with pytest.raises(DataError):
-            load_prepared(tmp_path)
+            load_prepared(prepared.folder)
         assert prepare(ToySource(100, 1), tmp_path) == prepared
 
 
+def test_one_preparation_does_not_touch_another(tmp_path: Path) -> None:
+    before = prepare(ToySource(2000, 1), tmp_path)
+    after = prepare(ToySource(200, 1), tmp_path)
+    assert before.folder != after.folder
+    assert load_prepared(before.folder) == before
+
+
+def test_two_preparations_at_once_do_not_mix(tmp_path: Path) -> None:
+    """One starts while another of the same events, and one of others, is half done."""
+    ours, others = ToySource(300, 1), ToySource(300, 2)
+
+    class Interrupted(Source):
+        name, rows = "toy", 300
+
+        def describe(self) -> dict[str, object]:
+            return ours.describe()
+
+        def batches(self) -> Iterator[EventBatch]:
+            (batch,) = ours.batches()
+            yield batch[:150]
+            prepare(others, tmp_path)
+            prepare(ours, tmp_path)
+            yield batch[150:]
+
+    first = prepare(Interrupted(), tmp_path)
+    for prepared in (first, prepare(others, tmp_path)):
+        for path, digest in (
+            (prepared.train, prepared.digest_train),
+            (prepared.test, prepared.digest_test),
+        ):
+            assert str(ContentDigest().update(events_of(path))) == digest
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_file_of_another_preparation_is_noticed(tmp_path: Path) -> None:
-    one, two = prepare(ToySource(100, 1), tmp_path / "1"), prepare(ToySource(90, 1), tmp_path / "2")
+    one, two = prepare(ToySource(100, 1), tmp_path), prepare(ToySource(90, 1), tmp_path)
     one.train.write_bytes(two.train.read_bytes())
     with pytest.raises(DataError):
         load_prepared(one.folder)
 
 
-def test_a_failed_preparation_leaves_no_manifest(tmp_path: Path) -> None:
-    prepare(ToySource(100, 1), tmp_path)
+def test_a_failed_preparation_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="received 500"):
         prepare(FileSource(sample_path(), expected_rows=600), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_preparation_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    code = (
+        "import os, pathlib, signal, sys; from susystream.data.prepared import prepare_events; "
+        "from susystream.data.source import ToySource; "
+        "prepare_events(ToySource(300_000, 1), under=pathlib.Path(sys.argv[1]), test_fraction=0.1, "
+        "progress=lambda rows: os.kill(os.getpid(), signal.SIGKILL))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=120, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
+    prepared = prepare(ToySource(100, 1), tmp_path)
+    assert list(tmp_path.iterdir()) == [prepared.folder]
+
+
+def test_nothing_prepared_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="run stage=prepare first"):
         load_prepared(tmp_path)
-    assert not list(tmp_path.glob("*.part"))
 
 
 @pytest.mark.parametrize(("fraction", "rows_test"), [(0.0, 0), (0.004, 0), (0.5, 50), (0.99, 99)])
@@ -125,6 +180,6 @@ def test_no_training_events_are_an_error(tmp_path: Path) -> None:
 
 
 def test_the_manifest_names_its_source(tmp_path: Path) -> None:
-    prepare(ToySource(100, 1), tmp_path)
-    source = json.loads((tmp_path / "manifest.json").read_text())["source"]
+    prepared = prepare(ToySource(100, 1), tmp_path)
+    source = json.loads((prepared.folder / "manifest.json").read_text())["source"]
     assert (source["kind"], source["rows"], source["seed"]) == ("toy", 100, 1)

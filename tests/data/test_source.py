@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from susystream.data.source import FileSource, Source, ToySource, real_sample, sample_path
+from susystream.data.source import (
+    FileSource,
+    RealLowLevelSource,
+    Source,
+    ToySource,
+    real_sample,
+    sample_path,
+)
 from susystream.errors import DataError
 from susystream.physics.toy import toy_events
 from susystream.schema import EventBatch, concatenate
@@ -44,6 +52,21 @@ def test_the_real_rows_are_the_shipped_text() -> None:
     np.testing.assert_array_equal(events.features, table[:, 1:].astype(np.float32))
     np.testing.assert_array_equal(events.labels, table[:, 0])
     assert "10.24432/C54606" in (sample_path().parent / "ATTRIBUTION.md").read_text()
+
+
+def test_the_low_level_rows_are_the_shipped_text_and_their_high_level_columns_physical() -> None:
+    text = sample_path().with_name("susy_real_low_level_10k.csv.gz")
+    with gzip.open(text, "rt") as file:
+        table = np.loadtxt(file, delimiter=",", skiprows=1)
+    events = events_of(RealLowLevelSource())
+    np.testing.assert_array_equal(events.features[:, :8], table[:, 1:].astype(np.float32))
+    np.testing.assert_array_equal(events.labels, table[:, 0])
+    full = events_of(real_sample())
+    # of the same distribution as UCI's own columns: means within 5 standard errors
+    for column in range(9, 18):  # but MET_rel, which needs jets
+        ours, theirs = events.features[:, column], full.features[:, column]
+        error = np.hypot(ours.std() / len(ours) ** 0.5, theirs.std() / len(theirs) ** 0.5)
+        assert abs(ours.mean() - theirs.mean()) < 5 * error, column
 
 
 @pytest.mark.parametrize("limit", [1, 499, 500])

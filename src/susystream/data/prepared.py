@@ -1,20 +1,24 @@
 """Prepared events: split into train and test, with the scaler and the digests.
 
-In: a source. Out: a folder with `train.parquet`, `test.parquet` and, written last,
-`manifest.json`. Row order is kept; the last part is the test set; the scaler sees train only.
+In: a source. Out: a folder of its own with `train.parquet`, `test.parquet` and `manifest.json`.
+Row order is kept; the last part is the test set; the scaler sees train only.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import psutil
 import pyarrow.parquet as pq
 
 from susystream.data.enlarge import frame_of
@@ -26,6 +30,7 @@ from susystream.schema import EventBatch
 from susystream.stream.slices import ContentDigest
 
 _SCHEMA_VERSION = 1
+_DRAFT = ".part"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,33 +56,69 @@ class Prepared:
         return self.folder / "test.parquet"
 
 
+def folder_of(under: Path, name: str, described: Mapping[str, Any]) -> Path:
+    """Where events of this description lie: one folder for each, so none replaces another."""
+    text = json.dumps(described, sort_keys=True)
+    return under / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
 def prepare_events(
     source: Source,
     *,
-    folder: Path,
+    under: Path,
     test_fraction: float,
     progress: Callable[[int], None],
 ) -> Prepared:
-    """Prepares a source; if `folder` already holds exactly that, it is reused.
+    """Prepares a source in a folder of its own under `under`, which is reused if it is there.
+
+    The folder appears under its name only when it is whole; two processes that prepare the same
+    events at once make the same folder, and the first one's stays.
 
     Raises:
         DataError: The source holds no events, or too few for a training set.
     """
     described = {**source.describe(), "test_fraction": test_fraction}
-    if (folder / "manifest.json").exists():
-        before = _loaded_or_none(folder)
-        if before is not None and before.source == described:
-            return before
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder_of(under, source.name, described)
+    before = _loaded_or_none(folder)
+    if before is not None and before.source == described:
+        return before
     rows = source.rows if source.rows is not None else sum(len(b) for b in source.batches())
-    rows_test = round(rows * test_fraction)
-    if rows - rows_test < 1:
+    rows_train = rows - round(rows * test_fraction)
+    if rows_train < 1:
         raise DataError(
-            f"expected events to train on in {source.name}, received {rows} with {rows_test} of "
-            "them for the test; give more rows or a smaller data.test_fraction"
+            f"expected events to train on in {source.name}, received {rows} with "
+            f"{rows - rows_train} of them for the test; give more rows or a smaller "
+            "data.test_fraction"
         )
-    (folder / "manifest.json").unlink(missing_ok=True)
-    return _write(source, folder, described, rows - rows_test, progress)
+    _remove_abandoned(under)
+    under.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(_DRAFT, f"{folder.name}.{os.getpid()}.", under))
+    try:
+        _write(source, draft, described, rows_train, progress)
+        _put_in_place(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return load_prepared(folder)
+
+
+def _remove_abandoned(under: Path) -> None:
+    """Removes what preparations left that were killed."""
+    for draft in under.glob(f"*{_DRAFT}"):
+        pid = draft.name.split(".")[-3:][0]  # folder's name, process, random letters, ending
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def _put_in_place(draft: Path, folder: Path) -> None:
+    """Renames; a whole folder that another process put there meanwhile holds the same."""
+    if _loaded_or_none(folder) is not None:
+        return
+    shutil.rmtree(folder, ignore_errors=True)  # what is there is damaged
+    try:
+        draft.rename(folder)
+    except OSError:
+        if _loaded_or_none(folder) is None:
+            raise
 
 
 def load_prepared(folder: Path) -> Prepared:
@@ -124,7 +165,7 @@ def _write(
     described: dict[str, Any],
     rows_train: int,
     progress: Callable[[int], None],
-) -> Prepared:
+) -> None:
     fit, digests, done = ScalerFit(), [ContentDigest(), ContentDigest()], 0
     with _Writer(folder / "train.parquet") as train, _Writer(folder / "test.parquet") as test:
         for batch in source.batches():
@@ -137,17 +178,7 @@ def _write(
             progress(done)
     if digests[0].rows != rows_train:
         raise DataError(f"expected {rows_train:,} training events, received {digests[0].rows:,}")
-    prepared = Prepared(
-        folder,
-        digests[0].rows,
-        digests[1].rows,
-        str(digests[0]),
-        str(digests[1]),
-        fit.result(),
-        described,
-    )
-    _write_manifest(prepared)
-    return prepared
+    _write_manifest(folder, described, (digests[0], digests[1]), fit.result())
 
 
 def _split(batch: EventBatch, before: int) -> Iterator[tuple[int, EventBatch]]:
@@ -159,33 +190,36 @@ def _split(batch: EventBatch, before: int) -> Iterator[tuple[int, EventBatch]]:
         yield 1, batch[middle:]
 
 
-def _write_manifest(prepared: Prepared) -> None:
+def _write_manifest(
+    folder: Path,
+    described: dict[str, Any],
+    digests: tuple[ContentDigest, ContentDigest],
+    scaler: Scaler,
+) -> None:
     value = {
         "schema_version": _SCHEMA_VERSION,
-        "rows_train": prepared.rows_train,
-        "rows_test": prepared.rows_test,
-        "digest_train": prepared.digest_train,
-        "digest_test": prepared.digest_test,
-        "scaler": prepared.scaler.to_json(),
-        "source": prepared.source,
+        "rows_train": digests[0].rows,
+        "rows_test": digests[1].rows,
+        "digest_train": str(digests[0]),
+        "digest_test": str(digests[1]),
+        "scaler": scaler.to_json(),
+        "source": described,
     }
-    draft = prepared.folder / f"manifest.{os.getpid()}.part"
-    draft.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
-    draft.replace(prepared.folder / "manifest.json")
+    text = json.dumps(value, indent=2, sort_keys=True) + "\n"
+    (folder / "manifest.json").write_text(text, encoding="utf-8")
 
 
 class _Writer:
-    """A Parquet file that appears under its name only when it is whole."""
+    """A Parquet file of events."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._draft = path.with_name(f"{path.name}.{os.getpid()}.part")
         self._stack = ExitStack()
         self._writer: pq.ParquetWriter | None = None
 
     def __enter__(self) -> _Writer:
         empty = self._table(EventBatch.empty())
-        self._writer = self._stack.enter_context(pq.ParquetWriter(self._draft, empty.schema))
+        self._writer = self._stack.enter_context(pq.ParquetWriter(self._path, empty.schema))
         return self
 
     def write(self, batch: EventBatch) -> None:
@@ -193,11 +227,8 @@ class _Writer:
         assert self._writer is not None
         self._writer.write_table(self._table(batch))
 
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+    def __exit__(self, *error: object) -> None:
         self._stack.close()
-        if kind is None:
-            self._draft.replace(self._path)
-        self._draft.unlink(missing_ok=True)
 
     @staticmethod
     def _table(batch: EventBatch) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import keras
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from susystream.errors import ModelError
 
+Network: TypeAlias = keras.Model
 LAYERS: dict[str, type[keras.layers.Layer]] = {
     layer.__name__: layer
     for layer in (

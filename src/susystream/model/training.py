@@ -5,6 +5,7 @@ In: a network and proven events. Out: the network trained, and figures of each e
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,9 +25,15 @@ STEPS_PER_EXECUTION = 32  # steps between returns to Python: twice the speed at 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Figures of each epoch, by metric name, the first epoch first."""
+    """What a training gave.
+
+    Attributes:
+        epochs: Figures of each epoch, by metric name, the first epoch first.
+        seconds: Wall time of the training alone, without validation.
+    """
 
     epochs: tuple[dict[str, float], ...]
+    seconds: float
 
 
 def fit(
@@ -63,13 +70,16 @@ def fit(
     _set_determinism(on=not jit)
     _compile(network, learning_rate=learning_rate, jit=jit)
     done: list[dict[str, float]] = []
+    seconds, score = 0.0, _scoring(network)
     for epoch in range(epochs):
+        started = time.monotonic()
         found = _train_epoch(network, train, epoch)
+        seconds += time.monotonic() - started
         if validation is not None:
-            found |= _validate(network, validation)
+            found |= _validate(score, validation)
         done.append(found)
         on_epoch(epoch, found)
-    return History(tuple(done))
+    return History(tuple(done), seconds)
 
 
 def _set_determinism(*, on: bool) -> None:
@@ -112,11 +122,16 @@ def _train_epoch(network: keras.Model, train: SliceDataset, epoch: int) -> dict[
     return found
 
 
-def _validate(network: keras.Model, validation: SliceDataset) -> dict[str, float]:
-    tally = Tally.empty()
-    score = tf.function(
+def _scoring(network: keras.Model) -> Callable[[Any], Any]:
+    """Logits of a batch of any size, traced once for all epochs."""
+    score: Callable[[Any], Any] = tf.function(
         lambda block: tf.reshape(network(block, training=False), (-1,)), reduce_retracing=True
     )
+    return score
+
+
+def _validate(score: Callable[[Any], Any], validation: SliceDataset) -> dict[str, float]:
+    tally = Tally.empty()
 
     def count() -> None:
         for features, labels in validation.dataset():

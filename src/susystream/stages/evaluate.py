@@ -6,30 +6,42 @@ In: models out of the store, test sets. Out: figures, in MLflow, the model docum
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
-from susystream.data.scan import scan_events
-from susystream.errors import DataError
+from susystream.data.source import Source
+from susystream.errors import DataError, TrackingError
 from susystream.evaluate.local_engine import tally as count
 from susystream.evaluate.metrics import metrics as figures
 from susystream.evaluate.plots import roc_figure, score_figure
 from susystream.evaluate.tally import Tally
+from susystream.model.scorer import TensorFlowScorer
 from susystream.registry.document import ModelDocument
+from susystream.schema import EventBatch
 from susystream.settings import public_config
 from susystream.stages.context import StageContext
 from susystream.stages.models import scorer_of
 from susystream.stages.result import StageResult
-from susystream.stages.testsets import test_files
+from susystream.stages.testsets import NamedSet, test_sets
+from susystream.stream.slices import ContentDigest
 from susystream.tracking.tracker import TrackedRun
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """One test set's counts for every model, and how long it took."""
+    """One test set's identity, counts for every model, and how long it took.
+
+    Attributes:
+        name: As in the names of its metrics.
+        identity: `source`, `rows` and `digest`, as plain data.
+        tallies: By model id.
+        rows: Events.
+        seconds: Wall time of the scan.
+    """
 
     name: str
-    path: Path
+    identity: dict[str, Any]
     tallies: dict[str, Tally]
     rows: int
     seconds: float
@@ -37,22 +49,21 @@ class Evaluated:
 
 def evaluate(context: StageContext, *, parent_run_id: str | None = None) -> StageResult:
     """Scores every chosen model on every test set in one scan each."""
-    settings = context.settings
     started = time.monotonic()
-    documents = [context.store.load_model(selector) for selector in settings.evaluate.models]
-    ids = tuple(document.model_id for document in documents)
+    documents = _chosen(context)
+    ids = tuple(documents)
     context.console.heading(f"evaluate {', '.join(ids)}")
     with context.tracker.run(
         "evaluate",
         name=f"evaluate {ids[0]}" + (f" and {len(ids) - 1} more" if len(ids) > 1 else ""),
-        params=public_config(settings),
+        params=public_config(context.settings),
         tags={"model_id": ",".join(ids)},
         parent_run_id=parent_run_id,
     ) as run:
         sets = _count_sets(context, documents)
         models = {model_id: {"metrics": _metrics_of(model_id, sets)} for model_id in ids}
-        _store(context, run, documents, models)
-        _draw(run, ids, sets)
+        _log(run, models, sets)
+        _store(context, documents, models, sets)
     _show(context, ids, sets)
     return StageResult(
         "evaluate",
@@ -60,27 +71,60 @@ def evaluate(context: StageContext, *, parent_run_id: str | None = None) -> Stag
         sum(one.rows for one in sets),
         time.monotonic() - started,
         model_ids=ids,
-        inputs={one.name: str(one.path) for one in sets},
+        inputs={one.name: one.identity for one in sets},
         metrics=models[ids[0]]["metrics"],
         models=models,
     )
 
 
-def _count_sets(context: StageContext, documents: list[ModelDocument]) -> list[Evaluated]:
-    rows = context.settings.evaluate.batch_rows
-    scorers = {document.model_id: scorer_of(document) for document in documents}
-    results = []
-    for name, path, total in test_files(context):
-        started = time.monotonic()
-        with context.console.progress(f"rows of {name}", total) as progress:
-            tallies = count(
-                scan_events(path, batch_rows=rows), scorers=scorers, on_progress=progress
-            )
-        counted = next(iter(tallies.values())).rows
-        if counted == 0:
-            raise DataError(f"expected events in {path}, received none; give another file")
-        results.append(Evaluated(name, path, tallies, counted, time.monotonic() - started))
-    return results
+def _chosen(context: StageContext) -> dict[str, ModelDocument]:
+    """The models by id; one that was named twice is scored once."""
+    found = [context.store.load_model(one) for one in context.settings.evaluate.models]
+    return {document.model_id: document for document in found}
+
+
+def _count_sets(context: StageContext, documents: dict[str, ModelDocument]) -> list[Evaluated]:
+    scorers = {model_id: scorer_of(document) for model_id, document in documents.items()}
+    wanted = test_sets(context, list(documents.values()))
+    return [_count_set(context, one, scorers) for one in wanted]
+
+
+def _count_set(
+    context: StageContext, wanted: NamedSet, scorers: Mapping[str, TensorFlowScorer]
+) -> Evaluated:
+    """Scores and counts a set while its content is hashed.
+
+    Raises:
+        DataError: It holds no event, or other ones than it must.
+    """
+    started = time.monotonic()
+    hashed = _Hashed(wanted.source)
+    with context.console.progress(f"rows of {wanted.name}", wanted.source.rows) as progress:
+        tallies = count(hashed.batches(), scorers=scorers, on_progress=progress)
+    digest = hashed.digest
+    if digest.rows == 0:
+        raise DataError(f"expected events in test set {wanted.name}, received none")
+    if wanted.digest not in (None, str(digest)):
+        raise DataError(
+            f"expected events with digest {wanted.digest} in test set {wanted.name}, received "
+            f"{digest}; remove {context.prepared_folder} and prepare again"
+        )
+    identity = {"source": wanted.described, "rows": digest.rows, "digest": str(digest)}
+    return Evaluated(wanted.name, identity, tallies, digest.rows, time.monotonic() - started)
+
+
+class _Hashed:
+    """The batches of a source, and the digest of those that passed."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.digest = ContentDigest()
+
+    def batches(self) -> Iterator[EventBatch]:
+        """As the source's."""
+        for batch in self._source.batches():
+            self.digest = self.digest.update(batch)
+            yield batch
 
 
 def _metrics_of(model_id: str, sets: list[Evaluated]) -> dict[str, float]:
@@ -92,29 +136,44 @@ def _metrics_of(model_id: str, sets: list[Evaluated]) -> dict[str, float]:
     return found
 
 
-def _store(
-    context: StageContext,
-    run: TrackedRun,
-    documents: list[ModelDocument],
-    models: dict[str, dict[str, dict[str, float]]],
-) -> None:
-    """The figures go to this run, to each model's document and to the run that trained it."""
-    several = len(documents) > 1
-    for document in documents:
-        found = models[document.model_id]["metrics"]
-        prefix = f"{document.model_id}/" if several else ""
-        run.log_metrics({prefix + name: value for name, value in found.items()})
-        context.store.add_metrics(document.model_id, found)
-        context.tracker.add_metrics(document.mlflow.run_id, found)
+_Models = dict[str, dict[str, dict[str, float]]]
 
 
-def _draw(run: TrackedRun, ids: tuple[str, ...], sets: list[Evaluated]) -> None:
-    for model_id in ids:
-        curves = {one.name: one.tallies[model_id] for one in sets}
+def _log(run: TrackedRun, models: _Models, sets: list[Evaluated]) -> None:
+    """Everything into the run of this evaluation: inputs, figures, pictures."""
+    for one in sets:
+        run.log_dataset(one.name, one.identity, context="evaluation")
+    for model_id, found in models.items():
+        prefix = f"{model_id}/" if len(models) > 1 else ""
+        run.log_metrics({prefix + name: value for name, value in found["metrics"].items()})
         folder = f"plots/{model_id}"
+        curves = {one.name: one.tallies[model_id] for one in sets}
         run.log_figure(f"{folder}/roc.png", roc_figure(curves))
         for name, tally in curves.items():
             run.log_figure(f"{folder}/scores_{name}.png", score_figure(name, tally))
+
+
+def _store(
+    context: StageContext,
+    documents: dict[str, ModelDocument],
+    models: _Models,
+    sets: list[Evaluated],
+) -> None:
+    """The figures also go to each model's document and to the run that trained it.
+
+    That run may lie on another tracking server; then the evaluation is no less true.
+    """
+    identities = {one.name: one.identity for one in sets}
+    for model_id, document in documents.items():
+        found = models[model_id]["metrics"]
+        context.store.add_metrics(model_id, found, test_sets=identities)
+        try:
+            context.tracker.add_metrics(document.mlflow.run_id, found)
+        except TrackingError:
+            context.console.say(
+                f"  the run that trained {model_id} is not on this tracking server; "
+                "the figures are in this run and in the model's document"
+            )
 
 
 def _show(context: StageContext, ids: tuple[str, ...], sets: list[Evaluated]) -> None:

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from susystream.data.scan import scan_events
 from susystream.data.source import sample_path
 from susystream.errors import DocumentInvalid
-from susystream.model.network import architecture_of, named_weights, network_from_json
+from susystream.model.network import (
+    Network,
+    architecture_of,
+    named_weights,
+    network_from_json,
+)
 from susystream.model.scorer import TensorFlowScorer
 from susystream.registry.document import (
     Architecture,
@@ -35,15 +39,12 @@ from susystream.schema import Float32Array, feature_indices
 from susystream.settings import Settings, public_config
 from susystream.tracking.code import code_state
 
-if TYPE_CHECKING:
-    import keras
-
 _PROBE_ROWS = 32
 _VERSIONS = ("susystream", "tensorflow", "keras", "numpy", "mlflow", "kafka-python", "polars")
 
 
 def document_of(
-    network: keras.Model,
+    network: Network,
     *,
     settings: Settings,
     record: DatasetRecord,
@@ -78,7 +79,7 @@ def document_of(
     )
 
 
-def network_of(document: ModelDocument) -> keras.Model:
+def network_of(document: ModelDocument) -> Network:
     """The network of a document, with its weights.
 
     Raises:
@@ -119,7 +120,7 @@ def prove_stored(document: ModelDocument) -> None:
         )
 
 
-def _probe(network: keras.Model, names: tuple[str, ...]) -> Probe:
+def _probe(network: Network, names: tuple[str, ...]) -> Probe:
     features: Float32Array = next(iter(scan_events(sample_path()))).features[:_PROBE_ROWS]
     scorer = TensorFlowScorer(network, feature_indices(names), batch_rows=_PROBE_ROWS)
     return Probe.of(features, scorer.logits(features))

@@ -6,6 +6,7 @@ In: the whole configuration. Out: a published slice, a stored model, its figures
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from susystream.settings import public_config
 from susystream.stages.context import StageContext
@@ -29,14 +30,14 @@ def pipeline(context: StageContext, *, parent_run_id: str | None = None) -> Stag
         tags={"experiment": label},
         parent_run_id=parent_run_id,
     ) as run:
-        prepared = prepare(context, parent_run_id=run.run_id)
-        published = publish(context, parent_run_id=run.run_id)
+        prepared = prepare(_alone(context, "prepare"), parent_run_id=run.run_id)
+        published = publish(_alone(context, "publish"), parent_run_id=run.run_id)
         trained = train(
-            context.with_settings(train={"dataset": published.dataset_ids[0]}),
+            _alone(context, "train", train={"dataset": published.dataset_ids[0]}),
             parent_run_id=run.run_id,
         )
         evaluated = evaluate(
-            context.with_settings(evaluate={"models": trained.model_ids}),
+            _alone(context, "evaluate", evaluate={"models": trained.model_ids}),
             parent_run_id=run.run_id,
         )
         metrics = {**published.metrics, **trained.metrics, **evaluated.metrics}
@@ -51,7 +52,7 @@ def pipeline(context: StageContext, *, parent_run_id: str | None = None) -> Stag
             trained=trained,
             evaluated=evaluated,
         )
-    _show_where(context, trained, place)
+    _show_where(context, trained.model_ids[0], f"{run.run_id} in experiment {place}")
     return StageResult(
         "pipeline",
         run.run_id,
@@ -66,8 +67,13 @@ def pipeline(context: StageContext, *, parent_run_id: str | None = None) -> Stag
     )
 
 
-def _show_where(context: StageContext, trained: StageResult, experiment: str) -> None:
+def _alone(context: StageContext, stage: str, **groups: dict[str, Any]) -> StageContext:
+    """The context a stage would have had by itself: so its run says what repeats it."""
+    return context.with_settings(stage={"name": stage}, **groups)
+
+
+def _show_where(context: StageContext, model_id: str, run: str) -> None:
     say = context.console.say
-    say(f"model    susystream models show {trained.model_ids[0]}")
-    say(f"run      {trained.run_id} in experiment {experiment}")
+    say(f"model    susystream models show {model_id}")
+    say(f"run      {run}")
     say(f"UI       {context.tracker.ui_hint()}")

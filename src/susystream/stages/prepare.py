@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from susystream.data.prepared import Prepared, load_prepared, prepare_events
+from susystream.data.prepared import Prepared, prepare_events
 from susystream.settings import public_config
 from susystream.stages.context import StageContext
 from susystream.stages.result import StageResult
@@ -54,16 +54,7 @@ def prepare_data(context: StageContext) -> Prepared:
     with console.progress("events prepared", source.rows) as progress:
         return prepare_events(
             source,
-            folder=context.prepared_folder / settings.data.name,
+            under=context.prepared_folder,
             test_fraction=settings.data.test_fraction,
             progress=progress,
         )
-
-
-def prepared_data(context: StageContext) -> Prepared:
-    """The prepared events of `data`, as the last `prepare` left them.
-
-    Raises:
-        DataError: Nothing was prepared under this name.
-    """
-    return load_prepared(context.prepared_folder / context.settings.data.name)

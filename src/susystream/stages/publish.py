@@ -6,16 +6,19 @@ In: prepared events. Out: exactly recorded offsets, registered as a data set in 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 from susystream.data.prepared import Prepared
 from susystream.data.scan import scan_events
-from susystream.errors import PublishError
+from susystream.errors import PublishError, ServiceError
 from susystream.registry.document import DatasetRecord, new_id, now_iso
+from susystream.services.locks import locked
 from susystream.settings import public_config
 from susystream.stages.context import StageContext
 from susystream.stages.prepare import prepare_data
 from susystream.stages.result import StageResult
-from susystream.stream.codec import codec_named
+from susystream.stream.codec import Codec, codec_named
 from susystream.stream.producer import Publication
 from susystream.stream.producer import publish as publish_events
 from susystream.stream.topics import cluster_id
@@ -35,9 +38,10 @@ def publish(context: StageContext, *, parent_run_id: str | None = None) -> Stage
         parent_run_id=parent_run_id,
     ) as run:
         prepared = prepare_data(context)
-        publication = _publish_train(context, prepared)
+        codec = _codec(context, prepared)
+        publication = _publish_train(context, prepared, codec)
         _check(publication, prepared)
-        record = _record(context, prepared, publication, run.run_id)
+        record = _record(context, prepared, publication, codec=codec, run_id=run.run_id)
         context.store.save_dataset(record)
         metrics = _log(run, record, publication)
     context.console.say(
@@ -56,19 +60,47 @@ def publish(context: StageContext, *, parent_run_id: str | None = None) -> Stage
     )
 
 
-def _publish_train(context: StageContext, prepared: Prepared) -> Publication:
+_WAIT_SECONDS = 3600.0  # for another publication to end
+_MESSAGES_A_PARTITION = 50  # at least, if there are so many events: they split and mix evenly
+
+
+def _codec(context: StageContext, prepared: Prepared) -> Codec:
+    """The codec of the settings; of few events it puts fewer into a message."""
+    stream = context.settings.stream
+    few = max(1, prepared.rows_train // (_MESSAGES_A_PARTITION * stream.partitions))
+    return codec_named(
+        stream.codec.name, events_per_message=min(few, stream.codec.events_per_message)
+    )
+
+
+def _publish_train(context: StageContext, prepared: Prepared, codec: Codec) -> Publication:
     stream, kafka = context.settings.stream, context.kafka  # a start is no part of publishing
-    with context.console.progress("events published", prepared.rows_train) as progress:
+    with (
+        _alone_on(context, stream.topic),
+        context.console.progress("events published", prepared.rows_train) as progress,
+    ):
         return publish_events(
             scan_events(prepared.train),
             connection=kafka,
             topic=stream.topic,
-            codec=codec_named(
-                stream.codec.name, events_per_message=stream.codec.events_per_message
-            ),
+            codec=codec,
             partitions=stream.partitions,
             progress=progress,
         )
+
+
+@contextmanager
+def _alone_on(context: StageContext, topic: str) -> Iterator[None]:
+    """Publications of this home to one topic wait for each other, for a slice has no gaps."""
+    lock = context.settings.home / "publish" / f"{topic}.lock"
+    purpose = f"publish to topic {topic} after another command that does"
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(lock, deadline_seconds=0.5, purpose=purpose))
+        except ServiceError:
+            context.console.say(f"  waiting for another command that publishes to {topic}")
+            stack.enter_context(locked(lock, deadline_seconds=_WAIT_SECONDS, purpose=purpose))
+        yield
 
 
 def _check(publication: Publication, prepared: Prepared) -> None:
@@ -82,21 +114,29 @@ def _check(publication: Publication, prepared: Prepared) -> None:
 
 
 def _record(
-    context: StageContext, prepared: Prepared, publication: Publication, run_id: str
+    context: StageContext,
+    prepared: Prepared,
+    publication: Publication,
+    *,
+    codec: Codec,
+    run_id: str,
 ) -> DatasetRecord:
-    stream = context.settings.stream
     return DatasetRecord(
         dataset_id=new_id("d"),
         created_at=now_iso(),
         name=context.settings.data.name,
         slice=publication.slice.to_json(),
-        codec=stream.codec.name,
-        events_per_message=stream.codec.events_per_message,
+        codec=codec.name,
+        events_per_message=codec.events_per_message,
         rows=publication.rows,
         digest=str(publication.digest),
         cluster_id=cluster_id(context.kafka),
         source=prepared.source,
-        split={"part": "train", "test_rows": prepared.rows_test},
+        split={
+            "part": "train",
+            "test_rows": prepared.rows_test,
+            "test_digest": prepared.digest_test,
+        },
         scaler=prepared.scaler.to_json(),
         run_id=run_id,
     )

@@ -8,14 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from susystream.data.download import SUSY_ROWS, SUSY_URL, download_susy
-from susystream.data.source import FileSource, Source, ToySource, real_sample
-from susystream.errors import SettingsError
-from susystream.settings import HoldoutData, RealSampleData, Settings, SusyData, ToyData
+from susystream.data.source import FileSource, RealLowLevelSource, Source, ToySource, real_sample
+from susystream.settings import Settings
+from susystream.settings.data import RealLowLevelData, RealSampleData, SusyData, ToyData
 from susystream.stages.console import Console
 
 
 def open_source(
-    data: ToyData | RealSampleData | SusyData | HoldoutData,
+    data: ToyData | RealSampleData | RealLowLevelData | SusyData,
     *,
     settings: Settings,
     console: Console,
@@ -23,21 +23,20 @@ def open_source(
     """The source that `data` describes.
 
     Raises:
-        SettingsError: The group describes no source of its own.
         DownloadError: The file had to be fetched and could not.
     """
     match data:
         case ToyData():
             return ToySource(data.rows, settings.seed, name=data.name, offset=data.offset)
         case RealSampleData():
-            return real_sample()
+            return real_sample(data.name)
+        case RealLowLevelData():
+            return RealLowLevelSource(data.name)
         case SusyData():
             path = data.path or _fetched(data, settings.home, console)
             return FileSource(
                 path, name=data.name, expected_rows=data.expected_rows, limit=data.limit
             )
-        case HoldoutData():
-            raise SettingsError("expected data=toy, real_sample or susy, received kind holdout")
 
 
 def _fetched(data: SusyData, home: Path, console: Console) -> Path:

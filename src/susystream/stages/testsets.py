@@ -1,68 +1,208 @@
-"""The files a model is tested on.
+"""The events a model is tested on.
 
-In: `evaluate.sets` or `evaluate.input`. Out: (name, path, rows if known) of each; toy sets are
-written once as CSV and reused while their manifest agrees.
+In: `evaluate.sets` or `evaluate.input`, and the models. Out: a source of each set, none of which
+the models were trained on as far as their records tell.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from susystream.data.enlarge import write_csv
-from susystream.data.source import FileSource
-from susystream.errors import SettingsError
-from susystream.settings import HoldoutData, TestSet, ToyData
+from susystream.data.prepared import Prepared, folder_of, load_prepared, prepare_events
+from susystream.data.source import FileSource, RealLowLevelSource, Source, ToySource, real_sample
+from susystream.errors import DataError, NotFound, SettingsError
+from susystream.registry.document import DatasetRecord, ModelDocument
+from susystream.settings.data import (
+    FileSet,
+    HoldoutSet,
+    RealLowLevelSet,
+    RealSampleSet,
+    TestSet,
+    ToySet,
+)
 from susystream.stages.context import StageContext
-from susystream.stages.prepare import prepared_data
-from susystream.stages.sources import open_source
+
+_TOY = "toy"
 
 
-def test_files(context: StageContext) -> Iterator[tuple[str, Path, int | None]]:
-    """Every test set's name, file and number of rows."""
+@dataclass(frozen=True, slots=True)
+class NamedSet:
+    """A test set.
+
+    Attributes:
+        name: As in the names of its metrics.
+        source: Its events.
+        described: What they are, as plain data.
+        digest: What they must have, where that is known beforehand.
+    """
+
+    name: str
+    source: Source
+    described: dict[str, Any]
+    digest: str | None = None
+
+
+def test_sets(context: StageContext, documents: list[ModelDocument]) -> Iterator[NamedSet]:
+    """Every test set; real ones only for models that saw no real event.
+
+    Raises:
+        SettingsError: No set is left, or the models have no holdout in common.
+    """
     evaluate = context.settings.evaluate
     if evaluate.input is not None:
-        yield evaluate.input.name.partition(".")[0], evaluate.input, None
+        given = FileSet(path=evaluate.input)
+        yield _file_set(context, _name_of(given.path), given)
         return
-    if not evaluate.sets:
+    records = _records(context, documents)
+    left = 0
+    for name, wanted in evaluate.sets.items():
+        if isinstance(wanted, RealSampleSet | RealLowLevelSet) and _trained_on_real(records):
+            context.console.say(f"  {name} is left out: a model was trained on real events")
+            continue
+        found = _set_of(context, name, wanted, records)
+        if isinstance(wanted, HoldoutSet) and found.source.rows == 0:
+            context.console.say(f"  {name} is left out: data.test_fraction kept no event for it")
+            continue
+        left += 1
+        yield found
+    if not left:
         raise SettingsError(
             "expected at least one test set, received none; set evaluate.input=FILE "
             "or an entry of evaluate.sets"
         )
-    for name, data in evaluate.sets.items():
-        yield name, *_file_of(context, name, data)
 
 
-def _file_of(context: StageContext, name: str, data: TestSet) -> tuple[Path, int | None]:
-    if isinstance(data, HoldoutData):
-        prepared = prepared_data(context)
-        return prepared.test, prepared.rows_test
-    if isinstance(data, ToyData):
-        return _toy_file(context, name, data), data.rows
-    source = open_source(data, settings=context.settings, console=context.console)
-    if not isinstance(source, FileSource):
-        raise SettingsError(f"expected test set {name} to be a file, received {data.kind}")
-    return source.path, source.rows
+def _set_of(
+    context: StageContext, name: str, wanted: TestSet, records: list[DatasetRecord | None]
+) -> NamedSet:
+    match wanted:
+        case HoldoutSet():
+            return _holdout(context, name, records)
+        case ToySet():
+            _check_unseen(name, wanted, context.settings.seed, records)
+            return _toy(context, name, wanted)
+        case RealSampleSet():
+            return NamedSet(name, real_sample(), {"kind": wanted.kind})
+        case RealLowLevelSet():
+            return NamedSet(name, RealLowLevelSource(), {"kind": wanted.kind})
+        case FileSet():
+            return _file_set(context, name, wanted)
 
 
-def _toy_file(context: StageContext, name: str, data: ToyData) -> Path:
+def _file_set(context: StageContext, name: str, wanted: FileSet) -> NamedSet:
+    file = _file(context, wanted.path, wanted.expected_rows, wanted.limit)
+    described = {"kind": wanted.kind, "file": wanted.path.name, "limit": wanted.limit}
+    return NamedSet(name, file, described)
+
+
+def _file(
+    context: StageContext, path: Path, expected_rows: int | None = None, limit: int | None = None
+) -> FileSource:
+    batch_rows = context.settings.evaluate.batch_rows
+    return FileSource(path, expected_rows=expected_rows, limit=limit, batch_rows=batch_rows)
+
+
+def _name_of(path: Path) -> str:
+    """A name for metrics: the file's, without its endings and without marks a name cannot hold."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", path.name.partition(".")[0]).strip("_") or "input"
+
+
+def _records(context: StageContext, documents: list[ModelDocument]) -> list[DatasetRecord | None]:
+    """What each model was trained on; None where this store does not know it."""
+    records: list[DatasetRecord | None] = []
+    for document in documents:
+        try:
+            records.append(context.store.load_dataset(document.training.dataset_id))
+        except NotFound:
+            records.append(None)
+    return records
+
+
+def _trained_on_real(records: list[DatasetRecord | None]) -> bool:
+    return any(record is not None and record.source.get("kind") != _TOY for record in records)
+
+
+def _check_unseen(
+    name: str, wanted: ToySet, seed: int, records: list[DatasetRecord | None]
+) -> None:
+    """Toy events are the same for the same seed and number.
+
+    Raises:
+        SettingsError: A model was trained on some of the set's events.
+    """
+    for record in records:
+        source = record.source if record is not None else {}
+        if source.get("kind") != _TOY or source.get("seed") != seed:
+            continue
+        first, rows = int(str(source["offset"])), int(str(source["rows"]))
+        if wanted.offset < first + rows and first < wanted.offset + wanted.rows:
+            raise SettingsError(
+                f"expected a test set {name} of events no model was trained on, received events "
+                f"{wanted.offset} to {wanted.offset + wanted.rows - 1} of seed {seed}; choose "
+                f"evaluate.sets.{name}.offset of at least {first + rows}"
+            )
+
+
+def _holdout(context: StageContext, name: str, records: list[DatasetRecord | None]) -> NamedSet:
+    """The test part of the models' own data; toy events are made again where they are not there.
+
+    Raises:
+        SettingsError: The models were trained on different data, or on unknown data.
+        DataError: What is prepared here is not what was published.
+    """
+    known = [record for record in records if record is not None]
+    if len(known) < len(records) or any(one.source != known[0].source for one in known):
+        raise SettingsError(
+            "expected models with one holdout, received models that were trained on different "
+            "or unknown data; evaluate them one by one or remove it: ~evaluate.sets.holdout"
+        )
+    record, under = known[0], context.prepared_folder
+    prepared = _toy_again(under, record) or load_prepared(
+        folder_of(under, record.name, record.source)
+    )
+    if prepared.digest_train != record.digest:
+        raise DataError(
+            f"expected the training events of data set {record.dataset_id} in {prepared.folder}, "
+            "received others; remove the folder and run stage=prepare again"
+        )
+    described = {"kind": "holdout", "dataset_id": record.dataset_id}
+    file = _file(context, prepared.test, prepared.rows_test)
+    return NamedSet(name, file, described, prepared.digest_test)
+
+
+def _toy_again(under: Path, record: DatasetRecord) -> Prepared | None:
+    source: dict[str, Any] = dict(record.source)
+    if source.get("kind") != _TOY:
+        return None
+    toy = ToySource(source["rows"], source["seed"], name=record.name, offset=source["offset"])
+    if {**toy.describe(), "test_fraction": source["test_fraction"]} != source:
+        return None  # of another version of the generator
+    return prepare_events(
+        toy, under=under, test_fraction=source["test_fraction"], progress=lambda rows: None
+    )
+
+
+def _toy(context: StageContext, name: str, data: ToySet) -> NamedSet:
     """Writes the set's CSV once; a manifest beside it says what it holds and is written last."""
     seed = context.settings.seed
     path = context.settings.home / "testsets" / f"{name}-{data.rows}-{data.offset}-{seed}.csv"
     manifest = path.with_suffix(".json")
-    source = open_source(data, settings=context.settings, console=context.console)
-    if _agrees(manifest, path, source.describe()):
-        return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with context.console.progress(f"rows written for {name}", data.rows) as progress:
-        write_csv(source.batches(), path, progress=progress)
-    draft = manifest.with_suffix(f".{os.getpid()}.part")
-    draft.write_text(json.dumps({"source": source.describe(), "bytes": path.stat().st_size}))
-    draft.replace(manifest)
-    return path
+    source = ToySource(data.rows, seed, name=name, offset=data.offset)
+    if not _agrees(manifest, path, source.describe()):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with context.console.progress(f"rows written for {name}", data.rows) as progress:
+            write_csv(source.batches(), path, progress=progress)
+        draft = manifest.with_suffix(f".{os.getpid()}.part")
+        draft.write_text(json.dumps({"source": source.describe(), "bytes": path.stat().st_size}))
+        draft.replace(manifest)
+    return NamedSet(name, _file(context, path, data.rows), source.describe())
 
 
 def _agrees(manifest: Path, path: Path, described: dict[str, Any]) -> bool:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 
 from susystream.data.scaling import Scaler
-from susystream.errors import DigestMismatch
-from susystream.model.network import build_network
+from susystream.errors import DigestMismatch, SettingsError, StoreUnavailable
+from susystream.model.network import Network, build_network
 from susystream.model.training import fit
 from susystream.registry.document import DatasetRecord, MlflowLink, ModelDocument
 from susystream.schema import EventBatch, feature_indices
@@ -62,10 +62,8 @@ def train(context: StageContext, *, parent_run_id: str | None = None) -> StageRe
             ),
             metrics=metrics,
         )
-        context.store.save_model(document)
-        prove_stored(context.store.load_model(document.model_id))
-        _log_model(run, document)
-    context.console.say(f"  model {document.model_id} is stored; {_figures(metrics)}")
+        _store(context, run, document)
+    context.console.say(f"  model {document.model_id} is stored and proven")
     return StageResult(
         "train",
         run.run_id,
@@ -75,25 +73,24 @@ def train(context: StageContext, *, parent_run_id: str | None = None) -> StageRe
         dataset_ids=(record.dataset_id,),
         inputs={"slice": record.slice},
         metrics=metrics,
-        objective=metrics.get("validation/auc", metrics.get("train/loss")),
+        objective=metrics.get("validation/auc"),
     )
 
 
 def _train(
     context: StageContext, record: DatasetRecord, run: TrackedRun
-) -> tuple[keras.Model, dict[str, float]]:
+) -> tuple[Network, dict[str, float]]:
     settings = context.settings
     network = _network(context, record)
     reader = open_reader(settings.stream.reader, connection=context.kafka, record=record)
-    parts = Parts(*TopicSlice.from_json(record.slice).split(settings.train.validation_fraction))
-    rows, seconds = _prove(reader, parts, record)
-    training, validation = _datasets(context, reader, parts, rows)
-    began = time.monotonic()
-    metrics = {"stream/read_events_per_second": sum(rows) / seconds}
+    parts = _parts(context, record)
+    digests, seconds = _prove(reader, parts, record)
+    training, validation = _datasets(context, reader, parts, digests)
+    metrics = {"stream/read_events_per_second": record.rows / seconds}
     run.log_metrics(metrics)
     total = training.rows * settings.train.epochs
     with context.console.progress("events trained on", total) as progress:
-        fit(
+        history = fit(
             network,
             training,
             validation=validation,
@@ -102,12 +99,33 @@ def _train(
             jit=settings.train.jit,
             on_epoch=_epoch_reporter(context, run, metrics, progress, training.rows),
         )
-    metrics["train/rows_per_second"] = total / (time.monotonic() - began)
-    run.log_metrics({"train/rows_per_second": metrics["train/rows_per_second"]})
-    return network, metrics
+    spent = {
+        "train/seconds": history.seconds,
+        "train/rows_per_second": total / history.seconds,
+    }
+    run.log_metrics(spent)
+    return network, metrics | spent
 
 
-def _network(context: StageContext, record: DatasetRecord) -> keras.Model:
+def _parts(context: StageContext, record: DatasetRecord) -> Parts:
+    """The data set in two.
+
+    Raises:
+        SettingsError: A validation part is wanted and would be empty.
+    """
+    fraction = context.settings.train.validation_fraction
+    whole = TopicSlice.from_json(record.slice)
+    parts = Parts(*whole.split(fraction))
+    if fraction and not parts.validation.messages:
+        raise SettingsError(
+            f"expected train.validation_fraction={fraction} of {whole.messages} messages in "
+            f"{len(whole.ranges)} partitions to be at least one, received none; publish with a "
+            "smaller stream.codec.events_per_message, or set train.validation_fraction=0"
+        )
+    return parts
+
+
+def _network(context: StageContext, record: DatasetRecord) -> Network:
     settings = context.settings
     chosen = feature_indices(settings.model.feature_names)
     scaler = Scaler.from_json(record.scaler)
@@ -122,8 +140,10 @@ def _network(context: StageContext, record: DatasetRecord) -> keras.Model:
     )
 
 
-def _prove(reader: Reader, parts: Parts, record: DatasetRecord) -> tuple[tuple[int, int], float]:
-    """Reads the whole slice once; rows of both parts and the seconds it took.
+def _prove(
+    reader: Reader, parts: Parts, record: DatasetRecord
+) -> tuple[tuple[ContentDigest, ContentDigest], float]:
+    """Reads the whole slice once; the digests of both parts and the seconds it took.
 
     Raises:
         DigestMismatch: The log holds other events than were published.
@@ -136,7 +156,7 @@ def _prove(reader: Reader, parts: Parts, record: DatasetRecord) -> tuple[tuple[i
             f"expected {record.rows:,} events with digest {record.digest} in data set "
             f"{record.dataset_id}, read {whole.rows:,} with {whole}; publish the data again"
         )
-    return (train.rows, validation.rows), time.monotonic() - started
+    return (train, validation), time.monotonic() - started
 
 
 def _digest(batches: Iterator[EventBatch]) -> ContentDigest:
@@ -147,28 +167,39 @@ def _digest(batches: Iterator[EventBatch]) -> ContentDigest:
 
 
 def _datasets(
-    context: StageContext, reader: Reader, parts: Parts, rows: tuple[int, int]
+    context: StageContext,
+    reader: Reader,
+    parts: Parts,
+    digests: tuple[ContentDigest, ContentDigest],
 ) -> tuple[SliceDataset, SliceDataset | None]:
+    """Both parts, every epoch of which is proven again; only events with other labels cannot be."""
     settings = context.settings
 
-    def dataset(part: TopicSlice, count: int, window: int) -> SliceDataset:
+    def dataset(
+        part: TopicSlice, digest: ContentDigest, *, window: int, shuffled: bool = False
+    ) -> SliceDataset:
         def batches() -> Iterator[EventBatch]:
             events = reader(part)
-            return _shuffled_labels(events, settings.seed) if shuffle else events
+            return _shuffled_labels(events, settings.seed) if shuffled else events
 
         return SliceDataset(
             batches,
-            rows=count,
-            expected=None,
+            rows=digest.rows,
+            expected=None if shuffled else digest,
             features=feature_indices(settings.model.feature_names),
             batch_size=settings.train.batch_size,
             shuffle_window=window,
             seed=settings.seed,
         )
 
-    shuffle = settings.train.shuffle_labels
-    training = dataset(parts.train, rows[0], settings.train.shuffle_window)
-    return training, dataset(parts.validation, rows[1], 0) if rows[1] else None
+    train, validation = digests
+    training = dataset(
+        parts.train,
+        train,
+        window=settings.train.shuffle_window,
+        shuffled=settings.train.shuffle_labels,
+    )
+    return training, dataset(parts.validation, validation, window=0) if validation.rows else None
 
 
 def _shuffled_labels(batches: Iterator[EventBatch], seed: int) -> Iterator[EventBatch]:
@@ -197,11 +228,36 @@ def _epoch_reporter(
 
 
 def _figures(metrics: dict[str, float]) -> str:
-    shown = ("train/loss", "train/accuracy", "validation/loss", "validation/auc")
-    return ", ".join(f"{name} {metrics[name]:.4f}" for name in shown if name in metrics)
+    """The figures of an epoch, short enough for a line of 80 columns."""
+    names = {
+        "train/loss": "loss",
+        "train/accuracy": "accuracy",
+        "validation/loss": "validation loss",
+        "validation/auc": "AUC",
+    }
+    return ", ".join(f"{names[name]} {metrics[name]:.4f}" for name in names if name in metrics)
 
 
-def _log_model(run: TrackedRun, document: ModelDocument) -> None:
+def _store(context: StageContext, run: TrackedRun, document: ModelDocument) -> None:
+    """Stores and links the model; until both are proven, no selector but its id finds it."""
+    with _kept(context, document):
+        context.store.save_model(document.model_copy(update={"status": "unproven"}))
+    prove_stored(context.store.load_model(document.model_id))
     run.set_tags({"model_id": document.model_id})
     run.log_artifact_text("model.json", document.to_canonical_json())
     run.log_metrics({"model/parameters": float(document.parameters)})
+    context.store.set_status(document.model_id, document.status)
+
+
+@contextmanager
+def _kept(context: StageContext, document: ModelDocument) -> Iterator[None]:
+    """A trained model outlives a store that went away meanwhile: as a file of this run."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        path = context.output / "model.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(document.to_canonical_json(), encoding="utf-8")
+        raise StoreUnavailable(
+            f"{error}; the trained model is kept: susystream models import {path}"
+        ) from error

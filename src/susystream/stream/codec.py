@@ -29,6 +29,10 @@ class Codec(Protocol):
     def name(self) -> str:
         """As in `stream.codec.name`."""
 
+    @property
+    def events_per_message(self) -> int:
+        """At most so many."""
+
     def encode(self, batch: EventBatch) -> Iterator[tuple[bytes, bytes]]:
         """Keys and values of the messages that hold a batch, in order."""
 
@@ -171,6 +175,11 @@ class CsvCodec:
     def name(self) -> str:
         """As in `stream.codec.name`."""
         return "csv"
+
+    @property
+    def events_per_message(self) -> int:
+        """One."""
+        return 1
 
     def encode(self, batch: EventBatch) -> Iterator[tuple[bytes, bytes]]:
         """One message an event."""

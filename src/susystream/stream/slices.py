@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from susystream.errors import DocumentInvalid, SettingsError
 from susystream.schema import FEATURES, EventBatch
 
+_PIECE = 4096  # rows hashed at a time: they stay in the processor's cache
 _WORDS = len(FEATURES) + 3  # the features, the label, and the event number in two words
 
 
@@ -113,9 +114,15 @@ class ContentDigest:
 
     def update(self, batch: EventBatch) -> ContentDigest:
         """The digest with a batch added."""
-        words = _words(batch)
+        total = self
+        for start in range(0, len(batch), _PIECE):
+            total = total._with(batch[start : start + _PIECE])
+        return total
+
+    def _with(self, piece: EventBatch) -> ContentDigest:
+        words = _words(piece)
         high, low = (int(_hash(words, lane).sum(dtype=np.uint64)) for lane in (0, 1))
-        return self.merge(ContentDigest(len(batch), high, low))
+        return self.merge(ContentDigest(len(piece), high, low))
 
     def merge(self, other: ContentDigest) -> ContentDigest:
         """The digest of both sets of events together."""
@@ -128,11 +135,12 @@ class ContentDigest:
         return f"m1:{self.high:016x}{self.low:016x}"  # 35 characters: MLflow takes 36
 
 
-def _words(batch: EventBatch) -> NDArray[np.uint32]:
-    words = np.empty((len(batch), _WORDS), np.uint32)
-    words[:, : len(FEATURES)] = batch.features.view(np.uint32)
-    words[:, -3] = batch.labels
-    words[:, -2:] = batch.numbers.astype("<i8").view("<u4").reshape(-1, 2)
+def _words(batch: EventBatch) -> NDArray[np.uint64]:
+    """The 32-bit words of events, shape (words, n): a column is then contiguous."""
+    words = np.empty((_WORDS, len(batch)), np.uint64)
+    words[:-3] = batch.features.view(np.uint32).T
+    words[-3] = batch.labels
+    words[-2:] = batch.numbers.astype("<i8").view("<u4").reshape(-1, 2).T
     return words
 
 
@@ -152,10 +160,13 @@ def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
 _MULTIPLIERS = _constants()
 
 
-def _hash(words: NDArray[np.uint32], lane: int) -> NDArray[np.uint64]:
-    total = np.zeros(len(words), np.uint64)
-    for column, multiplier in enumerate(_MULTIPLIERS[lane]):
+def _hash(words: NDArray[np.uint64], lane: int) -> NDArray[np.uint64]:
+    total = np.zeros(words.shape[1], np.uint64)
+    shifted = np.empty_like(total)
+    for word, multiplier in zip(words, _MULTIPLIERS[lane], strict=True):
         # each word is mixed with the running value, so that equal sums of words differ
-        total = (total ^ words[:, column]) * multiplier
-        total ^= total >> np.uint64(29)
+        total ^= word
+        total *= multiplier
+        np.right_shift(total, np.uint64(29), out=shifted)
+        total ^= shifted
     return _mix(total)

@@ -1,6 +1,7 @@
-"""A published slice as an MLflow data set.
+"""Data sets as MLflow knows them.
 
-In: the record of a data set. Out: a data set input, whose source names the exact offsets.
+In: the record of a published slice, or what identifies other events. Out: a data set input, whose
+source names the exact offsets, or the file or generator.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Any
 from susystream.schema import COLUMNS, LABEL
 
 SOURCE_TYPE = "kafka_slice"
+EVENTS_TYPE = "events"
+_OF_SLICE = ("dataset_id", "cluster_id", "slice", "codec")
 _LONGEST_NAME = 500  # MLflow refuses more
 _LONGEST_DIGEST = 36
 
@@ -21,19 +24,20 @@ def dataset_input(name: str, facts: Mapping[str, Any], *, context: str) -> Any:
 
     Args:
         name: As shown in the UI.
-        facts: `DatasetRecord` as plain data: `dataset_id`, `cluster_id`, `slice`, `codec`,
-            `digest` and `rows` are used. A digest of more than 36 characters is cut: it stays the
-            beginning of the one in the model store.
+        facts: `digest` and `rows`; then of a slice (`DatasetRecord` as plain data) `dataset_id`,
+            `cluster_id`, `slice` and `codec`, of other events `source`. A digest of more than 36
+            characters is cut: it stays the beginning of the one in the model store.
         context: `training`, `evaluation`, `published`.
     """
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    source = {key: facts[key] for key in ("dataset_id", "cluster_id", "slice", "codec")}
+    of_slice = "slice" in facts
+    stated = {key: facts[key] for key in _OF_SLICE} if of_slice else facts["source"]
     dataset = Dataset(
         name=name[:_LONGEST_NAME],
         digest=str(facts["digest"])[:_LONGEST_DIGEST],
-        source_type=SOURCE_TYPE,
-        source=json.dumps(source, sort_keys=True),
+        source_type=SOURCE_TYPE if of_slice else EVENTS_TYPE,
+        source=json.dumps(stated, sort_keys=True),
         schema=json.dumps({"mlflow_colspec": [_column(column) for column in COLUMNS]}),
         profile=json.dumps({"num_rows": facts["rows"]}),
     )

@@ -100,7 +100,7 @@ class TrackedRun:
             self._client.log_artifact(self.run_id, str(path), folder or None)
 
     def log_dataset(self, name: str, facts: Mapping[str, Any], *, context: str) -> None:
-        """A published slice as an input of the run, with its digest and exact offsets."""
+        """Events as an input of the run: a slice by its exact offsets, or other events."""
         with self._errors():
             self._client.log_inputs(self.run_id, [dataset_input(name, facts, context=context)])
 

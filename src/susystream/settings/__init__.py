@@ -12,82 +12,35 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from susystream.errors import SettingsError
 from susystream.schema import FEATURE_SETS, FEATURES
-
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(gt=0)]
-Seconds = Annotated[float, Field(gt=0)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=120)]
+from susystream.settings.base import Count, Fraction, Group, Name, Seconds
+from susystream.settings.data import DataSettings, TestSet
 
 
-class _Group(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class StageSettings(_Group):
+class StageSettings(Group):
     """Which step of the chain to run."""
 
     name: Literal["prepare", "publish", "train", "evaluate", "pipeline"]
 
 
-class ToyData(_Group):
-    """Events of the toy Monte Carlo, numbered from `offset`."""
-
-    kind: Literal["toy"] = "toy"
-    name: Name = "toy"
-    rows: Count = 100_000
-    offset: int = Field(0, ge=0)
-    test_fraction: Fraction = 0.1
-
-
-class RealSampleData(_Group):
-    """The 500 real rows shipped in the package."""
-
-    kind: Literal["real_sample"] = "real_sample"
-    name: Name = "real_sample"
-    test_fraction: Fraction = 0.1
-
-
-class SusyData(_Group):
-    """The UCI file at `path`, or fetched into the home folder when there is none."""
-
-    kind: Literal["susy"] = "susy"
-    name: Name = "susy"
-    path: Path | None = None
-    url: str | None = None
-    expected_rows: Count | None = None
-    limit: Count | None = None
-    test_fraction: Fraction = 0.1
-
-
-class HoldoutData(_Group):
-    """The test part of the prepared data (evaluation only)."""
-
-    kind: Literal["holdout"] = "holdout"
-
-
-DataSettings = Annotated[ToyData | RealSampleData | SusyData, Field(discriminator="kind")]
-TestSet = Annotated[ToyData | RealSampleData | SusyData | HoldoutData, Field(discriminator="kind")]
-
-
-class CodecSettings(_Group):
+class CodecSettings(Group):
     """How events become messages."""
 
     name: Literal["block", "csv"] = "block"
     events_per_message: Annotated[int, Field(gt=0, le=10_000)] = 1000
 
 
-class ReaderSettings(_Group):
+class ReaderSettings(Group):
     """Which client reads a slice."""
 
     name: Literal["kafka", "tfio"] = "kafka"
     stall_seconds: Seconds = 20.0
 
 
-class StreamSettings(_Group):
+class StreamSettings(Group):
     """The broker and the topic. An empty address means the embedded broker."""
 
     bootstrap_servers: str | None = None
@@ -104,7 +57,7 @@ class StreamSettings(_Group):
         return {} if value is None else value
 
 
-class ModelSettings(_Group):
+class ModelSettings(Group):
     """The network: `hidden` units a layer, each followed by its `dropout` rate."""
 
     name: Name = "report_mlp"
@@ -136,7 +89,7 @@ class ModelSettings(_Group):
         return FEATURE_SETS[self.features] if isinstance(self.features, str) else self.features
 
 
-class TrainSettings(_Group):
+class TrainSettings(Group):
     """How the network is trained. `dataset` is an id, an id's beginning, or `latest`."""
 
     dataset: str = "latest"
@@ -149,7 +102,7 @@ class TrainSettings(_Group):
     shuffle_labels: bool = False
 
 
-class RegistrySettings(_Group):
+class RegistrySettings(Group):
     """The model store. An empty address means the embedded store."""
 
     uri: str | None = Field(None, repr=False)
@@ -157,23 +110,23 @@ class RegistrySettings(_Group):
     timeout_seconds: Seconds = 5.0
 
 
-class EngineSettings(_Group):
+class EngineSettings(Group):
     """What scores and counts."""
 
     name: Literal["local"] = "local"
 
 
-class EvaluateSettings(_Group):
+class EvaluateSettings(Group):
     """Which stored models are scored on which test sets.
 
     Attributes:
         models: Selectors: an id, its beginning, `latest`, `run:<id>`, `best:<metric>`, a time.
         input: One file to evaluate on instead of `sets`.
         sets: Named test sets.
-        batch_rows: Rows scored at once.
+        batch_rows: Rows read and counted at once.
     """
 
-    models: tuple[str, ...] = ("latest",)
+    models: Annotated[tuple[str, ...], Field(min_length=1)] = ("latest",)
     input: Path | None = None
     sets: dict[Name, TestSet] = Field(default_factory=dict)
     batch_rows: Annotated[int, Field(ge=256, le=4_194_304)] = 65_536
@@ -185,7 +138,7 @@ class EvaluateSettings(_Group):
         return (value,) if isinstance(value, str) else value
 
 
-class TrackingSettings(_Group):
+class TrackingSettings(Group):
     """The MLflow server and experiment."""
 
     uri: str = Field("sqlite:///mlflow.db", repr=False)
@@ -194,14 +147,14 @@ class TrackingSettings(_Group):
     timeout_seconds: Seconds = 10.0
 
 
-class ExperimentSettings(_Group):
+class ExperimentSettings(Group):
     """A recipe's name, and what to print beside its result."""
 
     name: Name
     compare_with_report: bool = False
 
 
-class Settings(_Group):
+class Settings(Group):
     """The whole composed configuration."""
 
     home: Path = Path(".susystream")
@@ -228,7 +181,7 @@ def check_settings(config: Mapping[str, Any]) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         # a tagged union adds its tag to the path; a person never typed it
-        tags = {"toy", "real_sample", "susy", "holdout"}
+        tags = {"toy", "real_sample", "real_low_level", "susy", "file", "holdout"}
         place = ".".join(str(part) for part in first["loc"] if part not in tags)
         message = first["msg"].removeprefix("Value error, ")
         received = "" if first["type"] == "missing" else f", received {_shown(place, first)}"

@@ -1,0 +1,89 @@
+"""Events to train on and to test on, as settings.
+
+In: the group `data`, and the entries of `evaluate.sets`. Out: one class for each kind.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from susystream.settings.base import Count, Fraction, Group, Name
+
+
+class ToySet(Group):
+    """Events of the toy Monte Carlo, numbered from `offset`."""
+
+    kind: Literal["toy"] = "toy"
+    rows: Count = 100_000
+    offset: int = Field(0, ge=0)
+
+
+class RealSampleSet(Group):
+    """The 500 real rows shipped in the package."""
+
+    kind: Literal["real_sample"] = "real_sample"
+
+
+class RealLowLevelSet(Group):
+    """The 10,499 shipped real rows whose high-level columns are computed."""
+
+    kind: Literal["real_low_level"] = "real_low_level"
+
+
+class FileSet(Group):
+    """The events of a CSV, CSV.GZ or Parquet file."""
+
+    kind: Literal["file"] = "file"
+    path: Path
+    expected_rows: Count | None = None
+    limit: Count | None = None
+
+
+class HoldoutSet(Group):
+    """The test part of the data that the model was trained on."""
+
+    kind: Literal["holdout"] = "holdout"
+
+
+class ToyData(ToySet):
+    """A toy set to train on; its last part is the holdout."""
+
+    name: Name = "toy"
+    test_fraction: Fraction = 0.1
+
+
+class RealSampleData(RealSampleSet):
+    """The real rows to train on."""
+
+    name: Name = "real_sample"
+    test_fraction: Fraction = 0.1
+
+
+class RealLowLevelData(RealLowLevelSet):
+    """The real low-level rows to train on."""
+
+    name: Name = "real_low_level"
+    test_fraction: Fraction = 0.1
+
+
+class SusyData(Group):
+    """The UCI file at `path`, or fetched into the home folder when there is none."""
+
+    kind: Literal["susy"] = "susy"
+    name: Name = "susy"
+    path: Path | None = None
+    url: str | None = None
+    expected_rows: Count | None = None
+    limit: Count | None = None
+    test_fraction: Fraction = 0.1
+
+
+DataSettings = Annotated[
+    ToyData | RealSampleData | RealLowLevelData | SusyData, Field(discriminator="kind")
+]
+TestSet = Annotated[
+    ToySet | RealSampleSet | RealLowLevelSet | FileSet | HoldoutSet, Field(discriminator="kind")
+]

@@ -1,0 +1,189 @@
+"""Evaluation of stored models: on events they never saw, named, counted and identified."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from mlflow import MlflowClient
+from stages.desk import Open
+
+from susystream.data.prepared import load_prepared
+from susystream.data.source import sample_path
+from susystream.errors import BadRow, DataError, SettingsError
+from susystream.stages.context import StageContext
+from susystream.stages.evaluate import evaluate
+from susystream.stages.prepare import prepare
+from susystream.stages.publish import publish
+from susystream.stages.train import train
+
+ONLY_HOLDOUT = ["~evaluate.sets.toy_large", "~evaluate.sets.real", "~evaluate.sets.real_low_level"]
+ONLY_REAL = ["~evaluate.sets.toy_large", "~evaluate.sets.holdout"]
+
+
+def trained(context: StageContext) -> str:
+    """A model of the context's own data."""
+    publish(context)
+    return train(context).model_ids[0]
+
+
+def test_the_holdout_is_that_of_the_models_own_data(opened: Open) -> None:
+    with opened() as context:
+        model_id = trained(context)
+        record = context.store.load_dataset("latest")
+    with opened("data.rows=900", *ONLY_HOLDOUT) as context:  # the last prepared is another
+        prepare(context)
+        result = evaluate(context)
+    assert result.model_ids == (model_id,)
+    assert result.metrics["test/holdout/rows"] == 400
+    identity = result.inputs["holdout"]
+    assert identity["digest"] == record.split["test_digest"]
+    assert identity["source"] == {"kind": "holdout", "dataset_id": record.dataset_id}
+
+
+def test_a_toy_holdout_is_made_again_where_its_files_are_not(opened: Open, tmp_path: Path) -> None:
+    with opened() as context:
+        trained(context)
+    with opened(f"home={tmp_path}/another", *ONLY_HOLDOUT) as context:
+        assert evaluate(context).metrics["test/holdout/rows"] == 400
+
+
+def test_a_changed_holdout_is_noticed(opened: Open, tmp_path: Path) -> None:
+    with opened(*ONLY_HOLDOUT) as context:
+        trained(context)
+        (folder,) = (tmp_path / "home" / "data").iterdir()
+        frame = pl.read_parquet(folder / "test.parquet")
+        frame.with_columns(label=1 - pl.col("label")).write_parquet(folder / "test.parquet")
+        assert load_prepared(folder).rows_test == 400
+        with pytest.raises(DataError, match=r"expected events with digest m1:\w+ in test set"):
+            evaluate(context)
+
+
+def test_models_of_different_data_have_no_common_holdout(opened: Open) -> None:
+    with opened() as context:
+        first = trained(context)
+    with opened("seed=7") as context:
+        second = trained(context)
+    with (
+        opened(f"evaluate.models=[{first},{second}]") as context,
+        pytest.raises(SettingsError, match=r"~evaluate\.sets\.holdout"),
+    ):
+        evaluate(context)
+    names = f"evaluate.models=[{first},{second},{first}]"
+    with opened(names, "~evaluate.sets.holdout") as context:
+        result = evaluate(context)
+        listed = context.store.load_model(second).metrics
+    assert result.model_ids == (first, second)
+    metrics = result.models[second]["metrics"]
+    assert metrics["test/real/rows"] == 500
+    assert metrics["test/real_low_level/rows"] == 10_499
+    assert listed["test/real/auc"] == metrics["test/real/auc"]
+    run = MlflowClient(context.tracker.uri).get_run(result.run_id)
+    assert run.data.metrics[f"{second}/test/real/auc"] == metrics["test/real/auc"]
+
+
+def test_toy_events_the_model_was_trained_on_are_no_test_set(opened: Open) -> None:
+    with opened() as context:
+        trained(context)
+    with (
+        opened("evaluate.sets.toy_large.offset=3999", *ONLY_REAL[1:]) as context,
+        pytest.raises(SettingsError, match=r"toy_large\.offset of at least 4000"),
+    ):
+        evaluate(context)
+
+
+@pytest.mark.parametrize("data", ["real_sample", "real_low_level"])
+def test_real_rows_do_not_test_a_model_that_learned_from_real_rows(
+    opened: Open, said: io.StringIO, data: str
+) -> None:
+    with opened(f"data={data}") as context:
+        trained(context)
+        result = evaluate(context)
+    assert set(result.inputs) == {"holdout", "toy_large"}
+    assert "real is left out" in said.getvalue()
+    with (
+        opened(f"data={data}", *ONLY_REAL) as context,
+        pytest.raises(SettingsError, match="at least one test set"),
+    ):
+        evaluate(context)
+
+
+def test_the_evaluation_run_has_its_inputs_and_pictures(opened: Open) -> None:
+    with opened() as context:
+        model_id = trained(context)
+        result = evaluate(context)
+        client = MlflowClient(context.tracker.uri)
+        document = context.store.load_model(model_id)
+    run = client.get_run(result.run_id)
+    assert run.inputs is not None
+    inputs = {one.dataset.name: one for one in run.inputs.dataset_inputs}
+    assert set(inputs) == {"holdout", "toy_large", "real", "real_low_level"}
+    for name, one in inputs.items():
+        assert one.dataset.digest == result.inputs[name]["digest"]
+        assert {tag.value for tag in one.tags} == {"evaluation"}
+        assert document.test_sets[name] == result.inputs[name]
+    toy = json.loads(inputs["toy_large"].dataset.source)
+    assert (toy["kind"], toy["seed"], toy["rows"]) == ("toy", 42, 3000)
+    names = {one.path for one in client.list_artifacts(result.run_id, f"plots/{model_id}")}
+    assert {Path(name).name for name in names} == {
+        "roc.png",
+        *(f"scores_{name}.png" for name in inputs),
+    }
+
+
+def test_the_figures_survive_a_training_run_that_is_elsewhere(
+    opened: Open, said: io.StringIO, tmp_path: Path
+) -> None:
+    with opened() as context:
+        model_id = trained(context)
+    elsewhere = f"tracking.uri=sqlite:///{tmp_path}/other.db"
+    with opened(elsewhere, *ONLY_HOLDOUT) as context:
+        result = evaluate(context)
+        stored = context.store.load_model(model_id).metrics
+        run = MlflowClient(context.tracker.uri).get_run(result.run_id)
+    assert run.info.status == "FINISHED"
+    assert stored["test/holdout/auc"] == result.metrics["test/holdout/auc"]
+    assert "not on this tracking server" in said.getvalue()
+
+
+def test_one_file_as_input_under_any_name(opened: Open, tmp_path: Path) -> None:
+    odd = tmp_path / "größe (1).tar.csv"
+    odd.write_bytes(sample_path().read_bytes())
+    with opened() as context:
+        trained(context)
+    with opened(f"evaluate.input='{odd}'") as context:
+        result = evaluate(context)
+    assert result.metrics["test/gr_e_1/rows"] == 500
+    assert str(tmp_path) not in json.dumps(result.inputs)
+
+
+def test_the_limits_of_a_file_set_hold(opened: Open, tmp_path: Path) -> None:
+    with opened() as context:
+        trained(context)
+    few = f"+evaluate.sets.mine={{kind: file, path: '{sample_path()}', limit: 100}}"
+    with opened(few, *ONLY_REAL, "~evaluate.sets.real", "~evaluate.sets.real_low_level") as context:
+        assert evaluate(context).metrics["test/mine/rows"] == 100
+    wrong = f"+evaluate.sets.mine={{kind: file, path: '{sample_path()}', expected_rows: 77}}"
+    with opened(wrong) as context, pytest.raises(DataError, match="expected 77 rows"):
+        evaluate(context)
+
+
+def test_a_bad_row_of_a_test_set_is_named(opened: Open, tmp_path: Path) -> None:
+    lines = sample_path().read_text().splitlines()
+    lines[41] = lines[41].replace(",", ",x", 1)
+    (tmp_path / "bad.csv").write_text("\n".join(lines) + "\n")
+    with opened() as context:
+        trained(context)
+    with opened(f"evaluate.input={tmp_path}/bad.csv") as context:
+        with pytest.raises(BadRow, match=r"bad\.csv, line 42, lepton 1 pT"):
+            evaluate(context)
+        client = MlflowClient(context.tracker.uri)
+        (run,) = client.search_runs(
+            [client.get_experiment_by_name("susystream").experiment_id],  # type: ignore[union-attr]
+            "tags.stage = 'evaluate'",
+        )
+    assert run.info.status == "FAILED"
+    assert "line 42" in run.data.tags["error"]
