@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-from pathlib import Path
 
 import pytest
 from stream_messages import append, new_topic
@@ -72,29 +71,6 @@ def test_a_refused_login_fails_within_the_timeout_and_keeps_the_secret(broker: s
     }
     text = fails_in(8, KafkaConnection(broker, 2.0, security))
     assert "hush" not in text
-
-
-def test_security_settings_have_kafkas_names_and_reach_the_client(tmp_path: Path) -> None:
-    certificate = tmp_path / "ca.pem"
-    certificate.write_text("")
-    security = {"security.protocol": "SSL", "ssl.ca.location": str(certificate)}
-    settings = KafkaConnection("a:1, b:2", security=security).client_settings()
-    assert settings["bootstrap_servers"] == ["a:1", "b:2"]
-    assert settings["security_protocol"] == "SSL"
-    assert settings["ssl_cafile"] == str(certificate)
-
-
-@pytest.mark.parametrize(
-    ("security", "named"),
-    [
-        ({"sasl.pasword": "x"}, r"'sasl\.password'.*received \['sasl\.pasword'\]"),
-        ({"security.protocol": "TLS"}, "PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL"),
-        ({"ssl.ca.location": "/nowhere/ca.pem"}, r"a file as ssl\.ca\.location"),
-    ],
-)
-def test_wrong_security_settings_are_named(security: dict[str, str], named: str) -> None:
-    with pytest.raises(SettingsError, match=named):
-        KafkaConnection("127.0.0.1:1", security=security).client_settings()
 
 
 @pytest.mark.parametrize("address", ["", "localhost", "host:port", ":9092"])

@@ -11,28 +11,15 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from susystream.errors import BrokerUnavailable, SettingsError, StreamError
+from susystream.stream.security import client_security
 
 logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its errors reach us as exceptions
-
-# Kafka's own names of the settings, and kafka-python's
-SECURITY_NAMES = {
-    "security.protocol": "security_protocol",
-    "sasl.mechanism": "sasl_mechanism",
-    "sasl.username": "sasl_plain_username",
-    "sasl.password": "sasl_plain_password",
-    "ssl.ca.location": "ssl_cafile",
-    "ssl.certificate.location": "ssl_certfile",
-    "ssl.key.location": "ssl_keyfile",
-    "ssl.key.password": "ssl_password",
-}
-PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +29,7 @@ class KafkaConnection:
     Attributes:
         bootstrap_servers: `host:port[,host:port...]`.
         timeout_seconds: For each request.
-        security: By Kafka's own names, as in `SECURITY_NAMES`.
+        security: By Kafka's own names, as in `susystream.stream.security`.
     """
 
     bootstrap_servers: str
@@ -55,33 +42,13 @@ class KafkaConnection:
         Raises:
             SettingsError: A security setting is not known, or cannot be right.
         """
-        unknown = sorted(set(self.security) - set(SECURITY_NAMES))
-        if unknown:
-            raise SettingsError(
-                f"expected stream.security settings out of {sorted(SECURITY_NAMES)}, "
-                f"received {unknown}; correct them"
-            )
-        _check_values(self.security)
         timeout_ms = int(self.timeout_seconds * 1000)
         return {
             "bootstrap_servers": [part.strip() for part in self.bootstrap_servers.split(",")],
             "bootstrap_timeout_ms": timeout_ms,
             "request_timeout_ms": timeout_ms,
-            **{SECURITY_NAMES[name]: value for name, value in self.security.items()},
+            **client_security(self.security),
         }
-
-
-def _check_values(security: Mapping[str, str]) -> None:
-    """Values of which kafka-python would complain by many lines, or only after a time-out."""
-    protocol = security.get("security.protocol", "PLAINTEXT")
-    if protocol not in PROTOCOLS:
-        raise SettingsError(
-            f"expected security.protocol out of {', '.join(PROTOCOLS)}, received {protocol!r}; "
-            "correct it"
-        )
-    for name, value in security.items():
-        if name.endswith(".location") and not Path(value).is_file():
-            raise SettingsError(f"expected a file as {name}, received {value!r}; correct the path")
 
 
 @contextmanager
