@@ -52,6 +52,22 @@ def model(**changes: Any) -> ModelDocument:
     return ModelDocument(**(values | changes))
 
 
+CONSTANTS = [0.5 + i for i in range(18)]
+
+
+def scaling(**changes: Any) -> dict[str, Any]:
+    """What a document says of scaling, twice: M_R and R are features 10 and 12."""
+    constants = {"mean": [10.5, 12.5], "variance": [10.5**2, 12.5**2]} | changes
+    layers = [
+        {"class_name": "InputLayer", "config": {"batch_shape": [None, 2]}},
+        {"class_name": "Normalization", "config": {"name": "scaler", **constants}},
+    ]
+    return {
+        "architecture": Architecture.of({"class_name": "Sequential", "layers": layers}),
+        "preprocessing": {"kind": "standard", "mean": CONSTANTS, "std": CONSTANTS},
+    }
+
+
 def record(**changes: Any) -> DatasetRecord:
     values: dict[str, Any] = {
         "dataset_id": new_id("d"),
@@ -158,6 +174,59 @@ def other_weights(value: dict[str, Any]) -> None:
     value["weights"][0]["data"] = base64.b64encode(data).decode()
 
 
+def test_the_network_scales_by_the_constants_of_the_preprocessing() -> None:
+    rounded = np.array([10.5, 12.5], np.float32) * np.float32(1 + 2**-22)
+    for good in ({}, {"mean": [[10.5, 12.5]]}, {"mean": rounded.tolist()}):
+        assert model(**scaling(**good)).features == ("M_R", "R")
+    assert model(**scaling(mean=None, variance=None)).features  # its constants are weights
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"mean": [12.5, 10.5]},
+        {"mean": [10.5, 12.6]},
+        {"mean": [10.5]},
+        {"mean": 10.5},
+        {"mean": ["x", None]},
+        {"variance": CONSTANTS[10:12]},
+        {"variance": None},
+    ],
+)
+def test_a_network_that_scales_by_other_constants_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(DocumentInvalid, match=r"scale by the (mean|variance)"):
+        model(**scaling(**wrong))
+
+
+def test_constants_without_a_whole_scaler_or_known_features_are_refused() -> None:
+    with pytest.raises(DocumentInvalid, match="18 finite means"):
+        model(**scaling() | {"preprocessing": {"mean": [10.5, 12.5], "std": [1, 1]}})
+    with pytest.raises(DocumentInvalid, match="feature names"):
+        model(**scaling(), features=("M_R", "mass"))
+
+
+def test_the_constants_of_a_real_network_are_compared() -> None:
+    from susystream.model.network import architecture_of, build_network
+
+    said = scaling()["preprocessing"]
+    chosen = [10, 12]
+    network = build_network(
+        features=2,
+        hidden=[3],
+        dropout=[0.0],
+        activation="relu",
+        mean=[said["mean"][i] for i in chosen],
+        std=[said["std"][i] for i in chosen],
+        seed=1,
+    )
+    stored = Architecture.of(json.loads(json.dumps(architecture_of(network))))
+    assert model(architecture=stored, preprocessing=said).architecture == stored
+    for name in ("mean", "std"):
+        other = {**said, name: [*CONSTANTS[:12], 1.0, *CONSTANTS[13:]]}
+        with pytest.raises(DocumentInvalid, match="scale by the"):
+            model(architecture=stored, preprocessing=other)
+
+
 DAMAGE: dict[str, Any] = {
     "one bit of a weight": other_weights,
     "a shape": lambda v: v["weights"][0].update(shape=[2, 3]),
@@ -170,6 +239,8 @@ DAMAGE: dict[str, Any] = {
     "another version": lambda v: v.update(schema_version=2),
     "no time": lambda v: v.update(created_at="yesterday"),
     "a local time": lambda v: v.update(created_at="2026-01-01T00:00:00+02:00"),
+    "an unknown status": lambda v: v.update(status="proven"),
+    "a test set of nothing": lambda v: v.update(test_sets={"a": {}}),
     "no id": lambda v: v.update(model_id="../m"),
     "no number": lambda v: v.update(metrics={"a": float("nan")}),
     "no slice": lambda v: v["training"].update(slice={"topic": "x"}),

@@ -123,6 +123,61 @@ def test_lost_gridfs_weights_are_a_damaged_document(store: ModelStore, raw: Any)
         store.load_model("latest")
 
 
+FILE_DAMAGE: dict[str, tuple[str, dict[str, Any]]] = {
+    "a longer file": ("files", {"$set": {"length": 10**15}}),
+    "a shorter file": ("files", {"$set": {"length": 4}}),
+    "a length of text": ("files", {"$set": {"length": "4"}}),
+    "no length": ("files", {"$unset": {"length": 1}}),
+    "no piece size": ("files", {"$unset": {"chunkSize": 1}}),
+    "a piece size of 0": ("files", {"$set": {"chunkSize": 0}}),
+    "a piece size of text": ("files", {"$set": {"chunkSize": "x"}}),
+    "short pieces": ("chunks", {"$set": {"data": b"x"}}),
+    "pieces of text": ("chunks", {"$set": {"data": "x"}}),
+    "empty pieces": ("chunks", {"$unset": {"data": 1}}),
+    "unnumbered pieces": ("chunks", {"$unset": {"n": 1}}),
+}
+
+
+@pytest.fixture
+def large(store: ModelStore, monkeypatch: pytest.MonkeyPatch) -> ModelDocument:
+    """A stored model whose weights lie in GridFS, without their usual size."""
+    monkeypatch.setattr(module, "INLINE_BYTES", 0)
+    document = model()
+    store.save_model(document)
+    assert store.load_model("latest") == document
+    return document
+
+
+@pytest.mark.parametrize("damage", FILE_DAMAGE)
+def test_damaged_files_of_weights_are_a_damaged_document(
+    store: ModelStore, raw: Any, large: ModelDocument, damage: str
+) -> None:
+    collection, change = FILE_DAMAGE[damage]
+    raw[f"weights.{collection}"].update_many({}, change)
+    with pytest.raises(DocumentInvalid) as caught:
+        store.load_model("latest")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [[3, 99], [-3, -100], ["3", 100], "3", None, [2**31] * 60])
+def test_a_file_is_not_read_before_it_is_as_long_as_the_shape_says(
+    store: ModelStore, raw: Any, large: ModelDocument, shape: Any
+) -> None:
+    raw.models.update_one({}, {"$set": {"weights.0.shape": shape}})
+    raw["weights.chunks"].delete_many({})  # what is read is now another error
+    with pytest.raises(DocumentInvalid, match=r"a/kernel of shape .* received 1200 bytes"):
+        store.load_model("latest")
+
+
+@pytest.mark.parametrize("name", [None, 7, "zz", ["a"]])
+def test_a_file_name_that_is_no_id_is_a_damaged_document(
+    store: ModelStore, raw: Any, large: ModelDocument, name: Any
+) -> None:
+    raw.models.update_one({}, {"$set": {"weights.0.data": name}})
+    with pytest.raises(DocumentInvalid):
+        store.load_model("latest")
+
+
 def test_a_large_model_with_a_taken_id_leaves_no_files(store: ModelStore, raw: Any) -> None:
     document = model(rows=45_000)
     store.save_model(document)
@@ -158,6 +213,16 @@ def three(store: ModelStore) -> list[ModelDocument]:
     return documents
 
 
+# each is a time for some version of Python, or nearly one
+NO_TIMES = [
+    *("20260102", "2026-W01-5", "2026-01-02T12", "2026-01-02T1200", "20260102T120000Z"),
+    *("2026-01-02 12:00", "2026-01-02T12:00:00,5", "2026-01-02T12:00.5", "2026-01-02T12:00z"),
+    *("2026-01-02T12:00+02", "2026-01-02T12:00+0200", "2026-01-02T12:00+01:00:30"),
+    *("2026-01-02T24:00", "2026-01-02T12:00+01:60", "2026-02-30", "2026-1-2", "٢٠٢٦-01-02"),
+    *("0000-01-01", "0001-01-01T00:00+23:59", "2026-01-02T12:00:00.1234567", "2026-01-02Z"),
+]
+
+
 @pytest.mark.parametrize(
     ("selector", "day"),
     [
@@ -173,6 +238,9 @@ def three(store: ModelStore) -> list[ModelDocument]:
         ("2026-01-02T11:59:59", 1),
         ("2026-01-02T12:00:00Z", 2),
         ("2026-01-02T13:00:00+02:00", 1),
+        ("2026-01-02T13:00+02:00", 1),
+        ("2026-01-02T11:59:59.999", 1),
+        ("2026-01-02T12:00:00.000000+00:00", 2),
         ("2030-01-01", 3),
     ],
 )
@@ -184,7 +252,10 @@ def test_a_selector_finds_its_model(
 
 @pytest.mark.parametrize(
     "selector",
-    ["m2026", "m20260109", "x", ".*", "run:none", "best:none", "2020-01-01", "name:", "{$ne: 1}"],
+    [
+        *("m2026", "m20260109", "x", ".*", "run:none", "best:none", "2020-01-01", "name:"),
+        *("{$ne: 1}", *NO_TIMES),
+    ],
 )
 def test_what_is_not_found_lists_near_ids(
     store: ModelStore, three: list[ModelDocument], selector: str
@@ -218,6 +289,81 @@ def test_metrics_are_added_beside_what_is_there(store: ModelStore) -> None:
     again = store.load_model(document.model_id)
     assert again.metrics == {**document.metrics, **added}
     assert again.weights == document.weights
+
+
+TEST_SET = {"digest": "m1:ab", "rows": 50, "source": {"kind": "file", "path.csv": "$x%"}}
+
+
+def test_metrics_come_with_the_identity_of_the_test_set_they_were_measured_on(
+    store: ModelStore,
+) -> None:
+    document = model()
+    store.save_model(document)
+    store.add_metrics(document.model_id, {"test/b.csv/auc": 0.7}, {"b.csv": TEST_SET})
+    store.add_metrics(document.model_id, {"test/a/auc": 0.8}, {"a": {**TEST_SET, "rows": 1}})
+    expected = {"b.csv": TEST_SET, "a": {**TEST_SET, "rows": 1}}
+    again = store.load_model(document.model_id)
+    assert again.test_sets == store.list_models()[0].test_sets == expected
+    assert again.metrics == {**document.metrics, "test/b.csv/auc": 0.7, "test/a/auc": 0.8}
+    store.add_metrics(document.model_id, {}, {"a": {**TEST_SET, "rows": 2}})
+    assert store.load_model(document.model_id).test_sets["a"]["rows"] == 2
+
+
+@pytest.mark.parametrize(
+    "identity", [{}, {**TEST_SET, "rows": "50"}, {**TEST_SET, "source": {"a": float("nan")}}]
+)
+def test_a_test_set_without_identity_is_refused_and_changes_nothing(
+    store: ModelStore, identity: dict[str, Any]
+) -> None:
+    document = model()
+    store.save_model(document)
+    with pytest.raises(DocumentInvalid):
+        store.add_metrics(document.model_id, {"test/a/auc": 0.8}, {"a": identity})
+    assert store.load_model(document.model_id) == document
+
+
+def test_a_document_from_before_test_sets_were_kept_is_still_whole(
+    store: ModelStore, raw: Any
+) -> None:
+    document = model()
+    store.save_model(document)
+    raw.models.update_one({}, {"$unset": {"test_sets": 1}})
+    assert store.load_model("latest") == document
+
+
+def test_a_status_is_changed_and_nothing_else(store: ModelStore) -> None:
+    document = model(status="unproven")
+    store.save_model(document)
+    for status in ("trained", "promoted", "unproven"):
+        store.set_status(document.model_id, status)
+        again = store.load_model(document.model_id)
+        assert again.to_json() == {**document.to_json(), "status": status}
+    with pytest.raises(DocumentInvalid, match="unproven, trained, promoted, received 'proven'"):
+        store.set_status(document.model_id, "proven")
+    with pytest.raises(NotFound):
+        store.set_status(document.model_id[:-1], "trained")
+
+
+@pytest.mark.parametrize(
+    "selector", ["latest", "best:test/toy.csv/auc", "2026-01-03", "name:n0", "run:run2"]
+)
+def test_an_unproven_model_is_found_by_its_id_only(
+    store: ModelStore, three: list[ModelDocument], selector: str
+) -> None:
+    best = model(
+        model_id="m20260103-120000000-zzzzz",
+        created_at="2026-01-03T13:00:00.000+00:00",
+        name="n0",
+        status="unproven",
+        mlflow=MlflowLink(experiment="e", run_id="run2", tracking_uri="x"),
+        metrics={"test/toy.csv/auc": 0.99},
+    )
+    store.save_model(best)
+    assert store.load_model(selector) in three
+    assert store.load_model(best.model_id) == store.load_model("m20260103-1") == best
+    assert [one.status for one in store.list_models()] == ["unproven", *["trained"] * 3]
+    store.set_status(best.model_id, "trained")
+    assert store.load_model(selector).model_id == best.model_id
 
 
 def test_metrics_of_an_unknown_model_or_no_number_are_refused(store: ModelStore) -> None:

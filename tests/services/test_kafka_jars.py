@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -50,6 +51,37 @@ def test_a_damaged_jar_is_fetched_again(cache: Path, damage: str) -> None:
     assert digest_of(cache / name) == pinned_digests()[name]
 
 
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Maven repository of its own with the jars and poms that jgo has already."""
+    kafka_jars._resolve(update=False)  # fills the user's own, if nothing did yet
+    own = Path(os.environ.get("M2_REPO") or Path.home() / ".m2" / "repository")
+    names = set(pinned_digests())
+    for file in own.rglob("*.*"):
+        if file.is_file() and (file.suffix != ".jar" or file.name in names):
+            _link(file, tmp_path / "m2" / file.relative_to(own))
+    monkeypatch.setenv("M2_REPO", str(tmp_path / "m2"))
+    monkeypatch.setenv("JGO_CACHE_DIR", str(tmp_path / "jgo"))
+    return tmp_path / "m2"
+
+
+def test_a_jar_truncated_in_the_maven_repository_too_is_downloaded_and_good_copies_stay(
+    cache: Path, repository: Path
+) -> None:
+    name = "slf4j-simple-1.7.36.jar"
+    pin, (kept,) = pinned_digests()[name], repository.rglob(name)
+    mine = repository / "mine" / name
+    _link(kept, mine)
+    others = {jar: jar.stat().st_ino for jar in repository.rglob("*.jar") if jar != kept}
+    for copy in (cache / name, kept):
+        content = copy.read_bytes()
+        copy.unlink()  # a link's content is not only ours
+        copy.write_bytes(content[:1000])
+    assert cache / name in kafka_jars.kafka_jars()
+    assert [digest_of(copy) for copy in (cache / name, kept, mine)] == [pin] * 3
+    assert {jar: jar.stat().st_ino for jar in others} == others  # nothing else was fetched
+
+
 def test_a_jar_that_jgo_kept_truncated_is_removed_and_had_on_the_second_try(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,6 +114,14 @@ def test_a_jar_that_stays_wrong_is_refused_with_both_digests_and_the_cure(
     for part in ("one.jar", _sha(b"whole"), _sha(b"evil"), "check the Maven repository"):
         assert part in str(caught.value)
     assert not (cache_folder() / "one.jar").exists()
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.hardlink_to(source)
+    except OSError:  # another disk
+        shutil.copyfile(source, target)
 
 
 def _prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, content: bytes) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -14,9 +16,9 @@ import pytest
 from pymongo import MongoClient
 
 from susystream.errors import ServiceError
-from susystream.services import control
+from susystream.services import control, ports
 from susystream.services.locks import locked
-from susystream.services.state import ServiceFiles, ServiceState
+from susystream.services.state import ServiceFiles, ServiceState, stop_process
 from susystream.services.store import embedded_store
 
 _CLIENT = """
@@ -138,6 +140,89 @@ def test_a_killed_server_is_started_again_by_the_next_command_with_its_data(home
             assert mongo.promise.kept.count_documents({}) == 1
         assert within(5, lambda: is_gone(state.keeper_pid))
         assert state_of(home).keeper_pid != state.keeper_pid
+
+
+@contextlib.contextmanager
+def halted(home: Path) -> Iterator[ServiceState]:
+    """The store's server is suspended, and more connections wait than the kernel keeps for it."""
+    state, waiting = state_of(home), contextlib.ExitStack()
+    address = ports.HOST, int(state.address.rstrip("/").rpartition(":")[2])
+    server = psutil.Process(state.server_pid)
+    server.suspend()
+    try:
+        with waiting:
+            refused = 0
+            while refused < 4:  # a signal is not yet a stop: its threads accept for a moment
+                one = waiting.enter_context(socket.socket())
+                one.settimeout(0.3)
+                refused = refused + 1 if one.connect_ex(address) else 0
+            yield state
+    finally:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            server.resume()
+
+
+def test_a_halted_server_that_another_command_uses_is_not_killed_but_named(home: Path) -> None:
+    with client(home) as one:
+        assert told(one)
+        with (
+            halted(home) as state,
+            pytest.raises(ServiceError, match=f"process {state.server_pid}.*other commands use"),
+            embedded_store(home, deadline_seconds=2.0),
+        ):
+            pass
+        with embedded_store(home) as uri:
+            assert state_of(home) == state
+            assert uri == state.address
+
+
+def test_a_halted_server_that_another_command_uses_is_waited_for(home: Path) -> None:
+    with client(home) as one:
+        assert told(one)
+        with ThreadPoolExecutor(1) as pool, contextlib.ExitStack() as used:
+            with halted(home) as state:
+                later = pool.submit(used.enter_context, embedded_store(home))
+                time.sleep(6.0)  # longer than the patience with a server that nobody uses
+                assert not later.done()
+            assert later.result(20) == state.address
+            assert state_of(home) == state
+
+
+def test_a_halted_server_that_nobody_uses_is_replaced(home: Path) -> None:
+    with embedded_store(home):
+        ServiceFiles.of(home, "store").pinned.touch()
+    with halted(home) as state, embedded_store(home) as uri, MongoClient[dict[str, int]](uri) as m:
+        assert is_gone(state.server_pid)
+        assert state_of(home).server_pid != state.server_pid
+        assert m.admin.command("ping")["ok"] == 1
+
+
+class Undying(psutil.Process):
+    """A process that waits for a disk: signals do not reach it."""
+
+    def terminate(self) -> None:
+        pass
+
+    def kill(self) -> None:
+        pass
+
+
+def test_a_process_that_outlives_sigkill_is_an_error_of_ours_with_its_number() -> None:
+    with subprocess.Popen(["sleep", "60"]) as sleeping:
+        with pytest.raises(ServiceError, match=f"process {sleeping.pid} .* SIGKILL"):
+            stop_process(Undying(sleeping.pid), deadline_seconds=0.2)
+        sleeping.kill()
+
+
+def test_a_zombie_that_its_parent_never_reaps_counts_as_ended() -> None:
+    parent = "import subprocess, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); "
+    with subprocess.Popen(
+        [sys.executable, "-c", parent + "time.sleep(60)"], stdout=subprocess.PIPE, text=True
+    ) as idle:
+        child = psutil.Process(int(told(idle)))
+        stop_process(child, deadline_seconds=5.0)
+        assert child.status() == psutil.STATUS_ZOMBIE
+        idle.kill()
 
 
 def test_a_stopped_keeper_stops_its_server_cleanly(home: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -10,7 +11,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
+from kafka import KafkaAdminClient
 from stream_messages import append, events, new_topic, pieces, published
 
 from susystream.errors import PublishError
@@ -112,6 +115,52 @@ def test_an_error_of_the_source_is_passed_on(broker: str) -> None:
         )
 
 
+def test_what_limits_the_life_of_a_data_set_is_told_with_it(
+    broker: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic, admin = new_topic(), KafkaAdminClient(bootstrap_servers=broker)
+    admin.create_topics({topic: {"num_partitions": 1, "configs": {"retention.ms": "86400000"}}})
+    admin.close()
+    connection = KafkaConnection(broker)
+    limited = published(connection, events(10), codec=CsvCodec(), topic=topic, partitions=1)
+    assert "retention.ms=86400000" in limited.note
+    assert limited.note in caplog.messages
+    assert published(connection, events(10), codec=CsvCodec()).note == ""
+
+
+def test_a_broker_that_halts_longer_than_a_request_may_take_loses_and_repeats_nothing(
+    tmp_path: Path,
+) -> None:
+    with embedded_broker(tmp_path) as own:
+        server = psutil.Process(
+            json.loads((tmp_path / "kafka" / "state.json").read_text())["server_pid"]
+        )
+        batch, connection = events(2000), KafkaConnection(own, timeout_seconds=3.0)
+
+        def halting() -> Iterator[EventBatch]:
+            yield batch[:1000]
+            server.suspend()
+            # also longer than Kafka's own session: the node must elect itself anew
+            threading.Timer(4.5, server.resume).start()
+            yield batch[1000:]
+
+        publication = publish(
+            halting(),
+            connection=connection,
+            topic=new_topic(),
+            codec=BlockCodec(100),
+            partitions=2,
+            progress=lambda _: None,
+        )
+        assert publication.seconds > 4.5
+        assert publication.digest == ContentDigest().update(batch)
+        assert watermarks(connection, publication.slice.topic) == {0: (0, 10), 1: (0, 10)}
+
+
+@pytest.mark.filterwarnings(
+    # kafka-python leaves the sockets of refused connections to the garbage collector
+    "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
+)
 def test_a_broker_that_goes_away_is_an_error_within_the_timeout(tmp_path: Path) -> None:
     died, before = 0.0, {thread.name for thread in threading.enumerate()}
     with embedded_broker(tmp_path) as own:
@@ -136,3 +185,4 @@ def test_a_broker_that_goes_away_is_an_error_within_the_timeout(tmp_path: Path) 
             )
         assert time.monotonic() - died < 9
         assert not [t for t in threading.enumerate() if t.name not in before and t.is_alive()]
+    gc.collect()  # here, not in the middle of another test

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import socket
 import time
-from pathlib import Path
 
 import pytest
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
 from stream_messages import append, new_topic
 
 from susystream.errors import BrokerUnavailable, SettingsError, StreamError
@@ -29,6 +30,50 @@ def test_another_number_of_partitions_is_refused_with_the_cure(broker: str) -> N
         ensure_topic(connection, topic, 3)
     with pytest.raises(SettingsError, match="at least 1"):
         ensure_topic(connection, topic, 0)
+
+
+def configured(broker: str, topic: str) -> dict[str, str]:
+    """What was set for the topic itself; the cluster's defaults are not in it."""
+    admin = KafkaAdminClient(bootstrap_servers=broker)
+    try:
+        asked = ConfigResource(ConfigResourceType.TOPIC, topic)
+        found = admin.describe_configs([asked])["topic"][topic]
+        return {name: one["value"] for name, one in found.items()}
+    finally:
+        admin.close()
+
+
+def made_by_others(broker: str, configs: dict[str, str]) -> str:
+    admin, topic = KafkaAdminClient(bootstrap_servers=broker), new_topic()
+    try:
+        admin.create_topics({topic: {"num_partitions": 1, "configs": configs}})
+    finally:
+        admin.close()
+    return topic
+
+
+def test_a_new_topic_keeps_its_messages_whatever_the_clusters_defaults_are(broker: str) -> None:
+    connection, topic = KafkaConnection(broker), new_topic()
+    assert [ensure_topic(connection, topic, 1) for _ in range(2)] == ["", ""]
+    kept = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+    assert kept.items() <= configured(broker, topic).items()
+
+
+@pytest.mark.parametrize("policy", ["compact", "compact,delete"])
+def test_a_topic_that_compacts_is_refused_with_the_cure(broker: str, policy: str) -> None:
+    topic = made_by_others(broker, {"cleanup.policy": policy})
+    with pytest.raises(StreamError, match=f"received {policy}: .*stream.topic") as caught:
+        ensure_topic(KafkaConnection(broker), topic, 1)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_topic_with_finite_retention_stays_as_it_is_and_the_limits_are_told(broker: str) -> None:
+    configs = {"retention.ms": "604800000", "retention.bytes": "1000000"}
+    topic = made_by_others(broker, configs)
+    told = ensure_topic(KafkaConnection(broker), topic, 1)
+    assert f"topic {topic} may remove" in told
+    assert "retention.ms=604800000, retention.bytes=1000000" in told
+    assert configs.items() <= configured(broker, topic).items()
 
 
 def test_an_unknown_topic_is_named_and_not_made_by_asking(broker: str) -> None:
@@ -72,29 +117,6 @@ def test_a_refused_login_fails_within_the_timeout_and_keeps_the_secret(broker: s
     }
     text = fails_in(8, KafkaConnection(broker, 2.0, security))
     assert "hush" not in text
-
-
-def test_security_settings_have_kafkas_names_and_reach_the_client(tmp_path: Path) -> None:
-    certificate = tmp_path / "ca.pem"
-    certificate.write_text("")
-    security = {"security.protocol": "SSL", "ssl.ca.location": str(certificate)}
-    settings = KafkaConnection("a:1, b:2", security=security).client_settings()
-    assert settings["bootstrap_servers"] == ["a:1", "b:2"]
-    assert settings["security_protocol"] == "SSL"
-    assert settings["ssl_cafile"] == str(certificate)
-
-
-@pytest.mark.parametrize(
-    ("security", "named"),
-    [
-        ({"sasl.pasword": "x"}, r"'sasl\.password'.*received \['sasl\.pasword'\]"),
-        ({"security.protocol": "TLS"}, "PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL"),
-        ({"ssl.ca.location": "/nowhere/ca.pem"}, r"a file as ssl\.ca\.location"),
-    ],
-)
-def test_wrong_security_settings_are_named(security: dict[str, str], named: str) -> None:
-    with pytest.raises(SettingsError, match=named):
-        KafkaConnection("127.0.0.1:1", security=security).client_settings()
 
 
 @pytest.mark.parametrize("address", ["", "localhost", "host:port", ":9092"])

@@ -5,30 +5,44 @@ In: what a person types; plain data. Out: queries and orders; data whose keys ho
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-SELECTORS = "an id, an id's beginning, latest, name:…, run:…, best:<metric>, or a time"
+from susystream.registry.document import UNPROVEN
+
+SELECTORS = (
+    "an id, an id's beginning, latest, name:…, run:…, best:<metric>, "
+    "or a time as 2026-01-31 or 2026-01-31T12:00:00+01:00"
+)
+# Python versions differ in the forms they take for times: these, and no others
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d"
+_TIME = re.compile(
+    rf"({_DATE.pattern}T{_CLOCK})(?::([0-5]\d)(?:\.(\d{{1,6}}))?)?(Z|[+-]{_CLOCK})?", re.ASCII
+)
 _LOWER_IS_BETTER = ("loss", "log_loss", "brier")
 
 
 def query(key: str, selector: str) -> tuple[dict[str, Any], list[tuple[str, int]] | None]:
     """What to look for, and in which order; no order means that only one may be found."""
     kind, mark, value = selector.partition(":")
+    proven: dict[str, Any] = {"status": {"$ne": UNPROVEN}} if key == "model_id" else {}
     if selector == "latest":
-        return {}, latest(key)
+        return proven, latest(key)
     if mark and value and kind == "run":
-        return {"mlflow.run_id" if key == "model_id" else "run_id": value}, latest(key)
+        run = "mlflow.run_id" if key == "model_id" else "run_id"
+        return {run: value, **proven}, latest(key)
     if mark and value and kind == "name":
-        return {"name": value}, latest(key)
+        return {"name": value, **proven}, latest(key)
     if mark and value and kind == "best":
         field = f"metrics.{escape(value)}"
         way = 1 if value.rpartition("/")[2] in _LOWER_IS_BETTER else -1
-        return {field: {"$exists": True}}, [(field, way), *latest(key)]
+        return {field: {"$exists": True}, **proven}, [(field, way), *latest(key)]
     moment = _moment(selector)
     if moment:
-        return {"created_at": {"$lte": moment}}, latest(key)
+        return {"created_at": {"$lte": moment}, **proven}, latest(key)
     # a range instead of a pattern: nothing a person types is a regular expression
     return {key: {"$gte": selector, "$lt": selector + "\uffff"}}, None
 
@@ -39,15 +53,19 @@ def latest(key: str) -> list[tuple[str, int]]:
 
 
 def _moment(text: str) -> str | None:
-    """The UTC time as stored, if the text is a time."""
-    try:
-        moment = datetime.fromisoformat(text.removesuffix("Z"))
-    except ValueError:
+    """The UTC time as stored, if the text is a time; a date is the end of its day."""
+    if _DATE.fullmatch(text):
+        text += "T23:59:59.999999"
+    found = _TIME.fullmatch(text)
+    if found is None:
         return None
-    if len(text) == len("2026-01-31"):
-        moment = moment.replace(hour=23, minute=59, second=59, microsecond=999_999)
-    zoned = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-    return zoned.astimezone(timezone.utc).isoformat(timespec="microseconds")
+    minute, second, fraction, zone = found.groups(default="")
+    whole = f"{minute}:{second or '00'}.{fraction:0<6}{zone.replace('Z', '') or '+00:00'}"
+    try:
+        moment = datetime.fromisoformat(whole).astimezone(timezone.utc)
+    except (ValueError, OverflowError):  # a 30th of February; before the year 1
+        return None
+    return moment.isoformat(timespec="microseconds")
 
 
 def escape(key: str) -> str:

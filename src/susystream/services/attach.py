@@ -15,9 +15,11 @@ from pathlib import Path
 
 from susystream.errors import ServiceError
 from susystream.services.launch import last_line
-from susystream.services.locks import locked
+from susystream.services.locks import locked, only_user
 from susystream.services.ports import answers
 from susystream.services.state import ServiceFiles, ServiceState
+
+_PATIENCE_SECONDS = 5.0  # with a busy server
 
 
 @contextmanager
@@ -44,9 +46,9 @@ def attached(
     files = ServiceFiles.of(home, service)
     with locked(
         files.users, shared=True, deadline_seconds=deadline_seconds, purpose=f"use {service}"
-    ):
+    ) as user:
         with locked(files.start, deadline_seconds=deadline_seconds, purpose=f"start {service}"):
-            state = _running(files)
+            state = _running(service, files, user, deadline_seconds)
             if state is None:
                 if prepare is not None:
                     prepare()
@@ -55,11 +57,30 @@ def attached(
         yield state.address
 
 
-def _running(files: ServiceFiles) -> ServiceState | None:
-    """The state of a server that lives and answers; what is left of another one is cleared."""
-    state = ServiceState.read(files)
-    if state is not None and answers(int(state.address.rstrip("/").rpartition(":")[2])):
-        return state
+def _running(
+    service: str, files: ServiceFiles, user: int, deadline_seconds: float
+) -> ServiceState | None:
+    """The state of a server that lives and answers; what is left of another one is cleared.
+
+    A server that lives but accepts nothing may only be halted: it is ended if nobody else uses
+    it, else waited for.
+
+    Raises:
+        ServiceError: It accepted nothing until the deadline, and others use it.
+    """
+    ends = time.monotonic() + deadline_seconds
+    while (state := ServiceState.read(files)) is not None:
+        port, left = int(state.address.rstrip("/").rpartition(":")[2]), ends - time.monotonic()
+        if answers(port, deadline_seconds=min(_PATIENCE_SECONDS, left)):
+            return state
+        if only_user(user):
+            break
+        if time.monotonic() > ends:
+            raise ServiceError(
+                f"expected {service} at {state.address} to answer within {deadline_seconds:.0f} s, "
+                f"received nothing from process {state.server_pid}, which other commands use; "
+                f"wait for it, or end them and `kill {state.server_pid}`; see {files.log}"
+            )
     ServiceState.end_stale(files)
     return None
 

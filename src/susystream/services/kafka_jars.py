@@ -85,7 +85,7 @@ def _fetch(folder: Path, names: list[str], pins: dict[str, str]) -> None:
             if received[name] == pins[name]:
                 _copy(resolved[name], folder / name)
             elif name in resolved:
-                _forget(resolved[name])
+                _forget(resolved[name], pins[name])
         names = [name for name in names if received[name] != pins[name]]
         if not names:
             return
@@ -110,11 +110,15 @@ def _resolve(*, update: bool) -> dict[str, Path]:
     return {Path(jar).name: Path(jar) for jar in jars}
 
 
-def _forget(path: Path) -> None:
-    """Removes a damaged jar wherever jgo would take it from again; its name has the version."""
+def _forget(path: Path, pin: str) -> None:
+    """Removes damaged copies of a jar wherever jgo would take it from again.
+
+    The Maven repository is the user's own: a good copy in it stays.
+    """
     repository = os.environ.get("M2_REPO") or Path.home() / ".m2" / "repository"
     for copy in {path, *Path(repository).rglob(path.name)}:
-        copy.unlink(missing_ok=True)
+        if digest_of(copy) != pin:
+            copy.unlink(missing_ok=True)
 
 
 def _copy(source: Path, target: Path) -> None:

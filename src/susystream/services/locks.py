@@ -78,6 +78,17 @@ def has_users(path: Path) -> bool:
     return True
 
 
+def only_user(handle: int) -> bool:
+    """Whether nobody but the holder of this shared lock holds it; afterwards it is shared again.
+
+    A no may be another caller's probe or a command that itself waits, so ask again.
+    """
+    alone = _try(handle, fcntl.LOCK_EX)
+    # the kernel drops the old lock before it tries for the new one, even where that fails
+    fcntl.flock(handle, fcntl.LOCK_SH)
+    return alone
+
+
 class UserWatch:
     """Tells the keeper whether any process still holds the shared lock of `path`."""
 

@@ -8,10 +8,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
+
+from susystream.errors import ServiceError
+
+_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +134,32 @@ def _same(pid: int, at: float) -> bool:
 
 
 def stop_process(process: psutil.Process, *, deadline_seconds: float) -> None:
-    """SIGTERM, and SIGKILL for one that is still there at the deadline."""
+    """SIGTERM, and SIGKILL for one that is still there at the deadline.
+
+    Raises:
+        ServiceError: It outlived SIGKILL by another deadline, as one that waits for a disk may.
+    """
     with contextlib.suppress(psutil.NoSuchProcess):
         process.terminate()
+        if _ended(process, deadline_seconds):
+            return
+        process.kill()
+        if not _ended(process, deadline_seconds):
+            raise ServiceError(
+                f"expected process {process.pid} to end within {deadline_seconds:g} s after "
+                "SIGKILL, but it is still there; it may wait for a disk: look at it and try again"
+            )
+
+
+def _ended(process: psutil.Process, deadline_seconds: float) -> bool:
+    """True once it ended, even where its parent does not look: then it stays as a zombie."""
+    ends = time.monotonic() + deadline_seconds
+    while True:
         try:
-            process.wait(deadline_seconds)
+            process.wait(_POLL_SECONDS)  # reaps a child of ours
+            return True
         except psutil.TimeoutExpired:
-            process.kill()
-            process.wait(deadline_seconds)
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return True
+        if time.monotonic() > ends:
+            return False

@@ -5,6 +5,7 @@ In: event batches. Out: messages on a topic, and a `Publication` that says exact
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -24,6 +25,9 @@ from susystream.stream.topics import KafkaConnection, broker_errors, ensure_topi
 
 _OUTSTANDING = 20_000  # messages sent and not yet acknowledged
 _OUTSTANDING_BYTES = 67_108_864  # kafka-python 3 itself has no bound
+# the client itself gives a message up first and says why; later than that, it hangs
+_GRACE_SECONDS = 5.0
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ class Publication:
         digest: Of their content.
         seconds: Wall time.
         bytes: Of keys and values.
+        note: What will remove the messages later, in one line; empty if nothing will.
     """
 
     slice: TopicSlice
@@ -43,6 +48,7 @@ class Publication:
     digest: ContentDigest
     seconds: float
     bytes: int
+    note: str = ""
 
 
 @dataclass(slots=True)
@@ -118,28 +124,35 @@ def publish(
         PublishError: A message was not acknowledged, or others wrote in between.
     """
     started = time.monotonic()
-    ensure_topic(connection, topic, partitions)
+    note = ensure_topic(connection, topic, partitions)
+    if note:
+        _log.warning(note)
     with broker_errors(connection):
         producer = _producer(connection)
-    sender = _Sender(producer, codec, topic, partitions, connection.timeout_seconds)
+    silence = _delivery_seconds(connection) + _GRACE_SECONDS
+    sender = _Sender(producer, codec, topic, partitions, silence)
     digest, patience = ContentDigest(), 0.0  # after a failure there is nothing to wait for
     try:
         for batch in batches:
             sender.send(batch)
             digest = digest.update(batch)
             progress(digest.rows)
-        sender.deliveries.wait_until_at_most(0, 0, connection.timeout_seconds)
+        sender.deliveries.wait_until_at_most(0, 0, silence)
         patience = connection.timeout_seconds
     finally:
         _close(producer, patience)
     written = _slice_of(sender.deliveries, topic, partitions)
     _check_log(written, connection)
     seconds = time.monotonic() - started
-    return Publication(written, digest.rows, digest, seconds, sender.deliveries.sent_bytes)
+    return Publication(written, digest.rows, digest, seconds, sender.deliveries.sent_bytes, note)
+
+
+def _delivery_seconds(connection: KafkaConnection) -> float:
+    """How long the client tries to deliver a message: room for a second request."""
+    return 2 * connection.timeout_seconds + 1
 
 
 def _producer(connection: KafkaConnection) -> Any:
-    timeout = int(connection.timeout_seconds * 1000)
     return KafkaProducer(
         **connection.client_settings(),
         enable_idempotence=True,
@@ -147,8 +160,8 @@ def _producer(connection: KafkaConnection) -> Any:
         linger_ms=20,
         batch_size=1_000_000,
         max_request_size=10_485_760,
-        max_block_ms=timeout,
-        delivery_timeout_ms=timeout * 2 + 1000,
+        max_block_ms=int(connection.timeout_seconds * 1000),
+        delivery_timeout_ms=int(_delivery_seconds(connection) * 1000),
         allow_auto_create_topics=False,
     )
 
@@ -171,7 +184,7 @@ class _Sender:
     codec: Codec
     topic: str
     partitions: int
-    timeout_seconds: float
+    silence_seconds: float
     deliveries: _Deliveries = field(default_factory=_Deliveries)
 
     def send(self, batch: EventBatch) -> None:
@@ -182,7 +195,7 @@ class _Sender:
                 self.deliveries.failed(error)
             if self.deliveries.error or self.deliveries.exceeds(_OUTSTANDING, _OUTSTANDING_BYTES):
                 self.deliveries.wait_until_at_most(
-                    _OUTSTANDING, _OUTSTANDING_BYTES, self.timeout_seconds
+                    _OUTSTANDING, _OUTSTANDING_BYTES, self.silence_seconds
                 )
 
     def _send(self, key: bytes, value: bytes) -> None:

@@ -9,30 +9,21 @@ import logging
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from susystream.errors import BrokerUnavailable, SettingsError, StreamError
+from susystream.stream.security import client_security
 
 logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its errors reach us as exceptions
-
-# Kafka's own names of the settings, and kafka-python's
-SECURITY_NAMES = {
-    "security.protocol": "security_protocol",
-    "sasl.mechanism": "sasl_mechanism",
-    "sasl.username": "sasl_plain_username",
-    "sasl.password": "sasl_plain_password",
-    "ssl.ca.location": "ssl_cafile",
-    "ssl.certificate.location": "ssl_certfile",
-    "ssl.key.location": "ssl_keyfile",
-    "ssl.key.password": "ssl_password",
-}
-PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+_RETENTION = ("retention.ms", "retention.bytes")
+# a recorded slice must stay readable
+_KEPT = {"cleanup.policy": "delete", **dict.fromkeys(_RETENTION, "-1")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +33,7 @@ class KafkaConnection:
     Attributes:
         bootstrap_servers: `host:port[,host:port...]`.
         timeout_seconds: For each request.
-        security: By Kafka's own names, as in `SECURITY_NAMES`.
+        security: By Kafka's own names, as in `susystream.stream.security`.
     """
 
     bootstrap_servers: str
@@ -55,33 +46,13 @@ class KafkaConnection:
         Raises:
             SettingsError: A security setting is not known, or cannot be right.
         """
-        unknown = sorted(set(self.security) - set(SECURITY_NAMES))
-        if unknown:
-            raise SettingsError(
-                f"expected stream.security settings out of {sorted(SECURITY_NAMES)}, "
-                f"received {unknown}; correct them"
-            )
-        _check_values(self.security)
         timeout_ms = int(self.timeout_seconds * 1000)
         return {
             "bootstrap_servers": [part.strip() for part in self.bootstrap_servers.split(",")],
             "bootstrap_timeout_ms": timeout_ms,
             "request_timeout_ms": timeout_ms,
-            **{SECURITY_NAMES[name]: value for name, value in self.security.items()},
+            **client_security(self.security),
         }
-
-
-def _check_values(security: Mapping[str, str]) -> None:
-    """Values of which kafka-python would complain by many lines, or only after a time-out."""
-    protocol = security.get("security.protocol", "PLAINTEXT")
-    if protocol not in PROTOCOLS:
-        raise SettingsError(
-            f"expected security.protocol out of {', '.join(PROTOCOLS)}, received {protocol!r}; "
-            "correct it"
-        )
-    for name, value in security.items():
-        if name.endswith(".location") and not Path(value).is_file():
-            raise SettingsError(f"expected a file as {name}, received {value!r}; correct the path")
 
 
 @contextmanager
@@ -140,36 +111,80 @@ def _admin(connection: KafkaConnection) -> Iterator[Any]:
             admin.close()
 
 
-def ensure_topic(connection: KafkaConnection, topic: str, partitions: int) -> None:
+def ensure_topic(connection: KafkaConnection, topic: str, partitions: int) -> str:
     """Makes the topic if there is none, and waits until each partition has a leader.
 
-    Its messages are kept without limit of time; replicas are as many as the broker's default.
+    A topic made here keeps its messages without any limit, whatever the cluster's own defaults
+    are; replicas are as many as the broker's default. One that others made stays as it is.
+
+    Returns:
+        What will remove messages from a topic that others made, in one line; empty if nothing.
 
     Raises:
         SettingsError: `partitions` is less than 1.
-        StreamError: The topic exists with another number of partitions, or has no leaders.
+        StreamError: The topic exists with another number of partitions, compacts its messages,
+            or has no leaders.
     """
     if partitions < 1:
         raise SettingsError(f"expected stream.partitions of at least 1, received {partitions}")
-    new = {"num_partitions": partitions, "configs": {"retention.ms": "-1"}}
     with _admin(connection) as admin:
-        with suppress(TopicAlreadyExistsError):
-            admin.create_topics({topic: new})
+        made = _make(admin, topic, partitions)
+        leaders = _leaders_within(admin, topic, connection.timeout_seconds)
+        if len(leaders) != partitions:
+            raise StreamError(
+                f"expected topic {topic} with {partitions} partitions, received {len(leaders)}; "
+                f"set stream.partitions={len(leaders)} or another stream.topic"
+            )
+        if min(leaders) < 0:
+            raise StreamError(
+                f"expected a leader of each partition of topic {topic} within "
+                f"{connection.timeout_seconds:g} s, received {leaders}; check the brokers"
+            )
+        return "" if made else _limits(admin, topic)
+
+
+def _make(admin: Any, topic: str, partitions: int) -> bool:
+    """False if the topic was there."""
+    try:
+        admin.create_topics({topic: {"num_partitions": partitions, "configs": _KEPT}})
+    except TopicAlreadyExistsError:
+        return False
+    return True
+
+
+def _limits(admin: Any, topic: str) -> str:
+    """What will remove messages from a topic, by its effective configuration.
+
+    Raises:
+        StreamError: It compacts: of messages with equal keys only the last would stay.
+    """
+    asked = ConfigResource(ConfigResourceType.TOPIC, topic, dict.fromkeys(_KEPT))
+    found = admin.describe_configs([asked], config_filter="all")["topic"].get(topic, {})
+    # a client without the right to read the configuration is shown none
+    held = {name: str(found[name]["value"]) if name in found else "unknown" for name in _KEPT}
+    if "compact" in held["cleanup.policy"]:
+        raise StreamError(
+            f"expected topic {topic} with cleanup.policy=delete, received "
+            f"{held['cleanup.policy']}: it removes messages of a recorded slice; set another "
+            "stream.topic or change the topic's policy"
+        )
+    limits = [f"{name}={held[name]}" for name in _RETENTION if held[name] != "-1"]
+    if not limits:
+        return ""
+    return (
+        f"topic {topic} may remove the messages of this data set later ({', '.join(limits)}); "
+        "set -1 to keep them, or another stream.topic"
+    )
+
+
+def _leaders_within(admin: Any, topic: str, seconds: float) -> list[int]:
+    """As `_leaders`, once all are elected or the time is over."""
+    ends = time.monotonic() + seconds
+    leaders = _leaders(admin, topic)
+    while (not leaders or min(leaders) < 0) and time.monotonic() < ends:
+        time.sleep(0.05)
         leaders = _leaders(admin, topic)
-        ends = time.monotonic() + connection.timeout_seconds
-        while (not leaders or min(leaders) < 0) and time.monotonic() < ends:
-            time.sleep(0.05)
-            leaders = _leaders(admin, topic)
-    if len(leaders) != partitions:
-        raise StreamError(
-            f"expected topic {topic} with {partitions} partitions, received {len(leaders)}; "
-            f"set stream.partitions={len(leaders)} or another stream.topic"
-        )
-    if min(leaders) < 0:
-        raise StreamError(
-            f"expected a leader of each partition of topic {topic} within "
-            f"{connection.timeout_seconds:g} s, received {leaders}; check the brokers"
-        )
+    return leaders
 
 
 def _leaders(admin: Any, topic: str) -> list[int]:

@@ -6,12 +6,14 @@ that exists is whole: digests are proven when it is made, wherever its parts cam
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
+from susystream.errors import DocumentInvalid
 from susystream.registry.document.form import (
     Document,
     Id,
@@ -26,6 +28,7 @@ from susystream.registry.document.form import (
     now_iso,
     prove,
 )
+from susystream.registry.document.preprocessing import prove_preprocessing
 from susystream.registry.document.weights import (
     Weight,
     decode_weights,
@@ -38,6 +41,8 @@ from susystream.schema import FEATURES, Float32Array
 from susystream.stream.slices import TopicSlice
 
 __all__ = [
+    "STATUSES",
+    "UNPROVEN",
     "Architecture",
     "Code",
     "DatasetRecord",
@@ -48,6 +53,7 @@ __all__ = [
     "Training",
     "Weight",
     "canonical_json",
+    "check_test_set",
     "decode_weights",
     "digest_of",
     "encode_weights",
@@ -57,12 +63,32 @@ __all__ = [
 ]
 
 
+Status = Literal["unproven", "trained", "promoted"]
+STATUSES: tuple[str, ...] = get_args(Status)
+UNPROVEN: Status = "unproven"  # stored; that a load predicts the same is not yet shown
+
+
+def check_test_set(value: Mapping[str, Any]) -> dict[str, JsonValue]:
+    """The identity of a test set as plain JSON: at least `digest`, `rows` and `source`.
+
+    Raises:
+        DocumentInvalid: It is none.
+    """
+    kinds = {"digest": str, "rows": int, "source": Mapping}
+    if not all(isinstance(value.get(name), kind) for name, kind in kinds.items()):
+        raise DocumentInvalid(
+            f"expected a test set as digest, rows and source, received {str(value)[:100]}"
+        )
+    return dict(json.loads(canonical_json(value)))
+
+
 def _a_slice(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     TopicSlice.from_json(value)
     return value
 
 
 Slice = Annotated[dict[str, JsonValue], AfterValidator(_a_slice)]
+TestSet = Annotated[dict[str, JsonValue], AfterValidator(check_test_set)]
 
 
 class Architecture(Part):
@@ -146,13 +172,14 @@ class ModelSummary(Document):
     model_id: Id
     created_at: Moment
     name: str
-    status: str = "trained"
+    status: Status = "trained"
     weights_sha256: Sha256
     preprocessing: Json
     features: tuple[str, ...]
     training: Training
     mlflow: MlflowLink
     metrics: Metrics
+    test_sets: dict[str, TestSet] = Field(default_factory=dict)
     code: Code
     versions: dict[str, str]
 
@@ -172,6 +199,7 @@ class ModelDocument(ModelSummary):
     @model_validator(mode="after")
     def _proven(self) -> ModelDocument:
         prove("weights_sha256", self.weights_sha256, weights_digest(self.weights))
+        prove_preprocessing(self.architecture.config, self.preprocessing, self.features)
         return self
 
 
