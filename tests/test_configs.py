@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra._internal.utils import get_args_parser  # private: pinned by the lock
 
-from susystream.composition import config_folder, known_keys, run_composed, settings_of
+from susystream.composition import (
+    config_folder,
+    known_keys,
+    overrides_first,
+    run_composed,
+    settings_of,
+)
 from susystream.errors import SettingsError
 from susystream.settings import Settings, check_settings, public_config, public_uri
 
@@ -99,6 +107,28 @@ def test_a_typo_is_one_line_with_the_nearest_names(arguments: list[str], words: 
     message = str(caught.value)
     assert "\n" not in message
     assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(
+    ("typed", "handed"),
+    [
+        ("a=1 -m b=1,2", "a=1 b=1,2 -m"),
+        ("--cfg job seed=1", "seed=1 --cfg job"),
+        ("-m a=1 --cfg job b=2 --resolve", "a=1 b=2 -m --cfg job --resolve"),
+        ("-i seed=1", "seed=1 -i"),
+        ("a=1 --info defaults +b=1 ~c", "a=1 +b=1 ~c --info defaults"),
+        ("--config-dir=more a=1", "a=1 --config-dir=more"),
+    ],
+)
+def test_flags_and_overrides_may_stand_in_any_order(typed: str, handed: str) -> None:
+    assert overrides_first(typed.split()) == handed.split()
+
+
+def test_every_flag_of_hydra_keeps_its_value() -> None:
+    for action in get_args_parser()._actions:
+        for flag in action.option_strings:
+            given = [flag, *([] if action.nargs in (0, argparse.SUPPRESS) else ["all"])]
+            assert overrides_first(["a=1", *given, "b=1"]) == ["a=1", "b=1", *given], flag
 
 
 def test_known_keys_are_the_settings_a_person_can_set() -> None:

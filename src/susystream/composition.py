@@ -24,6 +24,12 @@ from susystream.errors import SettingsError
 from susystream.settings import Settings, check_settings
 
 _HYDRA_NOISE = "Error executing job with overrides"
+_WITH_VALUE = {  # Hydra's flags that take the next word
+    *("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn"),
+    *("--config-dir", "-cd", "--experimental-rerun"),
+}
+_INFO = {"--info", "-i"}  # takes the next word only if that is one of these
+_INFO_KINDS = {"all", "config", "defaults", "defaults-tree", "plugins", "searchpath"}
 
 
 def config_folder() -> Path:
@@ -49,19 +55,29 @@ def settings_of(config: DictConfig) -> Settings:
 
 
 def run_composed(arguments: Sequence[str]) -> Any:
-    """Runs what `arguments` (Hydra overrides and flags) compose.
+    """Runs what `arguments` (Hydra overrides and flags, in any order) compose.
 
     Raises:
         SettingsError: The command cannot be composed; known names are listed.
     """
     task = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
-    with _arguments(arguments), _raw_errors():
+    with _arguments(overrides_first(arguments)), _raw_errors():
         try:
             return task(_run_job)()
         except MissingConfigException as error:
             raise SettingsError(_unknown_option(error)) from error
         except (HydraException, ConfigCompositionException, OmegaConfBaseException) as error:
             raise SettingsError(_unknown_key(str(error))) from error
+
+
+def overrides_first(arguments: Sequence[str]) -> list[str]:
+    """The arguments as Hydra's parser takes them: it refuses overrides on both sides of a flag."""
+    overrides: list[str] = []
+    flags: list[str] = []
+    for before, word in zip(["", *arguments], arguments, strict=False):
+        value = before in _WITH_VALUE or (before in _INFO and word in _INFO_KINDS)
+        (flags if value or word.startswith("-") else overrides).append(word)
+    return [*overrides, *flags]
 
 
 def _run_job(config: DictConfig) -> float | None:
