@@ -11,7 +11,9 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "susystream"
 FLOOR = {
+    "disclosure": 0,
     "errors": 0,
+    "file_lock": 0,
     "schema": 0,
     "settings": 0,
     "physics": 1,

@@ -16,10 +16,16 @@ from typing import Any, TextIO
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    MissingConfigException,
+    OverrideParseException,
+)
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from susystream.disclosure import public_text
 from susystream.errors import SettingsError
 from susystream.settings import Settings, check_settings
 
@@ -66,6 +72,8 @@ def run_composed(arguments: Sequence[str]) -> Any:
             return task(_run_job)()
         except MissingConfigException as error:
             raise SettingsError(_unknown_option(error)) from error
+        except OverrideParseException as error:
+            raise SettingsError(_unreadable(error)) from error
         except (HydraException, ConfigCompositionException, OmegaConfBaseException) as error:
             raise SettingsError(_unknown_key(str(error))) from error
 
@@ -127,11 +135,21 @@ class _WithoutNoise:
 
 
 def _unknown_option(error: MissingConfigException) -> str:
-    group, _, option = str(error.missing_cfg_file or "").rpartition("/")
+    group, _, option = public_text(str(error.missing_cfg_file or "")).rpartition("/")
     known = sorted(error.options or [])
     if not group or not known:
         return _one_line(str(error))
     return f"unknown {group} {option!r}: expected one of {', '.join(known)}" + _near(option, known)
+
+
+def _unreadable(error: OverrideParseException) -> str:
+    """Hydra keeps `=`, `,` and brackets for itself: an address with options needs quotes."""
+    key, _, value = error.override.partition("=")
+    reason = str(error).splitlines()[0]
+    return _one_line(
+        f"expected an override of Hydra's grammar, received {error.override} ({reason}); "
+        + (f"put quotes around its value: \"{key}='…'\"" if value else "write key=value")
+    )
 
 
 def _unknown_key(message: str) -> str:
@@ -140,6 +158,9 @@ def _unknown_key(message: str) -> str:
     if found is None:
         return _one_line(message)
     key, known = found.group(1), known_keys()
+    if key in known:  # a setting of another choice of its group, or one taken away before
+        told = message.partition("full_key:")[0]
+        return _one_line(f"setting {key!r} is not in what these choices compose: {told}")
     return f"unknown setting {key!r}" + (_near(key, known) or "; see `susystream run --cfg job`")
 
 
@@ -166,4 +187,4 @@ def _near(name: str, known: Sequence[str]) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return public_text(" ".join(text.split()))  # Hydra repeats what was typed

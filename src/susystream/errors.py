@@ -30,6 +30,8 @@ from __future__ import annotations
 
 import errno
 
+from susystream.disclosure import public_text
+
 _LONGEST = 400
 _ELSEWHERE = "choose a place you may read and write (home=…, hydra.run.dir=…)"
 _UNKNOWN_PLACE = "run again with -v to see where"
@@ -158,7 +160,7 @@ def line_of(error: BaseException) -> str:
             "expected enough memory, received none; lower evaluate.batch_rows or train.batch_size"
         )
     else:
-        told = " ".join(f"unexpected {type(error).__name__}: {error}".split())
+        told = public_text(" ".join(f"unexpected {type(error).__name__}: {error}".split()))
         told = told if len(told) <= _LONGEST else told[: _LONGEST - 3] + "..."
         text = f"{told}; this is a defect: run again with -v and report it"
     return " ".join(text.split())

@@ -203,7 +203,7 @@ def test_a_file_nobody_may_read_is_an_error(read: Callable[[Path], object]) -> N
         path = Path(folder) / "events.csv"
         path.write_text(GOOD)
         path.chmod(0)
-        with pytest.raises(DataError, match="expected to read .*permission denied"):
+        with pytest.raises(DataError, match=r"expected to read .*permission denied"):
             read(path)
 
 

@@ -73,8 +73,9 @@ def first_bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(4)
     except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
         raise DataError(
-            f"expected to read {path}, received: {(error.strerror or '').lower()}; allow it, or name another file"
+            f"expected to read {path}, received: {reason}; allow it, or name another file"
         ) from error
 
 
