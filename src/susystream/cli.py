@@ -75,10 +75,10 @@ def cli() -> None:
     context_settings={"ignore_unknown_options": True, "help_option_names": []},
     add_help_option=False,
 )
-@click.option("--overrides", "quoted", default="", metavar="TEXT")
+@click.option("--overrides", "quoted", metavar="TEXT")
 @click.option("-v", "verbose", is_flag=True)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def run(arguments: tuple[str, ...], quoted: str, verbose: bool) -> None:
+def run(arguments: tuple[str, ...], quoted: str | None, verbose: bool) -> None:
     r"""Run a stage: susystream run stage=pipeline experiment=quickstart.
 
     \b
@@ -89,8 +89,11 @@ def run(arguments: tuple[str, ...], quoted: str, verbose: bool) -> None:
     --overrides "a=1 b=2 -m"     more of these in one text (used by MLproject)
     """
     from susystream.composition import run_composed
+    from susystream.recipes import check_recipe
 
-    more = [word for word in split_overrides(quoted) if word != "-v"]
+    more = [word for word in split_overrides(quoted or "") if word != "-v"]
+    if quoted is not None:  # MLproject always gives it
+        check_recipe(arguments, more)
     run_composed([*arguments, *more])
 
 
