@@ -9,13 +9,18 @@ help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 10
 
 run: $(READY) ## run the main job through MLflow
-	mlflow run . --env-manager local
+	mlflow run . --env-manager local --experiment-name "$${MLFLOW_EXPERIMENT_NAME:-susystream}"
 
 test: $(READY) ## run the tests
 	pytest -q
 
-ui: $(READY) ## open the MLflow UI on 127.0.0.1:5000
-	mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}
+ui: $(READY) ## open the MLflow UI on 127.0.0.1:5000, or say where it is
+	@case "$${MLFLOW_TRACKING_URI:-}" in \
+	http://*|https://*) python -c 'import os; from susystream.disclosure import public_uri; \
+	  print("a server shows its own UI:", public_uri(os.environ["MLFLOW_TRACKING_URI"]))' ;; \
+	*) mlflow ui --host 127.0.0.1 --port 5000 \
+	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; \
+	esac
 
 check: $(READY) ## lint, types, format
 	ruff check .
@@ -27,13 +32,17 @@ lock: $(READY) ## write requirements.lock anew from pyproject.toml
 	  --generate-hashes --no-emit-index-url --no-header --prerelease if-necessary-or-explicit \
 	  --quiet --output-file requirements.lock
 
-clean: ## remove the environment and everything made by runs
-	rm -rf .venv .susystream mlruns mlflow.db experiments/runs
+clean: ## stop the servers, remove the environment and everything made by runs
+	@if [ -e $(READY) ]; then susystream services down; fi
+	@if [ -e $(READY) ] && susystream services status --json | grep -q '"running": true'; then \
+	  echo "a command still uses these servers; wait for it, then make clean" >&2; exit 1; fi
+	rm -rf .venv .susystream mlruns mlartifacts mlflow.db mlflow.db-* mlflow.db.lock
+	rm -rf experiments/runs outputs multirun
 
 # python 3.10 to 3.12; the hashes of the lock are checked
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; ok = (3, 10) <= sys.version_info[:2] <= (3, 12); sys.exit(0 if ok else "expected Python 3.10 to 3.12, received %d.%d; cure: make PYTHON=python3.11" % sys.version_info[:2])'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)

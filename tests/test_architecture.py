@@ -11,7 +11,9 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "susystream"
 FLOOR = {
+    "disclosure": 0,
     "errors": 0,
+    "file_lock": 0,
     "schema": 0,
     "settings": 0,
     "physics": 1,
@@ -30,14 +32,15 @@ FLOOR = {
     "stages": 3,
     "cli": 4,
     "composition": 4,
+    "recipes": 4,
     "listing": 4,
     "__main__": 5,
     "": 0,
 }
 ADAPTERS = ("stream", "registry", "tracking", "services", "data.download")
 ONLY_IN = {
-    "hydra": ("composition",),
-    "omegaconf": ("composition",),
+    "hydra": ("composition", "recipes"),
+    "omegaconf": ("composition", "recipes"),
     "mlflow": ("tracking",),
     "pymongo": ("registry.store", "services"),
     "bson": ("registry.store",),

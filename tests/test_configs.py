@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra._internal.utils import get_args_parser  # private: pinned by the lock
 
-from susystream.composition import config_folder, known_keys, run_composed, settings_of
+from susystream.composition import (
+    config_folder,
+    known_keys,
+    overrides_first,
+    run_composed,
+    settings_of,
+)
 from susystream.errors import SettingsError
-from susystream.settings import Settings, check_settings, public_config, public_uri
+from susystream.settings import Settings, check_settings, public_config
 
 CONF = config_folder()
 STAGES = sorted(path.stem for path in (CONF / "stage").glob("*.yaml"))
@@ -90,7 +98,13 @@ def test_a_wrong_value_is_one_line_naming_it(override: str, words: list[str]) ->
         (["stage=trian"], ["trian", "evaluate", "pipeline", "prepare", "publish", "train"]),
         (["experiment=quikstart"], ["quikstart", "did you mean quickstart", "seed_report"]),
         (["train.epoch=3"], ["train.epoch", "did you mean train.epochs"]),
-        (["train.epochs"], ["train.epochs"]),
+        (["train.epochs"], ["train.epochs", "write key=value"]),
+        (["data=susy", "data.rows=5"], ["'data.rows' is not in what", "use +data.rows=5"]),
+        (
+            ["registry.uri=mongodb://me:pw@h/?tls=true"],
+            ["received registry.uri=mongodb://h/?tls=true", "put quotes", "registry.uri='…'"],
+        ),
+        (["registry=mongodb://me:pw@h/"], ["unknown registry", "mongodb"]),
     ],
 )
 def test_a_typo_is_one_line_with_the_nearest_names(arguments: list[str], words: list[str]) -> None:
@@ -99,6 +113,84 @@ def test_a_typo_is_one_line_with_the_nearest_names(arguments: list[str], words: 
     message = str(caught.value)
     assert "\n" not in message
     assert all(word in message for word in words), message
+    assert "pw" not in message
+
+
+def test_a_setting_is_never_suggested_for_itself() -> None:
+    with pytest.raises(SettingsError) as caught:
+        run_composed(["~train.epochs", "train.epochs=5"])
+    assert "did you mean" not in str(caught.value)
+
+
+EMPTY = ["stream.bootstrap_servers", "registry.uri", "evaluate.input", "data.path", "data.url"]
+
+
+@pytest.mark.parametrize("setting", EMPTY)
+def test_an_empty_address_means_that_none_is_given(setting: str) -> None:
+    settings = composed("data=susy", f"{setting}=")
+    group, _, name = setting.partition(".")
+    assert getattr(getattr(settings, group), name) is None
+
+
+def test_an_empty_variable_of_the_environment_means_that_it_is_unset(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SUSYSTREAM_REGISTRY_URI", "")
+    assert composed().registry.uri is None
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "data.url='http://user:hunter2@host/SUSY.csv.gz'",
+        "+evaluate.sets.mine={kind: susy, url: 'http://user:hunter2@host/x'}",
+        "+registry.password=hunter2",
+        "+data.token=hunter2",
+        "data={kind: none, url: 'http://host/?token=hunter2'}",
+        "registry.uri=[hunter2]",
+        "stream.security=hunter2",
+    ],
+)
+def test_no_refusal_of_a_setting_shows_its_secret(override: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        composed("data=susy", override)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://user:hush@host/x", "https://hush@host:1/x", "//hush@host/x", "http://u:h/ush@h"]
+)
+def test_an_address_to_fetch_holds_no_user_name_and_password(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"data\.url: expected an address .*hidden") as caught:
+        composed("data=susy", f"data.url='{url}'")
+    assert "ush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://h/x", "https://h:1/p@v1/x?a=b@c", "http://[::1]:1/x"])
+def test_an_address_to_fetch_may_hold_what_is_no_login(url: str) -> None:
+    assert getattr(composed("data=susy", f"data.url='{url}'").data, "url", None) == url
+
+
+@pytest.mark.parametrize(
+    ("typed", "handed"),
+    [
+        ("a=1 -m b=1,2", "a=1 b=1,2 -m"),
+        ("--cfg job seed=1", "seed=1 --cfg job"),
+        ("-m a=1 --cfg job b=2 --resolve", "a=1 b=2 -m --cfg job --resolve"),
+        ("-i seed=1", "seed=1 -i"),
+        ("a=1 --info defaults +b=1 ~c", "a=1 +b=1 ~c --info defaults"),
+        ("--config-dir=more a=1", "a=1 --config-dir=more"),
+    ],
+)
+def test_flags_and_overrides_may_stand_in_any_order(typed: str, handed: str) -> None:
+    assert overrides_first(typed.split()) == handed.split()
+
+
+def test_every_flag_of_hydra_keeps_its_value() -> None:
+    for action in get_args_parser()._actions:
+        for flag in action.option_strings:
+            given = [flag, *([] if action.nargs in (0, argparse.SUPPRESS) else ["all"])]
+            assert overrides_first(["a=1", *given, "b=1"]) == ["a=1", "b=1", *given], flag
 
 
 def test_known_keys_are_the_settings_a_person_can_set() -> None:
@@ -112,29 +204,15 @@ def test_no_secret_reaches_the_public_configuration() -> None:
     plain["registry"]["uri"] = f"mongodb://me:{secret}@host:27017/db"
     plain["tracking"]["uri"] = f"http://me:{secret}@host:5000"
     plain["stream"]["security"] = {"sasl.password": secret, "sasl.mechanism": "PLAIN"}
-    public = public_config(check_settings(plain))
+    plain["data"] = {"kind": "susy", "url": f"http://host/SUSY.csv.gz?sig={secret}"}
+    plain["evaluate"]["sets"]["big"] = {"kind": "susy", "url": f"http://host/x?a=1&token={secret}"}
+    settings = check_settings(plain)
+    public = public_config(settings)
     assert secret not in str(public)
     assert public["stream"]["security"]["sasl.mechanism"] == "PLAIN"
     assert public["registry"]["uri"] == "mongodb://host:27017/db"
-    assert secret not in repr(check_settings(plain))
-
-
-@pytest.mark.parametrize(
-    ("uri", "shown"),
-    [
-        ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
-        ("http://me:sesame@host:5000/base", "http://host:5000/base"),
-        ("postgresql://host/d?password=sesame&x=1", "postgresql://host/d?password=***&x=1"),
-        ("mongodb://me:se/sa@me@host:27017/db", "mongodb://host:27017/db"),
-        (
-            "mongodb://h/?tlsCertificateKeyFilePassword=sesame",
-            "mongodb://h/?tlsCertificateKeyFilePassword=***",
-        ),
-        ("databricks", "databricks"),
-    ],
-)
-def test_a_shown_address_has_no_secret(uri: str, shown: str) -> None:
-    assert public_uri(uri) == shown
+    assert public["data"]["url"] == "http://host/SUSY.csv.gz?sig=***"
+    assert secret not in repr(settings)
 
 
 def test_configuration_files_say_nothing_twice() -> None:

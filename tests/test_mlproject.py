@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,10 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from susystream.cli import split_overrides
 from susystream.composition import config_folder
+from susystream.errors import SettingsError
+from susystream.recipes import check_recipe
 
 ROOT = Path(__file__).parents[1]
 PROJECT = yaml.safe_load((ROOT / "MLproject").read_text())
@@ -57,6 +62,56 @@ def test_defaults_are_those_of_conf(name: str) -> None:
 def test_every_entry_point_takes_any_overrides_at_its_end(name: str) -> None:
     assert ENTRIES[name]["command"].endswith("--overrides {overrides}")
     assert ENTRIES[name]["parameters"]["overrides"]["default"] == ""
+
+
+def words_of(name: str, **parameters: str) -> tuple[list[str], list[str]]:
+    """What `mlflow run -e name -P …` hands to the command line: parameters, and overrides."""
+    defaults = {key: one["default"] for key, one in ENTRIES[name]["parameters"].items()}
+    quoted = {key: shlex.quote(str(value)) for key, value in {**defaults, **parameters}.items()}
+    words = shlex.split(ENTRIES[name]["command"].format(**quoted))
+    at = words.index("--overrides")
+    return words[words.index("run") + 1 : at], split_overrides(words[at + 1])
+
+
+RECIPES = sorted(path.stem for path in (config_folder() / "experiment").glob("*.yaml"))
+
+
+@pytest.mark.parametrize(("name", "recipe"), [*itertools.product(sorted(ENTRIES), RECIPES)])
+def test_a_recipe_is_never_overruled_without_a_word(name: str, recipe: str) -> None:
+    """The command composes what the recipe alone composes, or is refused."""
+    parameters, overrides = words_of(name, overrides=f"experiment={recipe}")
+    stage = next(word for word in parameters if word.startswith("stage="))
+    if composed(*parameters, *overrides) == composed(stage, *overrides):
+        check_recipe(parameters, overrides)
+    else:
+        with pytest.raises(SettingsError, match=f"as in the recipe {recipe}"):
+            check_recipe(parameters, overrides)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"epochs": "1", "batch_size": "64", "overrides": "experiment=seed_report"},
+        {"overrides": "experiment=seed_report train.epochs=5 train.batch_size=256"},
+        {"overrides": "experiment=seed_report ++train.epochs=5 train.batch_size=64"},
+        {"epochs": "9", "overrides": ""},
+        {"epochs": "9", "overrides": "experiment=null"},
+        {"epochs": "9", "overrides": "experiment=quickstart train.epochs=3"},
+        {"overrides": "experiment=none_such"},
+    ],
+    ids=str,
+)
+def test_parameters_that_contradict_no_recipe_pass(given: dict[str, str]) -> None:
+    check_recipe(*words_of("train", **given))
+
+
+@pytest.mark.parametrize(
+    "overrides", ["experiment=seed_report", "-m experiment=quickstart,seed_report seed=1,2"]
+)
+def test_a_refused_recipe_is_told_with_both_values(overrides: str) -> None:
+    with pytest.raises(SettingsError, match=r"train\.epochs=5 and .*-P") as caught:
+        check_recipe(*words_of("train", overrides=overrides))
+    assert "\n" not in str(caught.value)
 
 
 def test_the_project_has_the_products_name() -> None:

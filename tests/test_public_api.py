@@ -12,9 +12,11 @@ import pytest
 from susystream.stages.result import StageResult
 
 
-def susystream(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def susystream(
+    *arguments: str, cwd: Path, program: tuple[str, ...] = ("-m", "susystream")
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "susystream", *arguments],
+        [sys.executable, *program, *arguments],
         capture_output=True,
         text=True,
         timeout=120,
@@ -67,9 +69,81 @@ def test_an_error_of_ours_is_one_line_and_exits_with_1(
     assert all(word in lines[0] for word in words), lines[0]
 
 
-def test_a_traceback_is_shown_only_on_request(tmp_path: Path) -> None:
-    assert "Traceback" not in susystream("run", "seed=x", cwd=tmp_path).stderr
-    assert "Traceback" in susystream("run", "-v", "seed=x", cwd=tmp_path).stderr
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "stage=prepare", "hydra.run.dir=/proc/nope"],
+        ["models", "list", "--home", "/proc/nope"],
+        ["services", "up", "--home", "/proc/nope"],
+    ],
+    ids=" ".join,
+)
+def test_what_the_system_refuses_is_one_line_and_exits_with_1(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    done = susystream(*arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("susystream: expected to use /proc/nope, received: ")
+    assert line.endswith("; correct the path")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_one_line_and_exits_with_1(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "susystream", "services", "status"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            cwd=tmp_path,
+        )
+    assert done.returncode == 1
+    assert "no space left on device; free disk space" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+FAULT = """
+from susystream import cli
+from susystream.services import control
+def broken(home): raise KeyError("a part of ours")
+control.statuses = broken
+cli.main()
+"""
+
+
+def test_a_defect_is_one_line_that_asks_for_a_report(tmp_path: Path) -> None:
+    done = susystream("services", "status", cwd=tmp_path, program=("-c", FAULT))
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("susystream: unexpected KeyError: 'a part of ours'; this is a defect")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["-v", "seed=x"], ["seed=x", "--overrides", "-v"], ["--overrides", "seed=x -v"]],
+    ids=" ".join,
+)
+def test_a_traceback_is_shown_on_request(arguments: list[str], tmp_path: Path) -> None:
+    done = susystream("run", *arguments, cwd=tmp_path)
+    assert "Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("susystream: setting seed")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["stage=prepare", "--cfg", "job", "seed=7"],
+        ["stage=prepare", "--overrides", "--cfg job seed=7"],
+    ],
+    ids=" ".join,
+)
+def test_flags_of_hydra_may_stand_anywhere(arguments: list[str], tmp_path: Path) -> None:
+    done = susystream("run", *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "seed: 7" in done.stdout
+    assert "name: prepare" in done.stdout
 
 
 def test_result_json_has_the_promised_fields(tmp_path: Path) -> None:

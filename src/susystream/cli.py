@@ -1,7 +1,7 @@
 """The command line.
 
 In: what a person typed. Out: a stage run, a listing, or one line that says what was wrong.
-Exit status: 0; 1 for an error of ours; 2 for wrong usage; 130 and 143 for Ctrl-C and SIGTERM.
+Exit status: 0; 1 for an error; 2 for wrong usage; 130 and 143 for Ctrl-C and SIGTERM.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 import click
 
 from susystream import listing
-from susystream.errors import SettingsError, SusystreamError
+from susystream.errors import SettingsError, line_of
 
 _HOME = click.option(
     "--home",
@@ -48,10 +48,10 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         sys.exit(130)
-    except SusystreamError as error:
+    except Exception as error:  # the border: no error of any kind ends in a traceback
         if _verbose():
             traceback.print_exc()
-        click.echo(f"susystream: {' '.join(str(error).split())}", err=True)
+        click.echo(f"susystream: {line_of(error)}", err=True)
         sys.exit(1)
 
 
@@ -61,7 +61,8 @@ def _on_sigterm(number: int, frame: FrameType | None) -> None:
 
 
 def _verbose() -> bool:
-    return "-v" in sys.argv[1:]
+    """Whether -v was typed, in --overrides too: nothing else reaches us through `mlflow run`."""
+    return "-v" in " ".join(sys.argv[1:]).split()
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -74,10 +75,10 @@ def cli() -> None:
     context_settings={"ignore_unknown_options": True, "help_option_names": []},
     add_help_option=False,
 )
-@click.option("--overrides", "quoted", default="", metavar="TEXT")
+@click.option("--overrides", "quoted", metavar="TEXT")
 @click.option("-v", "verbose", is_flag=True)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def run(arguments: tuple[str, ...], quoted: str, verbose: bool) -> None:
+def run(arguments: tuple[str, ...], quoted: str | None, verbose: bool) -> None:
     r"""Run a stage: susystream run stage=pipeline experiment=quickstart.
 
     \b
@@ -85,11 +86,15 @@ def run(arguments: tuple[str, ...], quoted: str, verbose: bool) -> None:
     susystream run --cfg job     the composed configuration
     susystream run -m seed=1,2   a sweep
     -v                           show the traceback of an error
-    --overrides "a=1 b=2"        more overrides in one text (used by MLproject)
+    --overrides "a=1 b=2 -m"     more of these in one text (used by MLproject)
     """
     from susystream.composition import run_composed
+    from susystream.recipes import check_recipe
 
-    run_composed([*arguments, *split_overrides(quoted)])
+    more = [word for word in split_overrides(quoted or "") if word != "-v"]
+    if quoted is not None:  # MLproject always gives it
+        check_recipe(arguments, more)
+    run_composed([*arguments, *more])
 
 
 def split_overrides(text: str) -> list[str]:

@@ -16,14 +16,26 @@ from typing import Any, TextIO
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    MissingConfigException,
+    OverrideParseException,
+)
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from susystream.disclosure import public_text
 from susystream.errors import SettingsError
 from susystream.settings import Settings, check_settings
 
 _HYDRA_NOISE = "Error executing job with overrides"
+_WITH_VALUE = {  # Hydra's flags that take the next word
+    *("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn"),
+    *("--config-dir", "-cd", "--experimental-rerun"),
+}
+_INFO = {"--info", "-i"}  # takes the next word only if that is one of these
+_INFO_KINDS = {"all", "config", "defaults", "defaults-tree", "plugins", "searchpath"}
 
 
 def config_folder() -> Path:
@@ -49,19 +61,31 @@ def settings_of(config: DictConfig) -> Settings:
 
 
 def run_composed(arguments: Sequence[str]) -> Any:
-    """Runs what `arguments` (Hydra overrides and flags) compose.
+    """Runs what `arguments` (Hydra overrides and flags, in any order) compose.
 
     Raises:
         SettingsError: The command cannot be composed; known names are listed.
     """
     task = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
-    with _arguments(arguments), _raw_errors():
+    with _arguments(overrides_first(arguments)), _raw_errors():
         try:
             return task(_run_job)()
         except MissingConfigException as error:
             raise SettingsError(_unknown_option(error)) from error
+        except OverrideParseException as error:
+            raise SettingsError(_unreadable(error)) from error
         except (HydraException, ConfigCompositionException, OmegaConfBaseException) as error:
             raise SettingsError(_unknown_key(str(error))) from error
+
+
+def overrides_first(arguments: Sequence[str]) -> list[str]:
+    """The arguments as Hydra's parser takes them: it refuses overrides on both sides of a flag."""
+    overrides: list[str] = []
+    flags: list[str] = []
+    for before, word in zip(["", *arguments], arguments, strict=False):
+        value = before in _WITH_VALUE or (before in _INFO and word in _INFO_KINDS)
+        (flags if value or word.startswith("-") else overrides).append(word)
+    return [*overrides, *flags]
 
 
 def _run_job(config: DictConfig) -> float | None:
@@ -111,11 +135,21 @@ class _WithoutNoise:
 
 
 def _unknown_option(error: MissingConfigException) -> str:
-    group, _, option = str(error.missing_cfg_file or "").rpartition("/")
+    group, _, option = public_text(str(error.missing_cfg_file or "")).rpartition("/")
     known = sorted(error.options or [])
     if not group or not known:
         return _one_line(str(error))
     return f"unknown {group} {option!r}: expected one of {', '.join(known)}" + _near(option, known)
+
+
+def _unreadable(error: OverrideParseException) -> str:
+    """Hydra keeps `=`, `,` and brackets for itself: an address with options needs quotes."""
+    key, _, value = error.override.partition("=")
+    reason = str(error).splitlines()[0]
+    return _one_line(
+        f"expected an override of Hydra's grammar, received {error.override} ({reason}); "
+        + (f"put quotes around its value: \"{key}='…'\"" if value else "write key=value")
+    )
 
 
 def _unknown_key(message: str) -> str:
@@ -124,6 +158,9 @@ def _unknown_key(message: str) -> str:
     if found is None:
         return _one_line(message)
     key, known = found.group(1), known_keys()
+    if key in known:  # a setting of another choice of its group, or one taken away before
+        told = message.partition("full_key:")[0]
+        return _one_line(f"setting {key!r} is not in what these choices compose: {told}")
     return f"unknown setting {key!r}" + (_near(key, known) or "; see `susystream run --cfg job`")
 
 
@@ -150,4 +187,4 @@ def _near(name: str, known: Sequence[str]) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return public_text(" ".join(text.split()))  # Hydra repeats what was typed

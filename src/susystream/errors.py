@@ -23,10 +23,30 @@
     └── ServiceError           an embedded service did not start, stay or stop
 
 Every message is one line: what was expected, what was received, the cure. The command line
-prints it and exits with status 1.
+prints it and exits with status 1; `line_of` finds such a line for every other error.
 """
 
 from __future__ import annotations
+
+import errno
+
+from susystream.disclosure import public_text
+
+_LONGEST = 400
+_ELSEWHERE = "choose a place you may read and write (home=…, hydra.run.dir=…)"
+_UNKNOWN_PLACE = "run again with -v to see where"
+_CURES = {  # what helps against a refusal of the operating system
+    errno.ENOENT: "correct the path",
+    errno.ENOTDIR: "correct the path",
+    errno.EISDIR: "name a file, not a folder",
+    errno.ENAMETOOLONG: "shorten the path",
+    errno.EACCES: _ELSEWHERE,
+    errno.EPERM: _ELSEWHERE,
+    errno.EROFS: _ELSEWHERE,
+    errno.ENOSPC: "free disk space, or choose another place (home=…, hydra.run.dir=…)",
+    errno.EDQUOT: "free disk space, or choose another place (home=…, hydra.run.dir=…)",
+    errno.EMFILE: "allow more open files (ulimit -n)",
+}
 
 
 class SusystreamError(Exception):
@@ -127,3 +147,29 @@ class TrackingError(SusystreamError):
 
 class ServiceError(SusystreamError):
     """An embedded service did not start, stay or stop."""
+
+
+def line_of(error: BaseException) -> str:
+    """What to tell of any error, on one line: its own, the system's, or that it is a defect."""
+    if isinstance(error, SusystreamError):
+        text = str(error)
+    elif isinstance(error, OSError) and error.errno is not None:
+        text = _refusal(error)
+    elif isinstance(error, MemoryError):
+        text = (
+            "expected enough memory, received none; lower evaluate.batch_rows or train.batch_size"
+        )
+    else:
+        told = public_text(" ".join(f"unexpected {type(error).__name__}: {error}".split()))
+        told = told if len(told) <= _LONGEST else told[: _LONGEST - 3] + "..."
+        text = f"{told}; this is a defect: run again with -v and report it"
+    return " ".join(text.split())
+
+
+def _refusal(error: OSError) -> str:
+    """The operating system's refusal, with the path if it names one."""
+    places = [str(place) for place in (error.filename, error.filename2) if place is not None]
+    wanted = f"to use {' and '.join(places)}" if places else "the system to do as asked"
+    reason = error.strerror or type(error).__name__
+    cure = _CURES.get(error.errno or 0, "correct the path" if places else _UNKNOWN_PLACE)
+    return f"expected {wanted}, received: {reason[:1].lower()}{reason[1:]}; {cure}"

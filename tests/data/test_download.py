@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -33,7 +35,11 @@ class Remote:
     length: bool = True
     cut_at: list[int] = field(default_factory=list)  # bytes sent before each break
     asked: list[str | None] = field(default_factory=list)
+    go_on: threading.Event = field(default_factory=threading.Event)  # cleared: stops half-way
     url: str = ""
+
+    def __post_init__(self) -> None:
+        self.go_on.set()
 
 
 @pytest.fixture
@@ -57,7 +63,12 @@ def remote() -> Iterator[Remote]:
                 self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
             self.end_headers()
             body = state.content[start:]
-            self.wfile.write(body[: state.cut_at.pop(0)] if state.cut_at else body)
+            body = body[: state.cut_at.pop(0)] if state.cut_at else body
+            half = len(body) // 2
+            self.wfile.write(body[:half])
+            self.wfile.flush()
+            state.go_on.wait(60)
+            self.wfile.write(body[half:])
 
         def _start(self) -> int:
             asked = self.headers.get("Range")
@@ -96,7 +107,8 @@ def fetch(remote: Remote, folder: Path, *, rows: int | None = 500, url: str = ""
 
 
 def only(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    """All but the lock, which stays: to remove it would let two commands in."""
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
 
 
 def zipped(name: str, data: bytes) -> bytes:
@@ -189,7 +201,7 @@ def changed_rows() -> bytes:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (zipped("other.txt", b"hello"), "expected SUSY.csv.gz in the archive"),
+        (zipped("other.txt", b"hello"), "expected SUSY.csv.gz in the zip"),
         (zipped("SUSY.csv.gz", PACKED)[:-30], "a damaged one"),
         (PACKED[:-4000], "ends early or is damaged"),
         (changed_rows(), "first 500 rows"),
@@ -230,6 +242,107 @@ def test_a_missing_page_and_a_dead_server_are_one_line_with_the_cure(
         with pytest.raises(DownloadError, match=r"data\.path=") as found:
             fetch(remote, tmp_path, url=url)
         assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://me:hush@127.0.0.1:1/x",
+        "http://me:h/ush@127.0.0.1:1/x",
+        "http://127.0.0.1:1/x?token=hush",
+        "http://127.0.0.1:1/x y?token=hush",
+        "ftp://me:hush@127.0.0.1/x",
+    ],
+)
+def test_no_message_shows_a_secret_of_the_address(
+    remote: Remote, tmp_path: Path, address: str
+) -> None:
+    with pytest.raises(DownloadError) as found:
+        fetch(remote, tmp_path, url=address)
+    assert "ush" not in str(found.value)
+    assert "127.0.0.1" in str(found.value)
+
+
+def test_a_secret_of_the_address_stays_off_the_disk_and_the_part_is_still_continued(
+    remote: Remote, tmp_path: Path
+) -> None:
+    remote.cut_at = [5000, 0, 0, 0, 0, 0]
+    with pytest.raises(DownloadError):
+        fetch(remote, tmp_path, url=remote.url + "?sig=hush")
+    assert not [path for path in tmp_path.iterdir() if b"hush" in path.read_bytes()]
+    assert fetch(remote, tmp_path, url=remote.url + "?sig=another").read_bytes() == PACKED
+    assert remote.asked[-1] == "bytes=5000-"
+
+
+FETCH = """
+import sys
+from pathlib import Path
+from susystream.data.download import download_susy
+def show(done, total): print(done, total, flush=True)
+options = {"url": sys.argv[2], "expected_rows": 500, "deadline_seconds": float(sys.argv[3])}
+print(download_susy(Path(sys.argv[1]), progress=show, **options))
+"""
+
+
+def command(remote: Remote, target: Path, deadline: float = 60.0) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", FETCH, str(target), remote.url, str(deadline)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def test_two_commands_at_once_fetch_the_file_once(remote: Remote, tmp_path: Path) -> None:
+    target = tmp_path / "SUSY.csv.gz"
+    remote.go_on.clear()  # the server stops in the middle until both commands are there
+    both = [command(remote, target) for _ in range(2)]
+    assert all(first_line(process) for process in both)  # the one that waits shows it as well
+    remote.go_on.set()
+    for process in both:
+        said, wrong = process.communicate(timeout=60)
+        assert process.returncode == 0, wrong
+        assert said.splitlines()[-1] == str(target)
+    assert target.read_bytes() == PACKED
+    assert remote.asked == [None]
+    assert only(tmp_path) == ["SUSY.csv.gz"]
+
+
+def test_a_command_that_waits_goes_on_where_a_killed_one_stopped(
+    remote: Remote, tmp_path: Path
+) -> None:
+    target = tmp_path / "SUSY.csv.gz"
+    remote.go_on.clear()
+    first = command(remote, target)
+    assert first_line(first)
+    second = command(remote, target)
+    assert first_line(second)
+    first.kill()
+    first.communicate(timeout=60)
+    remote.go_on.set()
+    _, wrong = second.communicate(timeout=60)
+    assert second.returncode == 0, wrong
+    assert target.read_bytes() == PACKED
+    assert len(remote.asked) == 2
+
+
+def test_a_command_that_waits_too_long_says_for_whom(remote: Remote, tmp_path: Path) -> None:
+    target = tmp_path / "SUSY.csv.gz"
+    remote.go_on.clear()
+    first = command(remote, target)
+    assert first_line(first)
+    with pytest.raises(DownloadError, match=r"another process has held .*lock for .*data\.path="):
+        download_susy(
+            target, url=remote.url, progress=lambda done, total: None, deadline_seconds=0.2
+        )
+    remote.go_on.set()
+    first.communicate(timeout=60)
+    assert first.returncode == 0
 
 
 def test_the_deadline_ends_a_transfer_and_keeps_the_part(remote: Remote, tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import os
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,7 @@ import pytest
 
 from susystream.data.enlarge import frame_of, write_csv
 from susystream.data.scan import find_bad_row, scan_events
-from susystream.data.source import sample_path
+from susystream.data.source import FileSource, sample_path
 from susystream.errors import BadRow, DataError
 from susystream.physics.toy import toy_events
 from susystream.schema import COLUMNS, EventBatch, concatenate
@@ -175,6 +178,35 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
         scan(tmp_path / "none.csv")
 
 
+def test_a_folder_is_an_error_that_says_so(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="received a folder"):
+        scan(tmp_path)
+    with pytest.raises(DataError, match="received a folder"):
+        FileSource(tmp_path).describe()
+
+
+@pytest.fixture
+def without_rights() -> Iterator[None]:
+    """Root may read everything; another user of this process may not."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    yield
+    os.seteuid(0)
+
+
+@pytest.mark.usefixtures("without_rights")
+@pytest.mark.parametrize("read", [scan, lambda path: FileSource(path).describe()])
+def test_a_file_nobody_may_read_is_an_error(read: Callable[[Path], object]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "events.csv"
+        path.write_text(GOOD)
+        path.chmod(0)
+        with pytest.raises(DataError, match=r"expected to read .*permission denied"):
+            read(path)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -184,6 +216,7 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
         (lambda f: f.with_columns(label=pl.lit(3.0)), "labels 0 or 1"),
         (lambda f: f.with_columns(MT2=pl.lit(None, pl.Float32)), "empty fields"),
         (lambda f: f.with_columns(MT2=pl.lit(float("nan"), pl.Float32)), "finite"),
+        (lambda f: f.with_columns(event_number=pl.lit(2**63, pl.UInt64)), "below 2\\^63"),
     ],
 )
 def test_parquet_of_another_schema_is_refused(tmp_path: Path, change: object, words: str) -> None:

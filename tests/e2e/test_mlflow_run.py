@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -64,3 +65,17 @@ def test_a_wrong_override_is_one_line_and_a_failed_run(tmp_path: Path, overrides
     (ours,) = [line for line in said.splitlines() if line.startswith("susystream: ")]
     assert "Traceback" not in said
     assert overrides.partition("=")[0] in ours
+
+
+def test_a_sweep_may_be_given_as_overrides(tmp_path: Path) -> None:
+    status, run, said = mlflow_run(
+        tmp_path,
+        "prepare",
+        overrides=f"-m seed=1,2 data.rows=2000 home={tmp_path}/h hydra.sweep.dir={tmp_path}/out",
+    )
+    assert status == 0, said
+    assert run.info.status == "FINISHED"
+    results = sorted((tmp_path / "out").glob("*/result.json"))
+    assert [path.parent.name for path in results] == ["0", "1"]
+    seeds = [json.loads(path.read_text())["inputs"]["source"]["seed"] for path in results]
+    assert seeds == [1, 2]

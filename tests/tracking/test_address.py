@@ -7,9 +7,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from susystream.errors import TrackingError
-from susystream.tracking.address import first_contact, quiet, ui_hint
+from susystream.file_lock import file_lock
+from susystream.tracking import local_database
+from susystream.tracking.address import first_contact, quiet, tracking_errors, ui_hint
 from susystream.tracking.tracker import Tracker
 
 
@@ -90,3 +93,35 @@ def test_a_persons_own_limits_are_left_alone(monkeypatch: pytest.MonkeyPatch) ->
         assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "7"
     assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "7"
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
+
+
+def test_a_database_that_another_process_is_making_for_too_long_is_refused(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_database, "_LONGEST_SECONDS", 0.1)
+    with file_lock(tmp_path / "mlflow.db.lock", deadline_seconds=1, late=TimeoutError):
+        assert "another process has held" in refusal(database)
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("told", "cure"),
+    [
+        ("RESOURCE_DOES_NOT_EXIST: Run with id=r1 not found", "correct the id"),
+        ("Run 'r1' not found", "correct the id"),
+        ("API request failed with error code 404 != 200: page not found", "correct tracking.uri"),
+    ],
+)
+def test_what_is_not_there_has_a_cure_of_its_own(told: str, cure: str) -> None:
+    with pytest.raises(TrackingError) as caught, tracking_errors("http://127.0.0.1:5000"):
+        raise MlflowException(told)
+    assert str(caught.value).rpartition("; ")[2].startswith(cure) or cure in str(caught.value)
+
+
+def test_a_parent_run_that_is_not_there_is_told_so(database: str) -> None:
+    tracker = Tracker(database, "tests", system_metrics=False)
+    with (
+        pytest.raises(TrackingError, match="not found; correct the id"),
+        tracker.run("s", name="n", params={}, tags={}, parent_run_id="0" * 32),
+    ):
+        raise AssertionError("not reached")

@@ -6,40 +6,38 @@ Beside the part lies its origin (address, length, ETag): a part of another file 
 
 from __future__ import annotations
 
+import errno
 import json
-import shutil
+import re
 import time
 import urllib.error
 import urllib.request
-import zipfile
-import zlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse, InvalidURL
 from pathlib import Path
 
-import numpy as np
-
-from susystream.data.scan import scan_events
-from susystream.data.source import sample_path
+from susystream.data.susy_file import check_susy, unpacked
+from susystream.disclosure import public_text, public_uri
 from susystream.errors import DataError, DownloadError
-from susystream.schema import concatenate
+from susystream.file_lock import file_lock
 
 SUSY_URL = "https://archive.ics.uci.edu/static/public/279/susy.zip"
 SUSY_ROWS = 5_000_000
-_INNER = "SUSY.csv.gz"
 _SILENCE_SECONDS = 30.0
 _PIECE = 1 << 20
 _ATTEMPTS = 5  # in a row without a byte
-_CURE = "check the network, or give a file you have: data.path=SUSY.csv.gz"
-
+_ADDRESS = re.compile(r"https?://[^/?#@]+([/?#]|$)")  # urllib takes no user name and password
+_OWN_FILE = "give a file you have: data.path=SUSY.csv.gz"
+_CURE = f"check the network, or {_OWN_FILE}"
 
 Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Origin:
-    """What a part is a part of."""
+    """What a part is a part of. Its address is the public one: it stays on the disk."""
 
     url: str
     total: int | None
@@ -56,31 +54,68 @@ def download_susy(
 ) -> Path:
     """Fetches the file to `target`; one that broke off before is continued.
 
+    Of several commands at once, one fetches and the others wait for it.
+
     Args:
-        target: Where the file goes; it appears there only after its checks.
+        target: Where the file goes; it appears there only after its checks, and one that is there
+            is kept.
         url: A `.csv.gz`, or a zip that holds `SUSY.csv.gz`.
         expected_rows: Its rows.
-        progress: Called with bytes done and in all.
+        progress: Called with bytes done and in all, if that is known.
         deadline_seconds: For the whole transfer.
 
     Raises:
         DownloadError: It could not be fetched, or is another file.
     """
-    if not url.startswith(("http://", "https://")):
-        raise DownloadError(f"expected an http or https address, received {url!r}; {_CURE}")
+    if not _ADDRESS.match(url):
+        raise DownloadError(
+            "expected an http or https address without user name and password, received "
+            f"{public_uri(url)!r}; {_CURE}"
+        )
+    ends = time.monotonic() + deadline_seconds
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
-    _fetch(url, part, progress, time.monotonic() + deadline_seconds)
+    with _alone(part, progress, ends):
+        if not target.exists():
+            _fetch(url, part, progress, ends)
+            _accept(part, target, url, expected_rows)
+    return target
+
+
+def _alone(part: Path, progress: Progress, ends: float) -> AbstractContextManager[None]:
+    """Two commands would write into one part; who waits shows how far the other one is."""
+    target = part.with_suffix("")
+
+    def late(known: str) -> DownloadError:
+        return DownloadError(
+            f"expected to fetch {target}, received: {known}; wait for it, or {_OWN_FILE}"
+        )
+
+    def waiting() -> None:
+        origin = _read_origin(part)
+        progress(_size(part), origin.total if origin else None)
+
+    return file_lock(
+        target.with_name(target.name + ".lock"),
+        deadline_seconds=max(0.0, ends - time.monotonic()),
+        late=late,
+        waiting=waiting,
+    )
+
+
+def _accept(part: Path, target: Path, url: str, expected_rows: int | None) -> None:
+    """Moves the file to its place once it has passed its checks."""
     inner = part.with_name(part.name + ".inner")
     try:
-        whole = _unzipped(part, inner)
-        _check(whole, url, expected_rows)
+        whole = unpacked(part, inner)
+        check_susy(whole, expected_rows)
         whole.replace(target)
-    except DownloadError:  # it would fail its checks again: the next run begins anew
+    except DataError as error:  # it would fail again: the next run begins anew
         _remove(inner, part, _origin_path(part))
-        raise
+        raise DownloadError(
+            f"expected the UCI SUSY file at {public_uri(url)}: {error}; {_CURE}"
+        ) from error
     _remove(inner, part, _origin_path(part))
-    return target
 
 
 def _remove(*paths: Path) -> None:
@@ -98,18 +133,28 @@ def _fetch(url: str, part: Path, progress: Progress, ends: float) -> None:
                 return
             reason = "the connection broke off"
         except urllib.error.HTTPError as error:
-            raise DownloadError(f"expected to fetch {url}, received: {error}; {_CURE}") from error
+            raise _failed(url, str(error)) from error
+        except InvalidURL:  # its text repeats parts of the address
+            raise _failed(url, "no usable address") from None
         except (OSError, HTTPException, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise  # the disk is full: trying again would not help
             reason = str(error) or type(error).__name__
         failures = 0 if _size(part) > before else failures + 1
         if failures == _ATTEMPTS or time.monotonic() > ends:
-            raise DownloadError(f"expected to fetch {url}, received: {reason}; {_CURE}")
+            raise _failed(url, reason)
+
+
+def _failed(url: str, reason: str) -> DownloadError:
+    return DownloadError(
+        f"expected to fetch {public_uri(url)}, received: {public_text(reason)}; {_CURE}"
+    )
 
 
 def _transfer(url: str, part: Path, progress: Progress, ends: float) -> bool:
     """Continues the part, or begins it; True when the server's whole length has arrived."""
     have, known = _size(part), _read_origin(part)
-    if known is None or known.url != url:
+    if known is None or known.url != public_uri(url):
         have = 0  # nothing says that the part belongs to this file
     headers = {"Range": f"bytes={have}-"} if have else {}
     if have and known and known.validator:
@@ -148,7 +193,9 @@ def _receive(
             done += len(piece)
             progress(done, origin.total)
             if time.monotonic() > ends:
-                raise DownloadError(f"expected {url} within its deadline; run again to go on")
+                raise DownloadError(
+                    f"expected {origin.url} within its deadline; run again to go on"
+                )
     return origin.total is None or done == origin.total
 
 
@@ -158,7 +205,7 @@ def _origin_of(response: HTTPResponse, url: str, done: int) -> _Origin:
     total = done + int(length) if length else None
     stated = response.headers.get("Content-Range", "").rpartition("/")[2]
     total = int(stated) if stated.isdigit() else total
-    return _Origin(url, total, strong or response.headers.get("Last-Modified"))
+    return _Origin(public_uri(url), total, strong or response.headers.get("Last-Modified"))
 
 
 def _range_start(response: HTTPResponse) -> int:
@@ -180,43 +227,3 @@ def _read_origin(part: Path) -> _Origin | None:
         return _Origin(**json.loads(_origin_path(part).read_text()))
     except (OSError, ValueError, TypeError):
         return None
-
-
-def _unzipped(part: Path, inner: Path) -> Path:
-    """The `.csv.gz` inside a zip, or the part itself."""
-    with part.open("rb") as file:
-        if file.read(2) != b"PK":
-            return part
-    try:
-        with zipfile.ZipFile(part) as archive, inner.open("wb") as file:
-            names = [n for n in archive.namelist() if n.rpartition("/")[2] == _INNER]
-            if not names:
-                raise DownloadError(
-                    f"expected {_INNER} in the archive, received {archive.namelist()[:9]}; {_CURE}"
-                )
-            with archive.open(names[0]) as source:
-                shutil.copyfileobj(source, file, _PIECE)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise DownloadError(
-            f"expected a whole zip archive, received a damaged one ({error}); {_CURE}"
-        ) from error
-    return inner
-
-
-def _check(path: Path, url: str, expected_rows: int | None) -> None:
-    """The first 500 rows must be the shipped ones, and the number of rows the known one."""
-    shipped = concatenate(list(scan_events(sample_path())))
-    rows = 0
-    try:
-        for batch in scan_events(path):
-            known = shipped[rows : rows + len(batch)]
-            found = batch[: len(known)]
-            if not np.array_equal(found.features, known.features) or not np.array_equal(
-                found.labels, known.labels
-            ):
-                raise DataError(f"its first {len(shipped)} rows are not those of UCI SUSY")
-            rows += len(batch)
-        if rows < len(shipped) or rows != (expected_rows or rows):
-            raise DataError(f"it holds {rows:,} rows, not {expected_rows or len(shipped):,}")
-    except DataError as error:
-        raise DownloadError(f"expected the UCI SUSY file at {url}: {error}; {_CURE}") from error

@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from susystream.errors import BadRow, DataError
-from susystream.schema import COLUMNS, FEATURES, LABEL, EventBatch
+from susystream.schema import COLUMNS, FEATURES, LABEL, EventBatch, Int64Array
 
 EVENT_NUMBER = "event_number"
 _PARQUET = b"PAR1"
@@ -40,12 +40,10 @@ def scan_events(
 
     Raises:
         BadRow: A row of text that is not label 0 or 1 and 18 finite numbers.
-        DataError: No such file, an empty one, or one that is not what it should be.
+        DataError: No such file, one that cannot be read, an empty one, or one that is not what
+            it should be.
     """
-    if not path.is_file():
-        raise DataError(f"expected a file at {path}, received none; correct the path")
-    with path.open("rb") as file:
-        head = file.read(4)
+    head = first_bytes(path)
     if not head:
         raise DataError(f"expected events in {path}, received an empty file; give another")
     number = start_number
@@ -54,7 +52,7 @@ def scan_events(
         for part in frame.iter_slices(batch_rows):
             try:
                 batch = _batch(part, number)
-            except DataError as error:
+            except (pl.exceptions.PolarsError, DataError) as error:
                 raise _explained(path, head, error) from error
             yield batch  # outside the try: what the caller raises is not the file's fault
             number += part.height
@@ -62,11 +60,28 @@ def scan_events(
         raise DataError(f"expected events in {path}, received none; give another file")
 
 
+def first_bytes(path: Path) -> bytes:
+    """What tells one kind of file from another.
+
+    Raises:
+        DataError: There is no file, or none that can be read.
+    """
+    try:
+        if not path.is_file():
+            received = "a folder" if path.is_dir() else "none"
+            raise DataError(f"expected a file at {path}, received {received}; correct the path")
+        with path.open("rb") as file:
+            return file.read(4)
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise DataError(
+            f"expected to read {path}, received: {reason}; allow it, or name another file"
+        ) from error
+
+
 def count_rows(path: Path) -> int:
     """How many events a file holds, by its lines (CSV) or its footer (Parquet)."""
-    with path.open("rb") as file:
-        head = file.read(4)
-    if head == _PARQUET:
+    if first_bytes(path) == _PARQUET:
         return int(pl.scan_parquet(path).select(pl.len()).collect().item())
     with _opened(path) as text:
         return sum(chunk.count(b"\n") for chunk in iter(lambda: text.read(1 << 22), b""))
@@ -121,11 +136,18 @@ def _batch(frame: pl.DataFrame, number: int) -> EventBatch:
     if not ((labels == 0) | (labels == 1)).all():
         raise DataError("expected labels 0 or 1, received another")
     if EVENT_NUMBER in frame.columns:
-        numbers = frame[EVENT_NUMBER].cast(pl.Int64).to_numpy()
+        numbers = _numbers(frame[EVENT_NUMBER])
     else:
         numbers = np.arange(number, number + frame.height, dtype=np.int64)
     features = frame.select(FEATURES).to_numpy(order="c")
     return EventBatch(numbers, np.ascontiguousarray(features), labels.astype(np.uint8)).checked()
+
+
+def _numbers(column: pl.Series) -> Int64Array:
+    try:
+        return column.cast(pl.Int64).to_numpy()
+    except pl.exceptions.InvalidOperationError as error:
+        raise DataError("expected event numbers below 2^63, received larger ones") from error
 
 
 def _explained(path: Path, head: bytes, error: Exception) -> DataError:

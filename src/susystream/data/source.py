@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import polars as pl
 
-from susystream.data.scan import scan_events
+from susystream.data.scan import first_bytes, scan_events
 from susystream.errors import DataError
 from susystream.physics.features import high_level
 from susystream.physics.toy import CHUNK, VERSION, toy_events
@@ -124,7 +124,7 @@ class FileSource:
         """Kind, name and content of the file; not its folder, which is nobody else's.
 
         Raises:
-            DataError: No such file.
+            DataError: No such file, or none that can be read.
         """
         return {
             "kind": "file",
@@ -136,8 +136,7 @@ class FileSource:
 
 def _sha256(path: Path) -> str:
     """Of the whole file: size and date would let a file of other events pass for this one."""
-    if not path.is_file():
-        raise DataError(f"expected a file at {path}, received none; correct the path")
+    first_bytes(path)  # refuses what is no file to read
     digest = hashlib.sha256()
     with path.open("rb") as file:
         for piece in iter(lambda: file.read(1 << 22), b""):

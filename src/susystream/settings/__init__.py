@@ -7,16 +7,25 @@ person sets is silently ignored, and nothing in a configuration is executed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from susystream.disclosure import is_secret_name
+from susystream.disclosure import public_uri as public_uri  # other rooms take it from here
 from susystream.errors import SettingsError
 from susystream.schema import FEATURE_SETS, FEATURES
-from susystream.settings.base import Count, Fraction, Group, Name, Seconds
+from susystream.settings.base import (
+    Count,
+    Fraction,
+    Group,
+    Name,
+    OptionalPath,
+    OptionalText,
+    Seconds,
+)
 from susystream.settings.data import DataSettings, TestSet
 
 
@@ -43,7 +52,7 @@ class ReaderSettings(Group):
 class StreamSettings(Group):
     """The broker and the topic. An empty address means the embedded broker."""
 
-    bootstrap_servers: str | None = None
+    bootstrap_servers: OptionalText = None
     topic: Name = "susy"
     partitions: Annotated[int, Field(gt=0, le=1000)] = 2
     timeout_seconds: Seconds = 10.0
@@ -105,7 +114,7 @@ class TrainSettings(Group):
 class RegistrySettings(Group):
     """The model store. An empty address means the embedded store."""
 
-    uri: str | None = Field(None, repr=False)
+    uri: OptionalText = Field(None, repr=False)
     database: Name = "susystream"
     timeout_seconds: Seconds = 5.0
 
@@ -127,7 +136,7 @@ class EvaluateSettings(Group):
     """
 
     models: Annotated[tuple[str, ...], Field(min_length=1)] = ("latest",)
-    input: Path | None = None
+    input: OptionalPath = None
     sets: dict[Name, TestSet] = Field(default_factory=dict)
     batch_rows: Annotated[int, Field(ge=256, le=4_194_304)] = 65_536
     engine: EngineSettings = EngineSettings()
@@ -189,36 +198,30 @@ def check_settings(config: Mapping[str, Any]) -> Settings:
 
 
 def _shown(place: str, problem: Mapping[str, Any]) -> str:
-    secret = place.startswith(("stream.security", "registry.uri", "tracking.uri"))
-    return "a hidden value" if secret else repr(problem["input"])[:120]
-
-
-_SECRET_WORDS = ("password", "secret", "token", "sasl.jaas", "key.pem", "credential")
-
-
-_SECRET_QUERY = re.compile(
-    r"((?:\w*password|passwd|pwd|\w*token|secret|authmechanismproperties)\w*=)[^&\s]*",
-    re.IGNORECASE,
-)
-
-
-def public_uri(uri: str) -> str:
-    """The address without user name, password or token: fit for logs and documents.
-
-    Everything up to the last `@` goes, for a password may hold any other mark of an address.
-    """
-    scheme, mark, rest = uri.partition("://")
-    return _SECRET_QUERY.sub(r"\1***", scheme + mark + rest.rpartition("@")[2]) if mark else uri
+    """The wrong value, unless it is or may hold a secret."""
+    names = place.lower().split(".")
+    value = problem["input"]
+    if {"security", "uri", "url"} & set(names) or is_secret_name(names[-1]):
+        return "a hidden value"
+    shown = f"a mapping of {', '.join(map(str, value))}" if isinstance(value, dict) else repr(value)
+    return shown[:120]
 
 
 def public_config(settings: Settings) -> dict[str, Any]:
     """The resolved configuration as plain data, without any secret: fit for logs and documents."""
     config = settings.model_dump(mode="json")
-    for group in ("registry", "tracking"):
-        if config[group]["uri"]:
-            config[group]["uri"] = public_uri(config[group]["uri"])
+    _hide_addresses(config)
     config["stream"]["security"] = {
-        key: "***" if any(word in key.lower() for word in _SECRET_WORDS) else value
+        key: "***" if is_secret_name(key) else value
         for key, value in config["stream"]["security"].items()
     }
     return config
+
+
+def _hide_addresses(node: dict[str, Any]) -> None:
+    """Every `uri` and `url` at any depth, `evaluate.sets` included."""
+    for name, value in node.items():
+        if isinstance(value, dict):
+            _hide_addresses(value)
+        elif name in ("uri", "url") and isinstance(value, str):
+            node[name] = public_uri(value)

@@ -5,12 +5,14 @@ In: the group `data`, and the entries of `evaluate.sets`. Out: one class for eac
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from susystream.settings.base import Count, Fraction, Group, Name
+from susystream.settings.base import Count, Fraction, Group, Name, OptionalPath, OptionalText
 
 
 class ToySet(Group):
@@ -74,11 +76,21 @@ class SusyData(Group):
 
     kind: Literal["susy"] = "susy"
     name: Name = "susy"
-    path: Path | None = None
-    url: str | None = None
+    path: OptionalPath = None
+    url: OptionalText = Field(None, repr=False)
     expected_rows: Count | None = None
     limit: Count | None = None
     test_fraction: Fraction = 0.1
+
+    @field_validator("url")
+    @classmethod
+    def _no_login(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "")
+        if "@" in parts.netloc:
+            raise ValueError("expected an address without user name and password")
+        if not re.fullmatch(r"(\[[^]]*\]|[^:]*)(:\d*)?", parts.netloc):
+            raise ValueError("expected an address http(s)://host[:port]/file")
+        return value
 
 
 DataSettings = Annotated[

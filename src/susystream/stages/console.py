@@ -8,28 +8,48 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Literal, Protocol, TypeAlias
 
 import rich.console
+import rich.progress
 from rich.box import SIMPLE_HEAD
+from rich.filesize import decimal
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
-    Progress,
+    ProgressColumn,
     TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.table import Table
 
 _PLAIN_EVERY_SECONDS = 5.0
 
+Unit: TypeAlias = Literal["rows", "bytes"]
+
+
+class Progress(Protocol):
+    """Takes how much is done so far, and the total when that is known only now."""
+
+    def __call__(self, done: int, total: int | None = None, /) -> None:
+        """Shows it."""
+
 
 class Console:
     """A terminal or a log; `rich` decides which."""
 
-    def __init__(self, rich_console: rich.console.Console | None = None) -> None:
+    def __init__(
+        self,
+        rich_console: rich.console.Console | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._rich = rich_console or rich.console.Console(highlight=False, soft_wrap=True)
+        self._clock = clock
 
     def say(self, text: str) -> None:
         """One line."""
@@ -40,33 +60,39 @@ class Console:
         self._rich.print(f"[bold]{escape(text)}[/bold]")
 
     @contextmanager
-    def progress(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        """Yields a function that takes how many rows are done so far."""
+    def progress(self, what: str, total: int | None, *, unit: Unit = "rows") -> Iterator[Progress]:
+        """Yields a function that takes how many rows or bytes are done so far."""
         if not self._rich.is_terminal:
-            yield self._plain_progress(what, total)
+            yield self._plain_progress(what, total, unit)
             return
-        with Progress(
+        with rich.progress.Progress(
             TextColumn("  {task.description}"),
             BarColumn(bar_width=24),
-            TaskProgressColumn(show_speed=True),
-            MofNCompleteColumn(),
+            *_columns(unit),
             TimeRemainingColumn(),
             console=self._rich,
             transient=True,
         ) as display:
             task = display.add_task(what, total=total)
-            yield lambda done: display.update(task, completed=done)
 
-    def _plain_progress(self, what: str, total: int | None) -> Callable[[int], None]:
-        started = last = time.monotonic()
+            def show(done: int, known: int | None = None, /) -> None:
+                display.update(task, completed=done, total=known)  # None leaves it as it is
 
-        def show(done: int) -> None:
-            nonlocal last
-            now = time.monotonic()
-            if now - last >= _PLAIN_EVERY_SECONDS:
+            yield show
+
+    def _plain_progress(self, what: str, total: int | None, unit: Unit) -> Progress:
+        first: tuple[float, int] | None = None  # waiting before it is nobody's slowness
+        last = 0.0
+
+        def show(done: int, known: int | None = None, /) -> None:
+            nonlocal first, last
+            now = self._clock()
+            if first is None:
+                first, last = (now, done), now
+            elif now - last >= _PLAIN_EVERY_SECONDS:
                 last = now
-                of = f" of {total:,}" if total else ""
-                self.say(f"  {what}: {done:,}{of} rows, {done / (now - started):,.0f} rows/s")
+                rate = (done - first[1]) / (now - first[0])
+                self.say(f"  {what}: {_so_far(done, known or total, unit)}, {_rate(rate, unit)}")
 
         return show
 
@@ -82,3 +108,19 @@ class Console:
         for row in rows:
             table.add_row(*(escape(cell) for cell in row))
         self._rich.print(table)
+
+
+def _columns(unit: Unit) -> tuple[ProgressColumn, ...]:
+    if unit == "bytes":
+        return DownloadColumn(), TransferSpeedColumn()
+    return TaskProgressColumn(show_speed=True), MofNCompleteColumn()
+
+
+def _so_far(done: int, total: int | None, unit: Unit) -> str:
+    if unit == "bytes":
+        return decimal(done) + (f" of {decimal(total)}" if total else "")
+    return f"{done:,}" + (f" of {total:,}" if total else "") + " rows"
+
+
+def _rate(a_second: float, unit: Unit) -> str:
+    return f"{decimal(int(a_second))}/s" if unit == "bytes" else f"{a_second:,.0f} rows/s"

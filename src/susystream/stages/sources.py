@@ -9,6 +9,7 @@ from pathlib import Path
 
 from susystream.data.download import SUSY_ROWS, SUSY_URL, download_susy
 from susystream.data.source import FileSource, RealLowLevelSource, Source, ToySource, real_sample
+from susystream.disclosure import public_uri
 from susystream.settings import Settings
 from susystream.settings.data import RealLowLevelData, RealSampleData, SusyData, ToyData
 from susystream.stages.console import Console
@@ -44,11 +45,11 @@ def _fetched(data: SusyData, home: Path, console: Console) -> Path:
     if target.exists():
         return target
     url = data.url or SUSY_URL
-    console.say(f"fetching {url}; give data.path=SUSY.csv.gz to use a file you have")
-    with console.progress("bytes fetched", None) as progress:
+    console.say(f"fetching {public_uri(url)}; give data.path=SUSY.csv.gz to use a file you have")
+    with console.progress("fetched", None, unit="bytes") as progress:
         return download_susy(
             target,
             url=url,
             expected_rows=data.expected_rows or SUSY_ROWS,
-            progress=lambda done, _total: progress(done),
+            progress=progress,
         )

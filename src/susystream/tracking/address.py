@@ -41,6 +41,9 @@ _CURES = (  # what a message holds, and what helps
     ("No module named", "install the database's driver beside MLflow"),
     ("No space left", "free disk space"),
     ("Invalid value", "correct the value"),
+    ("error code 404", _ABSENT),  # a server of another kind, whose page may say "not found"
+    ("not found", "correct the id, or name the server that holds it (tracking.uri)"),
+    ("RESOURCE_DOES_NOT_EXIST", "correct the id, or name the server that holds it (tracking.uri)"),
 )
 
 

@@ -1,0 +1,64 @@
+"""Recipes (`conf/experiment`) beside the parameters of an entry point.
+
+In: what MLproject makes of its parameters, and the overrides a person gave. Out: nothing, or one
+line where the two disagree. Hydra lets `key=value` win over an experiment file, and `mlflow run`
+gives every parameter of an entry point such a value, asked or not: a recipe would be overruled
+without a word, and the run would be recorded with parameters that were not the recipe's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+
+from susystream.composition import config_folder
+from susystream.errors import SettingsError
+
+
+def check_recipe(parameters: Sequence[str], overrides: Sequence[str]) -> None:
+    """Refuses a recipe that an entry point's parameters would overrule.
+
+    Args:
+        parameters: Overrides made of an entry point's parameters.
+        overrides: What its parameter `overrides` holds; they come last, so they always win.
+
+    Raises:
+        SettingsError: Naming the settings and both values.
+    """
+    fixed, given = _pairs(parameters), _pairs(overrides)
+    stage = f"stage={fixed.pop('stage', 'pipeline')}"
+    recipes = given.get("experiment", fixed.pop("experiment", "null"))
+    settings = {key: value for key, value in fixed.items() if key not in given}
+    for recipe in () if recipes == "null" else recipes.split(","):  # a sweep over several
+        try:
+            default = _values([stage], settings)
+            wanted = _values([stage, f"experiment={recipe}"], settings)
+        except HydraException:  # no such recipe: the run itself says it, with those there are
+            return
+        lost = [key for key in settings if wanted[key] not in (default[key], settings[key])]
+        if lost:
+            raise SettingsError(
+                f"expected {_listed(wanted, lost)} as in the recipe {recipe}, received "
+                f"{_listed(settings, lost)} as parameters beside it; give the parameters the "
+                "recipe's values (-P), or name the values in overrides too"
+            )
+
+
+def _pairs(words: Iterable[str]) -> dict[str, str]:
+    split = (word.lstrip("+").partition("=") for word in words)
+    return {key: value for key, mark, value in split if mark}
+
+
+def _listed(values: Mapping[str, str], keys: Iterable[str]) -> str:
+    return " and ".join(f"{key}={values[key]}" for key in keys)
+
+
+def _values(overrides: Sequence[str], keys: Iterable[str]) -> dict[str, str]:
+    """What is composed for each setting; for a group, the choice."""
+    with hydra.initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = hydra.compose("config", overrides=list(overrides), return_hydra_config=True)
+    choices = config.hydra.runtime.choices
+    return {key: str(choices.get(key) or OmegaConf.select(config, key)) for key in keys}

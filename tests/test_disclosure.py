@@ -1,0 +1,90 @@
+"""No secret is shown; what is no secret stays readable where that is certain."""
+
+from __future__ import annotations
+
+import pytest
+
+from susystream.disclosure import is_secret_name, public_text, public_uri
+
+SHOWN = {
+    # nothing to hide
+    "sqlite:///mlflow.db": "sqlite:///mlflow.db",
+    "databricks": "databricks",
+    "./mlruns": "./mlruns",
+    "http://h:5000/base": "http://h:5000/base",
+    "mongodb://a:1,b:2/db?replicaSet=r": "mongodb://a:1,b:2/db?replicaSet=r",
+    # an @ that belongs to no login
+    "sqlite:///home/me@work/x.db": "sqlite:///home/me@work/x.db",
+    "sqlite:////home/a:b@work/x.db?timeout=5": "sqlite:////home/a:b@work/x.db?timeout=5",
+    "sqlite+pysqlite:///me@work.db": "sqlite+pysqlite:///me@work.db",
+    "file:///home/me@work/mlruns": "file:///home/me@work/mlruns",
+    "runs/me@work": "runs/me@work",
+    "http://h:5000/?x=a@b": "http://h:5000/?x=a@b",
+    "https://[::1]:5000/p?x=a@b": "https://[::1]:5000/p?x=a@b",
+    "https://h/p?x=a@b:c": "https://h/p?x=a@b:c",
+    "mongodb://h/?appName=a@b": "mongodb://h/?appName=a@b",
+    "postgresql://h/d?user=a@b": "postgresql://h/d?user=a@b",
+    # logins, with passwords that hold the marks of an address
+    "http://me:sesame@h:5000/base": "http://h:5000/base",
+    "https://sesame@h/x": "https://h/x",
+    "mongodb+srv://me:sesame@h/db": "mongodb+srv://h/db",
+    "mongodb://me:se/sa@me@h:27017/db": "mongodb://h:27017/db",
+    "mongodb://me:ses?ame@h/db": "mongodb://h/db",
+    "mongodb://me:1?sesame@h/db": "mongodb://h/db",
+    "mongodb://me:s@s?x=same@h/db": "mongodb://h/db",
+    "http://me:ses?ame@h/": "http://h/",
+    "http://me:12/sesame@h/": "http://h/",
+    "postgresql+psycopg2://me:1/2?sesame@h/d": "postgresql+psycopg2://h/d",
+    "sqlite+pysqlcipher://:sesame@/x.db": "sqlite+pysqlcipher:///x.db",
+    "me:sesame@h:27017": "h:27017",
+    # rather too much than too little
+    "http://me:sesame@h/?x=a@b": "http://b",
+    "https://h/p@v1/x": "https://v1/x",
+    "mongodb://h:1/?appName=a@b": "mongodb://b",
+    # parameters
+    "postgresql://h/d?password=sesame&x=1": "postgresql://h/d?password=***&x=1",
+    "mongodb://h/?tlsCertificateKeyFilePassword=sesame": (
+        "mongodb://h/?tlsCertificateKeyFilePassword=***"
+    ),
+    "mongodb://h/?tlsCertificateKeyFile=a.pem": "mongodb://h/?tlsCertificateKeyFile=a.pem",
+    "mongodb://h/?authMechanismProperties=A:sesame&b=1": (
+        "mongodb://h/?authMechanismProperties=***&b=1"
+    ),
+    "http://h/x?api_key=sesame": "http://h/x?api_key=***",
+    "http://h/x?apikey=sesame&v=1": "http://h/x?apikey=***&v=1",
+    "http://h/x?AWSAccessKeyId=sesame&Signature=sesame": (
+        "http://h/x?AWSAccessKeyId=***&Signature=***"
+    ),
+    "http://h/x?X-Amz-Credential=sesame&X-Amz-Signature=sesame&X-Amz-Expires=9": (
+        "http://h/x?X-Amz-Credential=***&X-Amz-Signature=***&X-Amz-Expires=9"
+    ),
+    "http://h/x?access_key=sesame": "http://h/x?access_key=***",
+    "http://h/x?sv=1&sig=sesame": "http://h/x?sv=1&sig=***",
+    "http://h/x?key=sesame": "http://h/x?key=***",
+    "http://h/x?monkey=1&design=2": "http://h/x?monkey=1&design=2",
+    "mssql+pyodbc:///?odbc_connect=PWD%3Dsesame": "mssql+pyodbc:///?odbc_connect=***",
+    "sqlite:///x.db?password=sesame": "sqlite:///x.db?password=***",
+}
+
+
+@pytest.mark.parametrize("uri", SHOWN)
+def test_a_shown_address_has_no_secret(uri: str) -> None:
+    assert public_uri(uri) == SHOWN[uri]
+    assert "sesame" not in public_uri(uri)
+
+
+@pytest.mark.parametrize("uri", SHOWN)
+def test_a_shown_address_is_shown_the_same_again(uri: str) -> None:
+    assert "sesame" not in public_uri(public_uri(uri))
+
+
+def test_a_message_that_repeats_addresses_shows_no_secret() -> None:
+    text = "cannot reach mongodb://me:ses/ame@h:1/ nor http://h/?token=sesame, sorry"
+    assert public_text(text) == "cannot reach mongodb://h:1/ nor http://h/?token=*** sorry"
+    assert public_text("put key=value; mail me@work") == "put key=value; mail me@work"
+
+
+@pytest.mark.parametrize("name", ["sasl.password", "ssl.key.password", "sasl.oauth.token.x"])
+def test_a_secret_setting_is_known_by_its_name(name: str) -> None:
+    assert is_secret_name(name)
+    assert not is_secret_name("sasl.mechanism")

@@ -1,0 +1,75 @@
+"""What `make` does, run in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from susystream.services.store import embedded_store
+
+MAKEFILE = Path(__file__).parents[1] / "Makefile"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A folder with this Makefile and an environment that counts as built."""
+    shutil.copy(MAKEFILE, tmp_path)
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / ".ready").touch()
+    return tmp_path
+
+
+def make(checkout: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        ["make", "-o", ".venv/.ready", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=checkout,
+        env={**clean, "PATH": path, **variables},
+    )
+
+
+def test_the_main_job_runs_under_the_products_experiment(checkout: Path) -> None:
+    done = make(checkout, "-n", "run")
+    assert "mlflow run . --env-manager local --experiment-name" in done.stdout
+    assert "MLFLOW_EXPERIMENT_NAME:-susystream" in done.stdout
+
+
+def test_the_ui_of_a_server_is_named_not_started(checkout: Path) -> None:
+    done = make(checkout, "ui", MLFLOW_TRACKING_URI="http://me:hush@127.0.0.1:9/base")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith("http://127.0.0.1:9/base")
+    assert "hush" not in done.stdout + done.stderr
+
+
+MADE = (
+    *(".susystream/data", "mlruns/0", "mlartifacts/0", "outputs/a", "multirun/a"),
+    *("experiments/runs/a", "mlflow.db", "mlflow.db-wal", "mlflow.db.lock"),
+)
+
+
+def test_clean_leaves_what_was_written_by_hand_and_nothing_else(checkout: Path) -> None:
+    for name in (*MADE, "experiments/mine"):
+        (checkout / name).mkdir(parents=True)
+    done = make(checkout, "clean")
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in checkout.iterdir()) == ["Makefile", "experiments"]
+    assert [path.name for path in (checkout / "experiments").iterdir()] == ["mine"]
+
+
+def test_clean_removes_nothing_from_under_a_command_that_runs(checkout: Path) -> None:
+    with embedded_store(checkout / ".susystream"):
+        done = make(checkout, "clean")
+        assert done.returncode != 0
+        assert "a command still uses these servers" in done.stderr
+        assert (checkout / ".susystream" / "store").exists()
+    assert make(checkout, "clean").returncode == 0
+    assert not (checkout / ".susystream").exists()
