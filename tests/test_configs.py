@@ -205,7 +205,6 @@ def test_no_secret_reaches_the_public_configuration() -> None:
     plain["tracking"]["uri"] = f"http://me:{secret}@host:5000"
     plain["stream"]["security"] = {"sasl.password": secret, "sasl.mechanism": "PLAIN"}
     plain["data"] = {"kind": "susy", "url": f"http://host/SUSY.csv.gz?sig={secret}"}
-    plain["evaluate"]["sets"]["big"] = {"kind": "susy", "url": f"http://host/x?a=1&token={secret}"}
     settings = check_settings(plain)
     public = public_config(settings)
     assert secret not in str(public)

@@ -10,7 +10,8 @@ import pytest
 import rich.console
 
 from susystream.errors import DownloadError
-from susystream.settings import Settings, SusyData
+from susystream.settings import Settings
+from susystream.settings.data import SusyData
 from susystream.stages.console import Console, Unit
 from susystream.stages.sources import open_source
 

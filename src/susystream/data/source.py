@@ -111,8 +111,8 @@ class FileSource:
             done += len(batch)
         if self.expected_rows is not None and done != self.expected_rows:
             raise DataError(
-                f"expected {self.expected_rows:,} rows in {self.path}, received {done:,}; fetch it "
-                "again, or set data.expected_rows=null for a file of your own"
+                f"expected {self.expected_rows:,} rows in {self.path}, received {done:,}; remove "
+                "a fetched file and run again, or set data.expected_rows=null for one of your own"
             )
         if self.limit is not None and done < self.limit:
             raise DataError(

@@ -49,6 +49,8 @@ def publish(context: StageContext, *, parent_run_id: str | None = None) -> Stage
         f"{metrics['stream/events_per_second']:,.0f} events/s"
     )
     context.console.say(f"  data set {record.dataset_id}: {publication.slice}")
+    if publication.note:
+        context.console.say(f"  note: {publication.note}")
     return StageResult(
         "publish",
         run.run_id,

@@ -5,6 +5,7 @@ In: one `data` group. Out: an object with `batches()`; the UCI file is fetched o
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from susystream.data.download import SUSY_ROWS, SUSY_URL, download_susy
@@ -41,10 +42,11 @@ def open_source(
 
 
 def _fetched(data: SusyData, home: Path, console: Console) -> Path:
-    target = home / "download" / "SUSY.csv.gz"
+    url = data.url or SUSY_URL
+    # a folder for each address: another file must not pass for this one
+    target = home / "download" / hashlib.sha256(url.encode()).hexdigest()[:12] / "SUSY.csv.gz"
     if target.exists():
         return target
-    url = data.url or SUSY_URL
     console.say(f"fetching {public_uri(url)}; give data.path=SUSY.csv.gz to use a file you have")
     with console.progress("fetched", None, unit="bytes") as progress:
         return download_susy(

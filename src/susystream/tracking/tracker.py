@@ -198,8 +198,7 @@ def _ending(error: BaseException) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    text = str(error) if isinstance(error, SusystreamError) else f"{type(error).__name__}: {error}"
-    return " ".join(text.split())[:_LONGEST_ERROR]
+    return line_of(error)[:_LONGEST_ERROR]
 
 
 def _origin() -> dict[str, str]:
