@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from susystream.disclosure import is_secret_name, public_text, public_uri
+from susystream.disclosure import public_settings, public_text, public_uri, public_value
 
 SHOWN = {
     # nothing to hide
@@ -86,5 +86,29 @@ def test_a_message_that_repeats_addresses_shows_no_secret() -> None:
 
 @pytest.mark.parametrize("name", ["sasl.password", "ssl.key.password", "sasl.oauth.token.x"])
 def test_a_secret_setting_is_known_by_its_name(name: str) -> None:
-    assert is_secret_name(name)
-    assert not is_secret_name("sasl.mechanism")
+    shown = public_settings({"a": {name: "sesame", "sasl.mechanism": "PLAIN"}})
+    assert shown == {"a": {name: "***", "sasl.mechanism": "PLAIN"}}
+
+
+def test_addresses_are_made_public_at_any_depth() -> None:
+    config = {"a": {"sets": {"b": {"url": "http://h/?sig=sesame", "rows": 5}}}, "uri": None}
+    shown = {"a": {"sets": {"b": {"url": "http://h/?sig=***", "rows": 5}}}, "uri": None}
+    assert public_settings(config) == shown
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "shown"),
+    [
+        ("registry.uri", "sesame", "a hidden value"),
+        ("evaluate.sets.x.url", "sesame", "a hidden value"),
+        ("stream.security", "sesame", "a hidden value"),
+        ("registry.password", "sesame", "a hidden value"),
+        ("data", {"kind": "x", "url": "sesame"}, "a mapping of kind, url"),
+        ("seed", "x", "'x'"),
+        ("seed", "x" * 1000, repr("x" * 1000)[:120]),
+    ],
+)
+def test_a_wrong_value_is_told_unless_it_may_be_a_secret(
+    place: str, value: object, shown: str
+) -> None:
+    assert public_value(place, value) == shown

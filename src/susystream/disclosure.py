@@ -1,4 +1,4 @@
-"""What may be shown: addresses and texts without their secrets.
+"""What may be shown: addresses, settings and texts without their secrets.
 
 In: what a person set, or a message that may repeat it. Out: the same, fit for terminals, logs and
 documents. Rather too much is hidden than a secret shown.
@@ -7,7 +7,10 @@ documents. Rather too much is hidden than a secret shown.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
+_ADDRESSES = ("uri", "url")
 _SECRET_WORDS = ("password", "secret", "token", "sasl.jaas", "key.pem", "credential")
 _SECRET_PARAMETER = re.compile(
     r"""(
@@ -22,11 +25,6 @@ _SECRET_PARAMETER = re.compile(
 _LOGIN = re.compile(r"(://)\S*@")
 _FILES = ("sqlite", "file")
 _WEB_PLACE = re.compile(r"([^:/@\[\]]*|\[[\da-f.:]*\])(:\d*)?(/.*)?", re.IGNORECASE)
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether a setting of this name holds a secret."""
-    return any(word in name.lower() for word in _SECRET_WORDS)
 
 
 def public_uri(uri: str) -> str:
@@ -55,3 +53,29 @@ def _holds_no_login(scheme: str, rest: str) -> bool:
 def public_text(text: str) -> str:
     """A message that may repeat addresses, without their user names, passwords and tokens."""
     return _SECRET_PARAMETER.sub(r"\1=***", _LOGIN.sub(r"\1", text))
+
+
+def public_value(place: str, value: Any) -> str:
+    """What a message may repeat of the setting at `place`: of a mapping, only its keys."""
+    names = place.split(".")
+    if {"security", *_ADDRESSES} & set(names) or _is_secret(names[-1]):
+        return "a hidden value"
+    shown = f"a mapping of {', '.join(map(str, value))}" if isinstance(value, dict) else repr(value)
+    return shown[:120]
+
+
+def public_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain settings at any depth, without secrets and with public addresses."""
+    return {name: _public(name, value) for name, value in config.items()}
+
+
+def _public(name: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return public_settings(value)
+    if value is not None and _is_secret(name):
+        return "***"
+    return public_uri(value) if name in _ADDRESSES and isinstance(value, str) else value
+
+
+def _is_secret(name: str) -> bool:
+    return any(word in name.lower() for word in _SECRET_WORDS)

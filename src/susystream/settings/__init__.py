@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from susystream.disclosure import is_secret_name
+from susystream.disclosure import public_settings, public_value
 from susystream.disclosure import public_uri as public_uri  # other rooms take it from here
 from susystream.errors import SettingsError
 from susystream.schema import FEATURE_SETS, FEATURES
@@ -193,35 +193,14 @@ def check_settings(config: Mapping[str, Any]) -> Settings:
         tags = {"toy", "real_sample", "real_low_level", "susy", "file", "holdout"}
         place = ".".join(str(part) for part in first["loc"] if part not in tags)
         message = first["msg"].removeprefix("Value error, ")
-        received = "" if first["type"] == "missing" else f", received {_shown(place, first)}"
+        received = (
+            ""
+            if first["type"] == "missing"
+            else f", received {public_value(place, first['input'])}"
+        )
         raise SettingsError(f"setting {place}: {message}{received}; correct it") from None
-
-
-def _shown(place: str, problem: Mapping[str, Any]) -> str:
-    """The wrong value, unless it is or may hold a secret."""
-    names = place.lower().split(".")
-    value = problem["input"]
-    if {"security", "uri", "url"} & set(names) or is_secret_name(names[-1]):
-        return "a hidden value"
-    shown = f"a mapping of {', '.join(map(str, value))}" if isinstance(value, dict) else repr(value)
-    return shown[:120]
 
 
 def public_config(settings: Settings) -> dict[str, Any]:
     """The resolved configuration as plain data, without any secret: fit for logs and documents."""
-    config = settings.model_dump(mode="json")
-    _hide_addresses(config)
-    config["stream"]["security"] = {
-        key: "***" if is_secret_name(key) else value
-        for key, value in config["stream"]["security"].items()
-    }
-    return config
-
-
-def _hide_addresses(node: dict[str, Any]) -> None:
-    """Every `uri` and `url` at any depth, `evaluate.sets` included."""
-    for name, value in node.items():
-        if isinstance(value, dict):
-            _hide_addresses(value)
-        elif name in ("uri", "url") and isinstance(value, str):
-            node[name] = public_uri(value)
+    return public_settings(settings.model_dump(mode="json"))
