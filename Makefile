@@ -1,5 +1,6 @@
 # make run | test | ui | check | clean. The environment is built once, from the lock.
 PYTHON ?= python3
+PORT ?= 5000
 BIN := .venv/bin
 READY := .venv/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -14,11 +15,11 @@ run: $(READY) ## run the main job through MLflow
 test: $(READY) ## run the tests
 	pytest -q
 
-ui: $(READY) ## open the MLflow UI on 127.0.0.1:5000, or say where it is
+ui: $(READY) ## open the MLflow UI on 127.0.0.1, PORT=5000, or say where it is
 	@case "$${MLFLOW_TRACKING_URI:-}" in \
 	http://*|https://*) python -c 'import os; from susystream.disclosure import public_uri; \
 	  print("a server shows its own UI:", public_uri(os.environ["MLFLOW_TRACKING_URI"]))' ;; \
-	*) mlflow ui --host 127.0.0.1 --port 5000 \
+	*) mlflow ui --host 127.0.0.1 --port $(PORT) \
 	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; \
 	esac
 
@@ -42,6 +43,7 @@ clean: ## stop the servers, remove the environment and everything made by runs
 # python 3.10 to 3.12; the hashes of the lock are checked
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; ok = (3, 10) <= sys.version_info[:2] <= (3, 12); sys.exit(0 if ok else "expected Python 3.10 to 3.12, received %d.%d; cure: make PYTHON=python3.11" % sys.version_info[:2])'
+	@echo "installing the locked packages into .venv: a minute or two, once"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

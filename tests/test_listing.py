@@ -207,7 +207,7 @@ def test_data_sets_are_listed_and_shown(command: Command, stored: Stored) -> Non
     known = stored.dataset
     table = command("data", "list").stdout
     assert known.dataset_id in table
-    assert "5000" in table
+    assert "5,000" in table
     (listed,) = json.loads(command("data", "list", "--json").stdout)
     for words in (["latest"], [known.dataset_id], [known.dataset_id[:-2], "--json"]):
         shown = json.loads(command("data", "show", *words).stdout)

@@ -25,7 +25,8 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def make(checkout: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    ours = ("MLFLOW_", "MAKE", "MFLAGS")  # under `make test` an outer make hands its own on
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
         ["make", "-o", ".venv/.ready", *arguments],

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from susystream.disclosure import public_uri
+from susystream.errors import TrackingError
+
 if TYPE_CHECKING:
     from susystream.registry.store import ModelStore
 
@@ -61,7 +64,7 @@ def models_list(home: Path, uri: str | None, database: str, as_json: bool) -> No
     """All models, the newest first."""
     with _open_store(home, uri, database) as store:
         found = [summary_of_model(document) for document in store.list_models()]
-    _show(found, ("model_id", "name", "validation/auc"), as_json)
+    _show(found, ("model_id", "name", "dataset_id", "validation/auc"), as_json)
 
 
 @models.command("show")
@@ -75,7 +78,7 @@ def models_show(selector: str, home: Path, uri: str | None, database: str, as_js
         click.echo(document.to_canonical_json())
         return
     for name, value in {**summary_of_model(document), **document.metrics}.items():
-        click.echo(f"{name:32} {value}")
+        click.echo(f"{name:44} {value}")
 
 
 @models.command("export")
@@ -89,11 +92,30 @@ def models_export(
     with _open_store(home, uri, database) as store:
         document = store.load_model(selector)
     draft = path.with_name(path.name + ".part")
-    draft.write_text(document.to_canonical_json(), encoding="utf-8")
-    draft.replace(path)
+    try:
+        draft.write_text(document.to_canonical_json(), encoding="utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
     size = path.stat().st_size
     shown = {"model_id": document.model_id, "path": str(path), "bytes": size}
     click.echo(json.dumps(shown) if as_json else f"{document.model_id}: {size:,} bytes in {path}")
+
+
+@models.command("import")
+@click.argument("path", type=click.Path(path_type=Path))
+@_store_options
+def models_import(path: Path, home: Path, uri: str | None, database: str, as_json: bool) -> None:
+    """Store the model of a canonical JSON file, once it proved its predictions."""
+    from susystream.registry.document import ModelDocument
+    from susystream.stages.models import prove_stored
+
+    document = ModelDocument.from_json(path.read_text(encoding="utf-8"))
+    prove_stored(document)
+    with _open_store(home, uri, database) as store:
+        store.save_model(document)
+    shown = {"model_id": document.model_id, "path": str(path)}
+    click.echo(json.dumps(shown) if as_json else f"{document.model_id}: stored from {path}")
 
 
 @models.command("verify")
@@ -119,7 +141,11 @@ def models_verify(
         for name, good in checks.items():
             click.echo(f"{name:16} {'ok' if good else 'BROKEN'}")
     if not linked:
-        raise SystemExit(1)
+        raise TrackingError(
+            f"expected run {document.mlflow.run_id} with tag model_id={document.model_id} at "
+            f"{public_uri(tracking_uri)}, received {tags.get('model_id', 'no such run or tag')}; "
+            f"give the server that trained it (--tracking-uri {document.mlflow.tracking_uri})"
+        )
 
 
 @click.group()
@@ -133,7 +159,9 @@ def data_list(home: Path, uri: str | None, database: str, as_json: bool) -> None
     """All data sets, the newest first."""
     with _open_store(home, uri, database) as store:
         found = [record.model_dump(mode="json") for record in store.list_datasets()]
-    _show(found, ("dataset_id", "name", "rows", "codec"), as_json)
+    if not as_json:
+        found = [{**record, "topic": record["slice"]["topic"]} for record in found]
+    _show(found, ("dataset_id", "name", "topic", "rows", "codec"), as_json)
 
 
 @data.command("show")
@@ -173,4 +201,11 @@ def _show(rows: list[dict[str, Any]], columns: tuple[str, ...], as_json: bool) -
 
 
 def _cell(value: object) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else "" if value is None else str(value)
+    match value:
+        case None:
+            return ""
+        case float():
+            return f"{value:.4f}"
+        case int():
+            return f"{value:,}"
+    return str(value)

@@ -53,7 +53,7 @@ def test_an_entry_point_runs_in_the_run_and_experiment_that_mlflow_opened(tmp_pa
     assert (run.info.status, run.data.tags["stage"]) == ("FINISHED", "prepare")
     assert run.data.params["data.rows"] == "3000"
     assert run.data.params["seed"] == "7"
-    assert (home / "data" / "toy" / "manifest.json").exists()
+    assert len(list((home / "data").glob("toy-*/manifest.json"))) == 1
     assert (tmp_path / "out" / "result.json").exists()
 
 

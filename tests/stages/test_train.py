@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from stages.desk import Open
 
-from susystream.errors import DocumentInvalid, NotFound, SettingsError, SliceTruncated
+from susystream.errors import (
+    DocumentInvalid,
+    NotFound,
+    SettingsError,
+    SliceTruncated,
+    StoreUnavailable,
+)
+from susystream.registry.store import ModelStore
+from susystream.services.state import ServiceFiles, ServiceState
+from susystream.services.store import embedded_store
 from susystream.stages import train as train_stage
 from susystream.stages.context import StageContext
 from susystream.stages.publish import publish
@@ -107,3 +122,41 @@ def test_the_terminal_shows_each_epoch(opened: Open, said: io.StringIO) -> None:
     shown = said.getvalue().splitlines()
     assert sum("epoch " in line for line in shown) == 2
     assert all(len(line) <= 140 for line in shown)
+
+
+def test_a_trained_model_outlives_a_store_that_went_away(
+    opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store's own server is killed while the network trains."""
+    home = tmp_path / "alone"
+    with (
+        embedded_store(home) as uri,
+        opened(f"registry.uri={uri}", "registry.timeout_seconds=2") as context,
+    ):
+        publish(context)
+        kill = kill_store_at_first_epoch(home, context.console.say)
+        monkeypatch.setattr(context.console, "say", kill)
+        with pytest.raises(StoreUnavailable, match="susystream models import") as caught:
+            train(context)
+    path = Path(str(caught.value).rpartition("import ")[2])
+    with embedded_store(home) as uri:  # another server on the same data
+        done = subprocess.run(
+            [sys.executable, "-m", "susystream", "models", "import", str(path), "--uri", uri],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        with ModelStore(uri) as store:
+            assert store.load_model("latest").model_id == done.stdout.partition(":")[0]
+
+
+def kill_store_at_first_epoch(home: Path, say: Callable[[str], None]) -> Callable[[str], None]:
+    def heard(text: str) -> None:
+        say(text)
+        if "epoch 1" in text:
+            state = ServiceState.read(ServiceFiles.of(home, "store"))
+            assert state is not None
+            os.kill(state.server_pid, signal.SIGKILL)
+
+    return heard

@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from susystream import __version__
-from susystream.errors import DataError, SettingsError, TrackingError
+from susystream.errors import DataError, SettingsError, TrackingError, line_of
 from susystream.tracking.tracker import Tracker
 
 SCRIPT = """
@@ -119,7 +119,7 @@ def test_a_child_lies_under_its_parent_in_the_parents_experiment(tracker: Tracke
     ("error", "status", "line"),
     [
         (SettingsError("expected 1,\n received 2"), "FAILED", "expected 1, received 2"),
-        (ValueError("bad"), "FAILED", "ValueError: bad"),
+        (ValueError("bad"), "FAILED", line_of(ValueError("bad"))),
         (KeyboardInterrupt(), "KILLED", None),
         (SystemExit(143), "KILLED", None),
         (SystemExit(0), "FINISHED", None),

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 from susystream.data.prepared import Prepared
 from susystream.data.scan import scan_events
-from susystream.errors import PublishError, ServiceError
+from susystream.errors import PublishError
+from susystream.file_lock import file_lock
 from susystream.registry.document import DatasetRecord, new_id, now_iso
-from susystream.services.locks import locked
 from susystream.settings import public_config
 from susystream.stages.context import StageContext
 from susystream.stages.prepare import prepare_data
@@ -94,14 +94,21 @@ def _publish_train(context: StageContext, prepared: Prepared, codec: Codec) -> P
 @contextmanager
 def _alone_on(context: StageContext, topic: str) -> Iterator[None]:
     """Publications of this home to one topic wait for each other, for a slice has no gaps."""
-    lock = context.settings.home / "publish" / f"{topic}.lock"
-    purpose = f"publish to topic {topic} after another command that does"
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(locked(lock, deadline_seconds=0.5, purpose=purpose))
-        except ServiceError:
-            context.console.say(f"  waiting for another command that publishes to {topic}")
-            stack.enter_context(locked(lock, deadline_seconds=_WAIT_SECONDS, purpose=purpose))
+    folder = context.settings.home / "publish"
+    folder.mkdir(parents=True, exist_ok=True)
+    told: list[str] = []
+
+    def waiting() -> None:
+        if not told:
+            told.append(f"  waiting for another command that publishes to {topic}")
+            context.console.say(told[0])
+
+    with file_lock(
+        folder / f"{topic}.lock",
+        deadline_seconds=_WAIT_SECONDS,
+        late=lambda why: PublishError(f"expected to publish to {topic} in turn, received: {why}"),
+        waiting=waiting,
+    ):
         yield
 
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from susystream import __version__
-from susystream.errors import SusystreamError, TrackingError
+from susystream.errors import TrackingError, line_of
 from susystream.settings import public_uri
 from susystream.tracking.address import (
     DEFAULT_URI,
