@@ -20,7 +20,7 @@ from susystream.stages.prepare import prepare
 from susystream.stages.publish import publish
 from susystream.stages.train import train
 
-ONLY_HOLDOUT = ["~evaluate.sets.toy_large", "~evaluate.sets.real", "~evaluate.sets.real_low_level"]
+ONLY_HOLDOUT = ["~evaluate.sets.toy_large", "~evaluate.sets.real", "~evaluate.sets.real_10k"]
 ONLY_REAL = ["~evaluate.sets.toy_large", "~evaluate.sets.holdout"]
 
 
@@ -79,7 +79,7 @@ def test_models_of_different_data_have_no_common_holdout(opened: Open) -> None:
     assert result.model_ids == (first, second)
     metrics = result.models[second]["metrics"]
     assert metrics["test/real/rows"] == 500
-    assert metrics["test/real_low_level/rows"] == 10_499
+    assert metrics["test/real_10k/rows"] == 10_499
     assert listed["test/real/auc"] == metrics["test/real/auc"]
     run = MlflowClient(context.tracker.uri).get_run(result.run_id)
     assert run.data.metrics[f"{second}/test/real/auc"] == metrics["test/real/auc"]
@@ -120,7 +120,7 @@ def test_the_evaluation_run_has_its_inputs_and_pictures(opened: Open) -> None:
     run = client.get_run(result.run_id)
     assert run.inputs is not None
     inputs = {one.dataset.name: one for one in run.inputs.dataset_inputs}
-    assert set(inputs) == {"holdout", "toy_large", "real", "real_low_level"}
+    assert set(inputs) == {"holdout", "toy_large", "real", "real_10k"}
     for name, one in inputs.items():
         assert one.dataset.digest == result.inputs[name]["digest"]
         assert {tag.value for tag in one.tags} == {"evaluation"}
@@ -164,7 +164,7 @@ def test_the_limits_of_a_file_set_hold(opened: Open, tmp_path: Path) -> None:
     with opened() as context:
         trained(context)
     few = f"+evaluate.sets.mine={{kind: file, path: '{sample_path()}', limit: 100}}"
-    with opened(few, *ONLY_REAL, "~evaluate.sets.real", "~evaluate.sets.real_low_level") as context:
+    with opened(few, *ONLY_REAL, "~evaluate.sets.real", "~evaluate.sets.real_10k") as context:
         assert evaluate(context).metrics["test/mine/rows"] == 100
     wrong = f"+evaluate.sets.mine={{kind: file, path: '{sample_path()}', expected_rows: 77}}"
     with opened(wrong) as context, pytest.raises(DataError, match="expected 77 rows"):

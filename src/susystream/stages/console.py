@@ -98,15 +98,13 @@ class Console:
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table; the first column is text, the others are numbers."""
-        table = Table(
-            title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
-        )
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
         for position, column in enumerate(columns):
-            table.add_column(
-                column, justify="left" if position == 0 else "right", no_wrap=position == 0
-            )
+            table.add_column(column, justify="left" if position == 0 else "right", no_wrap=True)
         for row in rows:
             table.add_row(*(escape(cell) for cell in row))
+        if title:
+            self.heading(title)
         self._rich.print(table)
 
 

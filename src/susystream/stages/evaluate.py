@@ -189,7 +189,7 @@ def _table_row(one: Evaluated, found: dict[str, float]) -> tuple[str, ...]:
     return (
         one.name,
         f"{one.rows:,}",
-        f"{found['auc']:.4f} ± {found['auc_stderr']:.4f}",
+        f"{found['auc']:.4f}±{found['auc_stderr']:.4f}",
         f"{width:.0e}" if width else "exact",
         f"{found['accuracy']:.4f}",
         f"{found['log_loss']:.4f}",
