@@ -66,10 +66,38 @@ def slow_stderr(logits: NDArray[np.float32], labels: NDArray[np.uint8]) -> float
     return math.sqrt(sum(variances))
 
 
-def slow_rejection(logits: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:
+def slow_rejection(
+    logits: NDArray[np.float32], labels: NDArray[np.uint8], efficiency: Fraction
+) -> float:
     signal, background = logits[labels == 1], logits[labels == 0]
-    cut = max(c for c in signal if np.mean(signal >= c) >= 0.5)
+    cut = max(c for c in signal if Fraction(int(np.sum(signal >= c)), len(signal)) >= efficiency)
     return len(background) / max(int(np.sum(background >= cut)), 1)
+
+
+def slow_calibration_error(probability: NDArray[np.float64], labels: NDArray[np.uint8]) -> float:
+    total = 0.0
+    for step in range(15):
+        last = step == 14
+        inside = (probability * 15 >= step) & ((probability * 15 < step + 1) | last)
+        if inside.any():
+            total += inside.sum() * abs(probability[inside].mean() - labels[inside].mean())
+    return total / len(labels)
+
+
+def slow_significance(logits: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:
+    """Every cut in turn; the formula as it stands in Cowan's note."""
+    signal, background = logits[labels == 1], logits[labels == 0]
+    found = []
+    for cut in np.unique(logits):
+        passed = int(np.sum(background >= cut))
+        if passed < min(25, len(background)):
+            continue
+        s, b = 100 * np.mean(signal >= cut), 1000 * passed / len(background)
+        v = (0.05 * b) ** 2
+        first = (s + b) * math.log((s + b) * (b + v) / (b * b + (s + b) * v))
+        second = b * b / v * math.log(1 + v * s / (b * (b + v)))
+        found.append(math.sqrt(2 * max(first - second, 0.0)))
+    return max(found)
 
 
 @settings(max_examples=60, deadline=None)
@@ -87,9 +115,25 @@ def test_all_metrics_agree_with_slow_twins_and_scikit_learn(
     assert values["accuracy"] == np.mean((logits > 0) == labels)
     assert values["log_loss"] == pytest.approx(log_loss(labels, probability), rel=1e-9)
     assert values["brier"] == pytest.approx(brier_score_loss(labels, probability), abs=1e-12)
-    assert values["background_rejection_at_0.5"] == slow_rejection(logits, labels)
+    for text in ("0.3", "0.5", "0.7", "0.9"):
+        expected = slow_rejection(logits, labels, Fraction(text))
+        assert values[f"background_rejection_at_{text}"] == expected
+    assert values["ece"] == pytest.approx(slow_calibration_error(probability, labels), abs=1e-9)
+    assert values["significance"] == pytest.approx(slow_significance(logits, labels), abs=1e-6)
+    assert values["auc_ci95_low"] <= values["auc_low"]
+    assert values["auc_high"] <= values["auc_ci95_high"]
     assert values["rows"] == len(pairs)
     assert values["signal"] + values["background"] == len(pairs)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32))
+def test_significance_and_calibration_of_many_events_agree_with_slow_twins(seed: int) -> None:
+    logits, labels = random_events(400, seed)
+    values = found(logits, labels)
+    probability = 1 / (1 + np.exp(-logits.astype(np.float64)))
+    assert values["significance"] == pytest.approx(slow_significance(logits, labels), rel=1e-9)
+    assert values["ece"] == pytest.approx(slow_calibration_error(probability, labels), rel=1e-9)
 
 
 @settings(max_examples=20, deadline=None)
@@ -170,3 +214,22 @@ def test_the_area_under_the_curve_is_the_auc(pairs: list[tuple[float, bool]]) ->
     assert area(points.signal, points.background) == pytest.approx(metrics(tally)["auc"])
     assert (points.signal[0], points.background[0]) == (0, 0)
     assert (points.signal[-1], points.background[-1]) == (1, 1)
+
+
+def test_a_perfect_classifier_gains_what_no_background_but_25_events_allows() -> None:
+    """100 events of signal over 25 of 50,000 background events, which stand for 0.5."""
+    labels = np.repeat(np.array([1, 0], np.uint8), [5000, 50_000])
+    logits = labels.astype(np.float32) + np.arange(55_000, dtype=np.float32) * np.float32(1e-6)
+    s, b = 100.0, 1000 * 25 / 50_000
+    naive = s / math.sqrt(s + b)
+    assert found(logits, labels)["significance"] > naive
+
+
+def test_a_wrong_interval_would_show() -> None:
+    """The 95 % interval holds the true AUC, 0.5 here, in about 95 % of experiments."""
+    random, held = np.random.default_rng(5), 0
+    for _ in range(400):
+        labels = (random.random(300) < 0.5).astype(np.uint8)
+        values = found(random.normal(size=300).astype(np.float32), labels)
+        held += values["auc_ci95_low"] <= 0.5 <= values["auc_ci95_high"]
+    assert 0.91 < held / 400 < 0.985

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 
 from susystream.errors import EvaluationError
 from susystream.evaluate.bins import POSITIVE, BinCounts, CountArray, Float64Array, bin_edges
+from susystream.evaluate.significance import discovery_significance
 from susystream.evaluate.tally import Tally
 
+EFFICIENCIES = (0.3, 0.5, 0.7, 0.9)  # of the signal, at which background is rejected
+CALIBRATION_BINS = 15
+NORMAL_95 = 1.959963984540054  # of a standard normal, 95 % lie within plus or minus this
 _LIMB = 21  # bits: a count of up to 2**42 events times a limb stays below 2**63
 
 
@@ -39,14 +44,19 @@ def metrics(tally: Tally) -> dict[str, float]:
       inside a joined bin can add no less than 0 and no more than all. While the tally is exact
       the three are equal; otherwise `auc` is the middle.
     - `auc_stderr`: standard error of the AUC (DeLong, DeLong, Clarke-Pearson 1988); the variance
-      of a class with a single event counts as 0.
+      of a class with a single event counts as 0. `auc_ci95_low`, `auc_ci95_high`: the bracket
+      widened by 1.96 of it, within [0, 1].
     - `accuracy`: share of events on the right side of logit > 0, Keras' probability > 0.5; exact
       at every level, for no bin holds both sides.
     - `log_loss` (nats) and `brier`: mean of softplus(∓logit) and of (sigmoid(logit) - label)²,
       at the middle of each bin: within 2e-6 in a logit of 1 at the default limit.
-    - `background_rejection_at_0.5`: 1 / background efficiency at the highest cut that keeps at
-      least half of the signal. If no background event passes it is the number of background
-      events: a lower bound, for infinity has no place in JSON.
+    - `ece`: expected calibration error (Naeini, Cooper, Hauskrecht 2015), over 15 bins of equal
+      width in the probability of signal: the mean distance, weighted by events, of the mean
+      probability from the share of signal.
+    - `background_rejection_at_0.5` and at 0.3, 0.7, 0.9: 1 / background efficiency at the highest
+      cut that keeps at least that share of the signal. If no background event passes it is the
+      number of background events: a lower bound, for infinity has no place in JSON.
+    - `significance`: see `susystream.evaluate.significance`.
     - `rows`, `signal`, `background`: how many events.
 
     Raises:
@@ -61,7 +71,9 @@ def metrics(tally: Tally) -> dict[str, float]:
         "accuracy": _right(counts) / rows,
         "log_loss": _mean(counts, np.logaddexp(0, -logits), np.logaddexp(0, logits)),
         "brier": _mean(counts, sigmoid(-logits) ** 2, sigmoid(logits) ** 2),
-        "background_rejection_at_0.5": _rejection(counts, signal, background),
+        "ece": _calibration_error(counts, sigmoid(logits)),
+        **_rejections(counts, signal, background),
+        "significance": discovery_significance(counts, signal=signal, background=background),
         "rows": float(rows),
         "signal": float(signal),
         "background": float(background),
@@ -108,11 +120,15 @@ def _auc(counts: BinCounts, signal: int, background: int) -> dict[str, float]:
     inside = _dot(counts.signal, counts.background)
     auc = (2 * low + inside) / (2 * pairs)  # Python's division of integers is correctly rounded
     exact = counts.level == 0
+    least, most = (auc, auc) if exact else (low / pairs, (low + inside) / pairs)
+    stderr = _stderr(counts, auc, signal, background)
     return {
         "auc": auc,
-        "auc_low": auc if exact else low / pairs,
-        "auc_high": auc if exact else (low + inside) / pairs,
-        "auc_stderr": _stderr(counts, auc, signal, background),
+        "auc_low": least,
+        "auc_high": most,
+        "auc_stderr": stderr,
+        "auc_ci95_low": max(least - NORMAL_95 * stderr, 0.0),
+        "auc_ci95_high": min(most + NORMAL_95 * stderr, 1.0),
     }
 
 
@@ -135,10 +151,21 @@ def _mean(counts: BinCounts, if_signal: Float64Array, if_background: Float64Arra
     return float(total) / (int(counts.signal.sum()) + int(counts.background.sum()))
 
 
-def _rejection(counts: BinCounts, signal: int, background: int) -> float:
-    kept = np.cumsum(counts.signal[::-1])
-    bins = int(np.searchsorted(kept, (signal + 1) // 2)) + 1
-    return background / max(int(counts.background[::-1][:bins].sum()), 1)
+def _rejections(counts: BinCounts, signal: int, background: int) -> dict[str, float]:
+    kept, passed = (np.cumsum(c[::-1]) for c in (counts.signal, counts.background))
+    found = {}
+    for efficiency in EFFICIENCIES:
+        wanted = math.ceil(Fraction(str(efficiency)) * signal)
+        at = int(np.searchsorted(kept, wanted))
+        found[f"background_rejection_at_{efficiency}"] = background / max(int(passed[at]), 1)
+    return found
+
+
+def _calibration_error(counts: BinCounts, probability: Float64Array) -> float:
+    bins = np.minimum((probability * CALIBRATION_BINS).astype(np.intp), CALIBRATION_BINS - 1)
+    events = (counts.signal + counts.background).astype(np.float64)
+    excess = np.bincount(bins, events * probability - counts.signal, CALIBRATION_BINS)
+    return float(np.abs(excess).sum() / events.sum())
 
 
 def _dot(first: CountArray, second: CountArray) -> int:
