@@ -34,6 +34,7 @@ FLOOR = {
     "composition": 4,
     "recipes": 4,
     "listing": 4,
+    "enlarging": 4,
     "__main__": 5,
     "": 0,
 }
@@ -49,7 +50,7 @@ ONLY_IN = {
     "tensorflow": ("model", "stream.dataset", "stream.tfio_reader"),
     "keras": ("model", "stream.dataset"),
     "tensorflow_io": ("stream.tfio_reader",),
-    "click": ("cli", "listing"),
+    "click": ("cli", "enlarging", "listing"),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

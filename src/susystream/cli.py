@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 import click
 
 from susystream import listing
+from susystream.enlarging import enlarge
 from susystream.errors import SettingsError, line_of
 
 _HOME = click.option(
@@ -156,4 +157,5 @@ def _show_services(statuses: Sequence[Any], as_json: bool) -> None:
 
 
 cli.add_command(listing.models)
+listing.data.add_command(enlarge)
 cli.add_command(listing.data)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from susystream.data.enlarge import write_csv
+from susystream.data.enlarge import repeat_text, write_csv, write_events, write_parquet
 from susystream.data.scan import scan_events
 from susystream.data.source import ToySource, sample_path
+from susystream.errors import DataError
 from susystream.schema import EventBatch, concatenate
 
 
@@ -74,3 +78,53 @@ def test_a_broken_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
         write_csv(broken(), path, progress=ignore)
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["events.csv"]
+
+
+@pytest.mark.parametrize("name", ["events.csv", "events.parquet"])
+def test_both_forms_give_the_same_events_back(tmp_path: Path, name: str) -> None:
+    source = ToySource(140_000, 4)
+    assert write_events(source.batches(), tmp_path / name, progress=ignore) == 140_000
+    back = concatenate(list(scan_events(tmp_path / name)))
+    events = concatenate(list(source.batches()))
+    np.testing.assert_array_equal(back.features.view(np.uint32), events.features.view(np.uint32))
+    np.testing.assert_array_equal(back.labels, events.labels)
+
+
+def test_an_ending_that_names_no_form_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"\.csv or \.parquet, received 'x\.txt'"):
+        write_events([], tmp_path / "x.txt", progress=ignore)
+
+
+@pytest.mark.parametrize("ends", [b"\n", b""])
+def test_a_file_repeated_has_each_row_so_many_times(tmp_path: Path, ends: bytes) -> None:
+    source, path = tmp_path / "SUSY.csv", tmp_path / "big.csv"
+    source.write_bytes(sample_path().read_bytes().rstrip(b"\n") + ends)
+    assert repeat_text(source, 15, path, progress=ignore) == path.stat().st_size
+    rows, once = (concatenate(list(scan_events(one))) for one in (path, source))
+    assert len(rows) == 7500
+    np.testing.assert_array_equal(rows.features, np.tile(once.features, (15, 1)))
+
+
+def test_only_plain_text_with_rows_is_repeated(tmp_path: Path) -> None:
+    for name, content in (("a.csv.gz", b"\x1f\x8b\x08"), ("b.csv", b""), ("c.parquet", b"PAR1")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DataError):
+            repeat_text(tmp_path / name, 2, tmp_path / "out.csv", progress=ignore)
+    with pytest.raises(DataError, match="received none"):
+        repeat_text(tmp_path / "none.csv", 2, tmp_path / "out.csv", progress=ignore)
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_killed_write_leaves_no_file_under_the_name(tmp_path: Path) -> None:
+    code = (
+        "import os, pathlib, signal, sys; from susystream.data.enlarge import write_parquet; "
+        "from susystream.data.source import ToySource; "
+        "write_parquet(ToySource(300_000, 1).batches(), pathlib.Path(sys.argv[1]), "
+        "progress=lambda rows: os.kill(os.getpid(), signal.SIGKILL))"
+    )
+    path = tmp_path / "x.parquet"
+    done = subprocess.run([sys.executable, "-c", code, str(path)], timeout=120, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not path.exists()
+    write_parquet(ToySource(10, 1).batches(), path, progress=ignore)
+    assert len(concatenate(list(scan_events(path)))) == 10

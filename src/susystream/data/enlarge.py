@@ -1,44 +1,131 @@
 """Writing test files of any size by streaming.
 
-In: batches. Out: a CSV in the UCI form, complete or not there at all.
+In: batches, or a file. Out: a CSV in the UCI form or Parquet with the columns' names, complete or
+not there at all.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 
+from susystream.errors import DataError
 from susystream.schema import FEATURES, LABEL, EventBatch
 
+_PIECE = 1 << 24  # bytes copied at once
 
-def write_csv(batches: Iterable[EventBatch], path: Path, *, progress: Callable[[int], None]) -> int:
+Progress = Callable[[int], None]
+
+
+def write_events(batches: Iterable[EventBatch], path: Path, *, progress: Progress) -> int:
+    """Writes events in the form that the path's ending names: `.csv` or `.parquet`.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        DataError: The ending names no form.
+    """
+    writers = {".csv": write_csv, ".parquet": write_parquet}
+    if path.suffix not in writers:
+        raise DataError(f"expected a path that ends in .csv or .parquet, received {path.name!r}")
+    return writers[path.suffix](batches, path, progress=progress)
+
+
+def write_csv(batches: Iterable[EventBatch], path: Path, *, progress: Progress) -> int:
     """Writes events as UCI does: no header, `%.18e`, from which each float32 comes back exactly.
-
-    The file appears under its name only when it is whole.
 
     Returns:
         The number of rows.
     """
-    draft = path.with_name(f"{path.name}.{os.getpid()}.part")
     rows = 0
-    try:
-        with draft.open("wb") as file:
-            for batch in batches:
-                frame_of(batch).write_csv(
-                    file, include_header=False, float_scientific=True, float_precision=18
-                )
-                rows += len(batch)
-                progress(rows)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with _whole(path) as draft, draft.open("wb") as file:
+        for batch in batches:
+            frame_of(batch).write_csv(
+                file, include_header=False, float_scientific=True, float_precision=18
+            )
+            rows += len(batch)
+            progress(rows)
     return rows
+
+
+def write_parquet(batches: Iterable[EventBatch], path: Path, *, progress: Progress) -> int:
+    """Writes events as float32 columns, a row group a batch.
+
+    Returns:
+        The number of rows.
+    """
+    rows = 0
+    schema = frame_of(EventBatch.empty()).to_arrow().schema
+    with _whole(path) as draft, pq.ParquetWriter(draft, schema, compression="zstd") as writer:
+        for batch in batches:
+            writer.write_table(frame_of(batch).to_arrow())
+            rows += len(batch)
+            progress(rows)
+    return rows
+
+
+def repeat_text(source: Path, times: int, path: Path, *, progress: Progress) -> int:
+    """Writes the text of a CSV so many times, as the report enlarged the UCI file 15 times.
+
+    Args:
+        source: Plain text in the UCI form; its rows are not looked at.
+        times: How often, at least once.
+        path: Where to.
+        progress: Called with the bytes written so far.
+
+    Returns:
+        The number of bytes.
+
+    Raises:
+        DataError: There is no such file, or it is empty or compressed.
+    """
+    _check_text(source, times)
+    done = 0
+    with _whole(path) as draft, draft.open("wb") as target:
+        for _ in range(times):
+            last = b""
+            for piece in _pieces(source):
+                target.write(piece)
+                done, last = done + len(piece), piece
+                progress(done)
+            if not last.endswith(b"\n"):  # or the first row would go on in the last one
+                done += target.write(b"\n")
+    return done
 
 
 def frame_of(batch: EventBatch) -> pl.DataFrame:
     """The events as a frame: the label as float, like UCI's, then the features."""
     frame = pl.DataFrame(batch.features, schema=list(FEATURES), orient="row")
     return frame.insert_column(0, pl.Series(LABEL, batch.labels).cast(pl.Float32))
+
+
+def _check_text(source: Path, times: int) -> None:
+    if times < 1:
+        raise DataError(f"expected to repeat a file at least once, received {times}")
+    if not source.is_file() or not source.stat().st_size:
+        raise DataError(f"expected a file with rows at {source}, received none; correct the path")
+    with source.open("rb") as file:
+        if file.read(4)[:2] in (b"\x1f\x8b", b"PK") or source.suffix == ".parquet":
+            raise DataError(f"expected plain text at {source}, received another form; unpack it")
+
+
+def _pieces(source: Path) -> Iterator[bytes]:
+    with source.open("rb") as file:
+        yield from iter(lambda: file.read(_PIECE), b"")
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A draft that gets the path's name when the block succeeds."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
