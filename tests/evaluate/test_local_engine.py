@@ -126,8 +126,9 @@ def test_the_reader_stays_at_most_the_queue_ahead() -> None:
         scan(),
         scorers={"one": Linear(seconds=0.005)},
         on_progress=lambda rows: ahead.append(scan.read - rows // 100),
+        threads=2,
     )
-    assert max(ahead) <= AHEAD + 1  # and the one in the reader's hand
+    assert max(ahead) <= AHEAD + 1 + 2  # and one in the reader's hand, and one in each scorer's
 
 
 def test_an_error_of_the_scan_is_raised_itself_after_all_batches_before_it() -> None:

@@ -1,21 +1,25 @@
 """The local engine: one scan, any number of models, counts for each.
 
 In: event batches and scorers. Out: {name: Tally}.
-A thread reads (and so parses) ahead while the caller's thread scores and counts: both parts
-release the interpreter lock for most of their time.
+A thread reads (and so parses) ahead, a few score, and the caller's thread counts, in the order of
+the scan: all of them release the interpreter lock for most of their time.
 """
 
 from __future__ import annotations
 
+import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from queue import Empty, Full, Queue
 from typing import Protocol
 
 from susystream.errors import EvaluationError
 from susystream.evaluate.tally import Tally
-from susystream.schema import EventBatch, Float32Array
+from susystream.schema import EventBatch, Float32Array, UInt8Array
 
 AHEAD = 3  # batches: hides uneven times of both sides, at 12 MB each
 _POLL_SECONDS = 0.05  # how soon a waiting side notices that the other has ended
@@ -23,7 +27,7 @@ _JOIN_SECONDS = 30.0  # a scan's own deadlines are shorter
 
 
 class Scorer(Protocol):
-    """What gives each event its score."""
+    """What gives each event its score; several threads may ask at once."""
 
     def logits(self, features: Float32Array) -> Float32Array:
         """Logits, float32 of shape (n,), of features of shape (n, 18)."""
@@ -35,6 +39,7 @@ def tally(
     *,
     scorers: Mapping[str, Scorer],
     on_progress: Callable[[int], None] = lambda rows: None,
+    threads: int | None = None,
 ) -> dict[str, Tally]:
     """Scores every batch by every scorer and counts.
 
@@ -42,6 +47,7 @@ def tally(
         scan: Batches; consumed in a thread of its own, and closed there if it is a generator.
         scorers: At least one, by name.
         on_progress: Called in the caller's thread with the rows counted so far, after each batch.
+        threads: How many score; by default one for each processor this process may use.
 
     Returns:
         A tally for each name; empty if the scan is.
@@ -55,12 +61,55 @@ def tally(
     tallies = {name: Tally.empty() for name in scorers}
     rows = 0
     with closing(ReadAhead(scan)) as batches:
-        for batch in batches:
-            for name, scorer in scorers.items():
-                _count(tallies[name], name, scorer, batch)
-            rows += len(batch)
+        for scored in _in_order(batches, scorers, threads or processors()):
+            for name, logits in scored.logits.items():
+                _count(tallies[name], name, logits, scored.labels)
+            rows += len(scored.labels)
             on_progress(rows)
     return tallies
+
+
+def processors() -> int:
+    """How many this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """A batch's labels, and its logits by model."""
+
+    labels: UInt8Array
+    logits: dict[str, Float32Array]
+
+
+def _in_order(
+    batches: Iterator[EventBatch], scorers: Mapping[str, Scorer], threads: int
+) -> Iterator[_Scored]:
+    """Scores by a few threads; at most one batch more than threads is under way."""
+
+    def score(batch: EventBatch) -> _Scored:
+        found = {name: scorer.logits(batch.features) for name, scorer in scorers.items()}
+        return _Scored(batch.labels, found)
+
+    pool = ThreadPoolExecutor(threads, "score")
+    under_way: deque[Future[_Scored]] = deque()
+    try:
+        while True:
+            try:
+                batch = next(batches, None)
+            except BaseException:
+                yield from (one.result() for one in under_way)  # what came before it, first
+                raise
+            if batch is None:
+                break
+            under_way.append(pool.submit(score, batch))
+            if len(under_way) > threads:
+                yield under_way.popleft().result()
+        yield from (one.result() for one in under_way)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 class ReadAhead(Iterator[EventBatch]):
@@ -134,9 +183,8 @@ class ReadAhead(Iterator[EventBatch]):
             self._error = self._error or error
 
 
-def _count(counted: Tally, name: str, scorer: Scorer, batch: EventBatch) -> None:
-    logits = scorer.logits(batch.features)
+def _count(counted: Tally, name: str, logits: Float32Array, labels: UInt8Array) -> None:
     try:
-        counted.update(logits, batch.labels)
+        counted.update(logits, labels)
     except EvaluationError as error:
         raise EvaluationError(f"model {name}: {error}") from error

@@ -5,6 +5,7 @@ In: a network and the 18 features of events. Out: float32 logits.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import keras
@@ -16,7 +17,7 @@ from susystream.schema import FEATURES, Float32Array
 
 
 class Scorer(Protocol):
-    """What gives each event its score."""
+    """What gives each event its score; several threads may ask at once."""
 
     def logits(self, features: Float32Array) -> Float32Array:
         """Logits, float32 of shape (n,), of features of shape (n, 18)."""
@@ -50,8 +51,7 @@ class TensorFlowScorer:
             raise ModelError(f"expected at least one row a block, received {batch_rows}")
         self._columns = None if features == tuple(range(len(FEATURES))) else list(features)
         self._rows = batch_rows
-        self._block = np.zeros((batch_rows, len(features)), np.float32)
-        self._score = _compiled(network, self._block.shape)
+        self._score = _compiled(network, (batch_rows, len(features)))
 
     def logits(self, features: Float32Array) -> Float32Array:
         """Logits of events.
@@ -65,28 +65,36 @@ class TensorFlowScorer:
         Raises:
             ModelError: The array has another shape or type.
         """
-        if features.ndim != 2 or features.shape[1] != len(FEATURES) or features.dtype != np.float32:
-            raise ModelError(
-                f"expected float32 features of shape (n, {len(FEATURES)}), received "
-                f"{features.dtype} {features.shape}"
-            )
         out = np.empty(len(features), np.float32)
-        for start in range(0, len(features), self._rows):
-            part = features[start : start + self._rows]
-            out[start : start + len(part)] = self._block_logits(part)
+        for rows, block in blocks(features, self._columns, self._rows):
+            out[rows] = self._score(tf.constant(block)).numpy()[: rows.stop - rows.start]
         return out
 
-    def _block_logits(self, part: Float32Array) -> Float32Array:
-        chosen = part if self._columns is None else part[:, self._columns]
-        if len(part) < self._rows:
-            self._block[: len(part)] = chosen
-            self._block[len(part) :] = 0
-            chosen = self._block
-        result: Float32Array = self._score(tf.constant(chosen)).numpy()
-        return result[: len(part)]
+
+def blocks(
+    features: Float32Array, columns: list[int] | None, rows: int
+) -> Iterator[tuple[slice, Float32Array]]:
+    """Events in blocks of exactly `rows`: where they lie, and their chosen columns, C order.
+
+    Raises:
+        ModelError: The array has another shape or type.
+    """
+    if features.ndim != 2 or features.shape[1] != len(FEATURES) or features.dtype != np.float32:
+        raise ModelError(
+            f"expected float32 features of shape (n, {len(FEATURES)}), received "
+            f"{features.dtype} {features.shape}"
+        )
+    for start in range(0, len(features), rows):
+        part = features[start : start + rows]
+        block = np.ascontiguousarray(part if columns is None else part[:, columns])
+        if len(block) < rows:
+            block = np.pad(block, ((0, rows - len(block)), (0, 0)))
+        yield slice(start, start + len(part)), block
 
 
-def _compiled(network: keras.Model, shape: tuple[int, ...]) -> Any:
+def _compiled(network: keras.Model, shape: tuple[int, int]) -> Any:
+    """The network without dropout as a TensorFlow function of one shape, giving (rows,) logits."""
+
     def score(block: Any) -> Any:
         return tf.reshape(network(block, training=False), (shape[0],))
 
