@@ -49,6 +49,7 @@ ONLY_IN = {
     "kafka": ("stream", "services"),
     "tensorflow": ("model", "stream.dataset", "stream.tfio_reader"),
     "keras": ("model", "stream.dataset"),
+    "openvino": ("model.openvino_scorer",),
     "tensorflow_io": ("stream.tfio_reader",),
     "click": ("cli", "enlarging", "listing"),
 }

@@ -46,7 +46,7 @@ def dataset_record() -> DatasetRecord:
         codec="block",
         events_per_message=1000,
         rows=5000,
-        digest="m1:" + "0" * 32,
+        digest="m2:" + "0" * 32,
         cluster_id="abc",
         source={"kind": "toy"},
         split={},

@@ -77,7 +77,7 @@ def record(**changes: Any) -> DatasetRecord:
         "codec": "block",
         "events_per_message": 1000,
         "rows": 10_000,
-        "digest": "m1:" + "0" * 32,
+        "digest": "m2:" + "0" * 32,
         "cluster_id": "abc",
         "source": {"kind": "toy", "seed": 1},
         "split": {"part": "train"},

@@ -58,7 +58,7 @@ def test_a_changed_holdout_is_noticed(opened: Open, tmp_path: Path) -> None:
         frame = pl.read_parquet(folder / "test.parquet")
         frame.with_columns(label=1 - pl.col("label")).write_parquet(folder / "test.parquet")
         assert load_prepared(folder).rows_test == 400
-        with pytest.raises(DataError, match=r"expected events with digest m1:\w+ in test set"):
+        with pytest.raises(DataError, match=r"expected events with digest m2:\w+ in test set"):
             evaluate(context)
 
 

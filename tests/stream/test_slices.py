@@ -31,19 +31,13 @@ def mix(x: int) -> int:
 
 def slow_digest(batch: EventBatch) -> ContentDigest:
     """The same arithmetic in Python integers, event by event, word by word."""
-    width = len(FEATURES) + 3
+    constants = [mix((i * 0x9E3779B97F4A7C15) & MASK) for i in range(1, len(FEATURES) + 5)]
+    multipliers, salts = [c | 1 for c in constants[:-2]], constants[-2:]
     sums = [0, 0]
     for number, row, label in zip(batch.numbers, batch.features, batch.labels, strict=True):
-        unsigned = int(number) & MASK
-        words = [int(value.view(np.uint32)) for value in row]
-        words += [int(label), unsigned & 0xFFFFFFFF, unsigned >> 32]
-        for lane in range(2):
-            total = 0
-            for column, word in enumerate(words):
-                counter = ((lane * width + column + 1) * 0x9E3779B97F4A7C15) & MASK
-                total = ((total ^ word) * (mix(counter) | 1)) & MASK
-                total ^= total >> 29
-            sums[lane] = (sums[lane] + mix(total)) & MASK
+        words = [*(int(value.view(np.uint32)) for value in row), int(label), int(number) & MASK]
+        total = sum(word * m for word, m in zip(words, multipliers, strict=True)) & MASK
+        sums = [(old + mix(total ^ salt)) & MASK for old, salt in zip(sums, salts, strict=True)]
     return ContentDigest(len(batch), sums[0], sums[1])
 
 

@@ -16,7 +16,7 @@ FACTS: dict[str, Any] = {
     "cluster_id": "c1",
     "slice": {"topic": "susy", "partitions": {"0": [5, 50], "1": [0, 45]}},
     "codec": "block",
-    "digest": "m1:" + "0f" * 16,
+    "digest": "m2:" + "0f" * 16,
     "rows": 90_000,
     "source": {"seed": 42},
 }

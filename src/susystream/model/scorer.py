@@ -40,7 +40,7 @@ class TensorFlowScorer:
     """
 
     def __init__(
-        self, network: keras.Model, features: tuple[int, ...], batch_rows: int = 65_536
+        self, network: keras.Model, features: tuple[int, ...], batch_rows: int = 16_384
     ) -> None:
         if network.input_shape != (None, len(features)):
             raise ModelError(

@@ -133,6 +133,8 @@ class EvaluateSettings(Group):
         input: One file to evaluate on instead of `sets`.
         sets: Named test sets.
         batch_rows: Rows read and counted at once.
+        scorer: What computes the logits; `auto` is OpenVINO where it takes the network.
+        precision: Of the products inside a network; bfloat16 needs OpenVINO and a processor.
     """
 
     models: Annotated[tuple[str, ...], Field(min_length=1)] = ("latest",)
@@ -140,6 +142,14 @@ class EvaluateSettings(Group):
     sets: dict[Name, TestSet] = Field(default_factory=dict)
     batch_rows: Annotated[int, Field(ge=256, le=4_194_304)] = 65_536
     engine: EngineSettings = EngineSettings()
+    scorer: Literal["auto", "openvino", "tensorflow"] = "auto"
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    @model_validator(mode="after")
+    def _bfloat16_needs_openvino(self) -> EvaluateSettings:
+        if self.precision == "bfloat16" and self.scorer == "tensorflow":
+            raise ValueError("expected scorer auto or openvino with precision bfloat16")
+        return self
 
     @field_validator("models", mode="before")
     @classmethod

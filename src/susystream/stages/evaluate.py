@@ -16,7 +16,7 @@ from susystream.evaluate.local_engine import tally as count
 from susystream.evaluate.metrics import metrics as figures
 from susystream.evaluate.plots import roc_figure, score_figure
 from susystream.evaluate.tally import Tally
-from susystream.model.scorer import TensorFlowScorer
+from susystream.model.scorer import Scorer
 from susystream.registry.document import ModelDocument
 from susystream.schema import EventBatch
 from susystream.settings import public_config
@@ -84,14 +84,16 @@ def _chosen(context: StageContext) -> dict[str, ModelDocument]:
 
 
 def _count_sets(context: StageContext, documents: dict[str, ModelDocument]) -> list[Evaluated]:
-    scorers = {model_id: scorer_of(document) for model_id, document in documents.items()}
+    chosen = context.settings.evaluate
+    scorers = {
+        model_id: scorer_of(document, scorer=chosen.scorer, precision=chosen.precision)
+        for model_id, document in documents.items()
+    }
     wanted = test_sets(context, list(documents.values()))
     return [_count_set(context, one, scorers) for one in wanted]
 
 
-def _count_set(
-    context: StageContext, wanted: NamedSet, scorers: Mapping[str, TensorFlowScorer]
-) -> Evaluated:
+def _count_set(context: StageContext, wanted: NamedSet, scorers: Mapping[str, Scorer]) -> Evaluated:
     """Scores and counts a set while its content is hashed.
 
     Raises:

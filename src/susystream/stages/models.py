@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import version
+from typing import Literal
 
 import numpy as np
 
 from susystream.data.scan import scan_events
 from susystream.data.source import sample_path
-from susystream.errors import DocumentInvalid
+from susystream.errors import DocumentInvalid, ModelError
 from susystream.model.network import (
     Network,
     architecture_of,
     named_weights,
     network_from_json,
 )
-from susystream.model.scorer import TensorFlowScorer
+from susystream.model.openvino_scorer import OpenVinoScorer, Precision
+from susystream.model.scorer import Scorer, TensorFlowScorer
 from susystream.registry.document import (
     Architecture,
     Code,
@@ -97,10 +99,26 @@ def network_of(document: ModelDocument) -> Network:
     return network
 
 
-def scorer_of(document: ModelDocument, *, block_rows: int = 16_384) -> TensorFlowScorer:
-    """What scores events by a stored model."""
-    columns = feature_indices(document.features)
-    return TensorFlowScorer(network_of(document), columns, batch_rows=block_rows)
+def scorer_of(
+    document: ModelDocument,
+    *,
+    scorer: Literal["auto", "openvino", "tensorflow"] = "auto",
+    precision: Precision = "float32",
+) -> Scorer:
+    """What scores events by a stored model.
+
+    Raises:
+        ModelError: OpenVINO was asked for and is not there or cannot take the network.
+    """
+    columns, network = feature_indices(document.features), network_of(document)
+    if scorer == "tensorflow":
+        return TensorFlowScorer(network, columns)
+    try:
+        return OpenVinoScorer(network, columns, precision)
+    except ModelError:
+        if scorer == "openvino" or precision != "float32":
+            raise
+        return TensorFlowScorer(network, columns)
 
 
 def prove_stored(document: ModelDocument) -> None:
@@ -110,7 +128,8 @@ def prove_stored(document: ModelDocument) -> None:
         DocumentInvalid: They differ.
     """
     features, expected = document.probe.arrays()
-    received = scorer_of(document, block_rows=document.probe.rows).logits(features)
+    columns = feature_indices(document.features)
+    received = TensorFlowScorer(network_of(document), columns, document.probe.rows).logits(features)
     if not np.array_equal(expected.view(np.uint32), received.view(np.uint32)):
         worst = float(np.abs(expected - received).max())
         raise DocumentInvalid(

@@ -16,7 +16,6 @@ from susystream.errors import DocumentInvalid, SettingsError
 from susystream.schema import FEATURES, EventBatch
 
 _PIECE = 4096  # rows hashed at a time: they stay in the processor's cache
-_WORDS = len(FEATURES) + 3  # the features, the label, and the event number in two words
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +98,10 @@ class TopicSlice:
 class ContentDigest:
     """Count and multiset hash of events: independent of order, batches, partitions and codec.
 
-    Each event (number, 18 features, label) is hashed to 128 bits by two independent
-    multiply-and-mix hashes of its 32-bit words; the hashes add up modulo 2**64 each. Loss,
-    repetition or change of an event changes the sum. It guards against accidents, not attackers.
+    An event's 18 features (bit patterns), label and number are multiplied by odd constants and
+    added up modulo 2**64 (a multilinear hash: one changed word always shows), then mixed into two
+    numbers, which add up over the events. Loss, repetition or change of an event changes the sums.
+    It guards against accidents, not attackers.
 
     Attributes:
         rows: How many events.
@@ -120,8 +120,8 @@ class ContentDigest:
         return total
 
     def _with(self, piece: EventBatch) -> ContentDigest:
-        words = _words(piece)
-        high, low = (int(_hash(words, lane).sum(dtype=np.uint64)) for lane in (0, 1))
+        hashes = _hashes(piece)
+        high, low = (int(_mix(hashes ^ salt).sum(dtype=np.uint64)) for salt in _SALTS)
         return self.merge(ContentDigest(len(piece), high, low))
 
     def merge(self, other: ContentDigest) -> ContentDigest:
@@ -132,22 +132,7 @@ class ContentDigest:
         )
 
     def __str__(self) -> str:
-        return f"m1:{self.high:016x}{self.low:016x}"  # 35 characters: MLflow takes 36
-
-
-def _words(batch: EventBatch) -> NDArray[np.uint64]:
-    """The 32-bit words of events, shape (words, n): a column is then contiguous."""
-    words = np.empty((_WORDS, len(batch)), np.uint64)
-    words[:-3] = batch.features.view(np.uint32).T
-    words[-3] = batch.labels
-    words[-2:] = batch.numbers.astype("<i8").view("<u4").reshape(-1, 2).T
-    return words
-
-
-def _constants() -> NDArray[np.uint64]:
-    """Odd multipliers, two lanes: successive splitmix64 outputs of the counter."""
-    counter = np.arange(1, 2 * _WORDS + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    return (_mix(counter) | np.uint64(1)).reshape(2, _WORDS)
+        return f"m2:{self.high:016x}{self.low:016x}"  # 35 characters: MLflow takes 36
 
 
 def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -157,16 +142,16 @@ def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return x ^ (x >> np.uint64(31))
 
 
-_MULTIPLIERS = _constants()
+# odd multipliers of features, label and number: splitmix64's outputs of a counter
+_COUNTER = np.arange(1, len(FEATURES) + 5, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+_MULTIPLIERS = _mix(_COUNTER[:-2]) | np.uint64(1)
+_SALTS = _mix(_COUNTER[-2:])
 
 
-def _hash(words: NDArray[np.uint64], lane: int) -> NDArray[np.uint64]:
-    total = np.zeros(words.shape[1], np.uint64)
-    shifted = np.empty_like(total)
-    for word, multiplier in zip(words, _MULTIPLIERS[lane], strict=True):
-        # each word is mixed with the running value, so that equal sums of words differ
-        total ^= word
-        total *= multiplier
-        np.right_shift(total, np.uint64(29), out=shifted)
-        total ^= shifted
-    return _mix(total)
+def _hashes(batch: EventBatch) -> NDArray[np.uint64]:
+    """One number an event; einsum walks along the rows as they lie, five times a loop's speed."""
+    words = batch.features.view(np.uint32).astype(np.uint64)
+    hashes: NDArray[np.uint64] = np.einsum("ij,j->i", words, _MULTIPLIERS[:-2])
+    hashes += batch.labels * _MULTIPLIERS[-2]
+    hashes += batch.numbers.view(np.uint64) * _MULTIPLIERS[-1]
+    return hashes
