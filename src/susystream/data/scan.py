@@ -29,7 +29,7 @@ _LONGEST_LINE = 1 << 20  # bytes; a longer one is no row, and must not fill the 
 
 
 def scan_events(
-    path: Path, *, batch_rows: int = 131_072, start_number: int = 0
+    path: Path, *, batch_rows: int = 131_072, start_number: int = 0, skip_rows: int = 0
 ) -> Iterator[EventBatch]:
     """The events of a file, in order.
 
@@ -37,6 +37,7 @@ def scan_events(
         path: CSV, CSV.GZ or Parquet; the file's first bytes decide, not its name.
         batch_rows: At most so many rows a batch.
         start_number: The first event's number, unless the file holds numbers.
+        skip_rows: Rows passed over at the beginning, unchecked; they count in the numbers.
 
     Raises:
         BadRow: A row of text that is not label 0 or 1 and 18 finite numbers.
@@ -46,8 +47,8 @@ def scan_events(
     head = first_bytes(path)
     if not head:
         raise DataError(f"expected events in {path}, received an empty file; give another")
-    number = start_number
-    frames = _frames(path, head, batch_rows)
+    number = start_number + skip_rows
+    frames = _frames(path, head, batch_rows, skip_rows)
     while (frame := _next(frames, path, head)) is not None:
         for part in frame.iter_slices(batch_rows):
             try:
@@ -94,12 +95,12 @@ def _next(frames: Iterator[pl.DataFrame], path: Path, head: bytes) -> pl.DataFra
         raise _explained(path, head, error) from error
 
 
-def _frames(path: Path, head: bytes, batch_rows: int) -> Iterator[pl.DataFrame]:
+def _frames(path: Path, head: bytes, batch_rows: int, skip: int) -> Iterator[pl.DataFrame]:
     """Lazy to the first frame, so that every fault of the file shows in `_next`."""
-    yield from _parquet(path, batch_rows) if head == _PARQUET else _csv(path, batch_rows)
+    yield from (_parquet if head == _PARQUET else _csv)(path, batch_rows, skip)
 
 
-def _csv(path: Path, batch_rows: int) -> Iterator[pl.DataFrame]:
+def _csv(path: Path, batch_rows: int, skip: int) -> Iterator[pl.DataFrame]:
     """Labels as float32 too: UCI writes them as 1.000000000000000000e+00."""
     frame = pl.scan_csv(
         path,
@@ -107,11 +108,12 @@ def _csv(path: Path, batch_rows: int) -> Iterator[pl.DataFrame]:
         schema=dict.fromkeys(COLUMNS, pl.Float32),
         quote_char=None,
         low_memory=True,
+        skip_lines=skip,
     )
     return frame.collect_batches(chunk_size=batch_rows, maintain_order=True)
 
 
-def _parquet(path: Path, batch_rows: int) -> Iterator[pl.DataFrame]:
+def _parquet(path: Path, batch_rows: int, skip: int) -> Iterator[pl.DataFrame]:
     schema = pl.read_parquet_schema(path)
     missing = [name for name in COLUMNS if name not in schema]
     if missing:
@@ -125,6 +127,8 @@ def _parquet(path: Path, batch_rows: int) -> Iterator[pl.DataFrame]:
         raise DataError("expected a numeric label and integer event numbers, received other types")
     numbered = [EVENT_NUMBER] if EVENT_NUMBER in schema else []
     frame = pl.scan_parquet(path).select(*numbered, *COLUMNS)
+    if skip:  # a slice of Parquet passes over whole row groups unread; one of CSV would not
+        frame = frame.slice(skip)
     return frame.collect_batches(chunk_size=batch_rows, maintain_order=True)
 
 

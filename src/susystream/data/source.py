@@ -81,6 +81,7 @@ class FileSource:
         expected_rows: Another number of rows is an error.
         limit: Only the first so many.
         batch_rows: At most so many rows a batch.
+        skip_rows: Rows passed over at the beginning, for a scan that goes on.
     """
 
     path: Path
@@ -88,6 +89,7 @@ class FileSource:
     expected_rows: int | None = None
     limit: int | None = None
     batch_rows: int = 131_072
+    skip_rows: int = 0
 
     @property
     def rows(self) -> int | None:
@@ -102,8 +104,10 @@ class FileSource:
         Raises:
             DataError: The file does not hold the expected number of rows.
         """
-        done = 0
-        for batch in scan_events(self.path, batch_rows=self.batch_rows):
+        done = self.skip_rows
+        if self.limit is not None and done >= self.limit:
+            return
+        for batch in scan_events(self.path, batch_rows=self.batch_rows, skip_rows=self.skip_rows):
             if self.limit is not None and done + len(batch) >= self.limit:
                 yield batch[: self.limit - done]
                 return

@@ -20,6 +20,7 @@ from typing import Protocol
 from susystream.errors import EvaluationError
 from susystream.evaluate.tally import Tally
 from susystream.schema import EventBatch, Float32Array, UInt8Array
+from susystream.stream.slices import ContentDigest
 
 AHEAD = 3  # batches: hides uneven times of both sides, at 12 MB each
 _POLL_SECONDS = 0.05  # how soon a waiting side notices that the other has ended
@@ -61,10 +62,10 @@ def tally(
     tallies = {name: Tally.empty() for name in scorers}
     rows = 0
     with closing(ReadAhead(scan)) as batches:
-        for scored in _in_order(batches, scorers, threads or processors()):
-            for name, logits in scored.logits.items():
-                _count(tallies[name], name, logits, scored.labels)
-            rows += len(scored.labels)
+        for one in scored(batches, scorers, threads=threads):
+            for name, logits in one.logits.items():
+                count(tallies[name], name, logits, one.labels)
+            rows += len(one.labels)
             on_progress(rows)
     return tallies
 
@@ -77,24 +78,26 @@ def processors() -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Scored:
-    """A batch's labels, and its logits by model."""
+class Scored:
+    """A batch's labels, its logits by model, and the digest of its content."""
 
     labels: UInt8Array
     logits: dict[str, Float32Array]
+    digest: ContentDigest
 
 
-def _in_order(
-    batches: Iterator[EventBatch], scorers: Mapping[str, Scorer], threads: int
-) -> Iterator[_Scored]:
-    """Scores by a few threads; at most one batch more than threads is under way."""
+def scored(
+    batches: Iterator[EventBatch], scorers: Mapping[str, Scorer], *, threads: int | None = None
+) -> Iterator[Scored]:
+    """Scores by a few threads, in order; one batch more than threads is under way at most."""
+    threads = threads or processors()
 
-    def score(batch: EventBatch) -> _Scored:
+    def score(batch: EventBatch) -> Scored:
         found = {name: scorer.logits(batch.features) for name, scorer in scorers.items()}
-        return _Scored(batch.labels, found)
+        return Scored(batch.labels, found, ContentDigest().update(batch))
 
     pool = ThreadPoolExecutor(threads, "score")
-    under_way: deque[Future[_Scored]] = deque()
+    under_way: deque[Future[Scored]] = deque()
     try:
         while True:
             try:
@@ -183,7 +186,12 @@ class ReadAhead(Iterator[EventBatch]):
             self._error = self._error or error
 
 
-def _count(counted: Tally, name: str, logits: Float32Array, labels: UInt8Array) -> None:
+def count(counted: Tally, name: str, logits: Float32Array, labels: UInt8Array) -> None:
+    """Counts a model's logits.
+
+    Raises:
+        EvaluationError: Naming the model.
+    """
     try:
         counted.update(logits, labels)
     except EvaluationError as error:

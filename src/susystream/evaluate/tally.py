@@ -67,6 +67,13 @@ class Tally:
         """A tally of no events."""
         return cls(limit=limit)
 
+    @classmethod
+    def of(cls, counts: BinCounts, *, limit: int = LIMIT) -> Tally:
+        """A tally of counts, at their level."""
+        tally = cls(limit=limit)
+        tally._counts = counts
+        return tally
+
     def update(self, logits: Float32Array, labels: UInt8Array) -> Tally:
         """Adds events to this tally; the arrays are copied.
 

@@ -133,6 +133,8 @@ class EvaluateSettings(Group):
         input: One file to evaluate on instead of `sets`.
         sets: Named test sets.
         batch_rows: Rows read and counted at once.
+        window_rows: Rows of a window: figures are tracked after each, and a killed evaluation
+            goes on after the last finished one.
         scorer: What computes the logits; `auto` is OpenVINO where it takes the network.
         precision: Of the products inside a network; bfloat16 needs OpenVINO and a processor.
     """
@@ -141,6 +143,7 @@ class EvaluateSettings(Group):
     input: OptionalPath = None
     sets: dict[Name, TestSet] = Field(default_factory=dict)
     batch_rows: Annotated[int, Field(ge=256, le=4_194_304)] = 65_536
+    window_rows: Annotated[int, Field(ge=1000, le=100_000_000)] = 1_000_000
     engine: EngineSettings = EngineSettings()
     scorer: Literal["auto", "openvino", "tensorflow"] = "auto"
     precision: Literal["float32", "bfloat16"] = "float32"

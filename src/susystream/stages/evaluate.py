@@ -6,25 +6,20 @@ In: models out of the store, test sets. Out: figures, in MLflow, the model docum
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from susystream.data.source import Source
 from susystream.errors import DataError, TrackingError
-from susystream.evaluate.local_engine import tally as count
 from susystream.evaluate.metrics import metrics as figures
 from susystream.evaluate.plots import roc_figure, score_figure
 from susystream.evaluate.tally import Tally
-from susystream.model.scorer import Scorer
 from susystream.registry.document import ModelDocument
-from susystream.schema import EventBatch
 from susystream.settings import public_config
 from susystream.stages.context import StageContext
+from susystream.stages.counting import Counting
 from susystream.stages.models import scorer_of
 from susystream.stages.result import StageResult
 from susystream.stages.testsets import NamedSet, test_sets
-from susystream.stream.slices import ContentDigest
 from susystream.tracking.tracker import TrackedRun
 
 
@@ -37,6 +32,7 @@ class Evaluated:
         identity: `source`, `rows` and `digest`, as plain data.
         tallies: By model id.
         rows: Events.
+        scanned: Those of this run; the others were counted by one that was killed.
         seconds: Wall time of the scan.
     """
 
@@ -44,6 +40,7 @@ class Evaluated:
     identity: dict[str, Any]
     tallies: dict[str, Tally]
     rows: int
+    scanned: int
     seconds: float
 
 
@@ -60,7 +57,7 @@ def evaluate(context: StageContext, *, parent_run_id: str | None = None) -> Stag
         tags={"model_id": ",".join(ids)},
         parent_run_id=parent_run_id,
     ) as run:
-        sets = _count_sets(context, documents)
+        sets = _count_sets(context, run, documents)
         models = {model_id: {"metrics": _metrics_of(model_id, sets)} for model_id in ids}
         _log(run, models, sets)
         _store(context, documents, models, sets)
@@ -83,50 +80,39 @@ def _chosen(context: StageContext) -> dict[str, ModelDocument]:
     return {document.model_id: document for document in found}
 
 
-def _count_sets(context: StageContext, documents: dict[str, ModelDocument]) -> list[Evaluated]:
+def _count_sets(
+    context: StageContext, run: TrackedRun, documents: dict[str, ModelDocument]
+) -> list[Evaluated]:
     chosen = context.settings.evaluate
     scorers = {
         model_id: scorer_of(document, scorer=chosen.scorer, precision=chosen.precision)
         for model_id, document in documents.items()
     }
-    wanted = test_sets(context, list(documents.values()))
-    return [_count_set(context, one, scorers) for one in wanted]
+    counting = Counting(context, run, documents, scorers)
+    return [_count_set(counting, one) for one in test_sets(context, list(documents.values()))]
 
 
-def _count_set(context: StageContext, wanted: NamedSet, scorers: Mapping[str, Scorer]) -> Evaluated:
+def _count_set(counting: Counting, wanted: NamedSet) -> Evaluated:
     """Scores and counts a set while its content is hashed.
 
     Raises:
         DataError: It holds no event, or other ones than it must.
     """
     started = time.monotonic()
-    hashed = _Hashed(wanted.source)
-    with context.console.progress(f"rows of {wanted.name}", wanted.source.rows) as progress:
-        tallies = count(hashed.batches(), scorers=scorers, on_progress=progress)
-    digest = hashed.digest
+    counted = counting.count(wanted)
+    digest = counted.digest
     if digest.rows == 0:
         raise DataError(f"expected events in test set {wanted.name}, received none")
     if wanted.digest not in (None, str(digest)):
         raise DataError(
             f"expected events with digest {wanted.digest} in test set {wanted.name}, received "
-            f"{digest}; remove {context.prepared_folder} and prepare again"
+            f"{digest}; remove {counting.context.prepared_folder} and prepare again"
         )
     identity = {"source": wanted.described, "rows": digest.rows, "digest": str(digest)}
-    return Evaluated(wanted.name, identity, tallies, digest.rows, time.monotonic() - started)
-
-
-class _Hashed:
-    """The batches of a source, and the digest of those that passed."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self.digest = ContentDigest()
-
-    def batches(self) -> Iterator[EventBatch]:
-        """As the source's."""
-        for batch in self._source.batches():
-            self.digest = self.digest.update(batch)
-            yield batch
+    seconds = time.monotonic() - started
+    return Evaluated(
+        wanted.name, identity, counted.tallies, digest.rows, digest.rows - counted.resumed, seconds
+    )
 
 
 def _metrics_of(model_id: str, sets: list[Evaluated]) -> dict[str, float]:
@@ -134,7 +120,7 @@ def _metrics_of(model_id: str, sets: list[Evaluated]) -> dict[str, float]:
     for one in sets:
         for name, value in figures(one.tallies[model_id]).items():
             found[f"test/{one.name}/{name}"] = value
-        found[f"test/{one.name}/rows_per_second"] = one.rows / one.seconds
+        found[f"test/{one.name}/rows_per_second"] = one.scanned / one.seconds
     return found
 
 
@@ -195,5 +181,5 @@ def _table_row(one: Evaluated, found: dict[str, float]) -> tuple[str, ...]:
         f"{width:.0e}" if width else "exact",
         f"{found['accuracy']:.4f}",
         f"{found['log_loss']:.4f}",
-        f"{one.rows / one.seconds:,.0f}",
+        f"{one.scanned / one.seconds:,.0f}",
     )

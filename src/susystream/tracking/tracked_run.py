@@ -64,10 +64,14 @@ class TrackedRun:
 
     def log_metrics(self, metrics: Mapping[str, float], *, step: int | None = None) -> None:
         """Figures of one moment, at a step (0 if none is given)."""
+        self.log_points([(name, value, step or 0) for name, value in metrics.items()])
+
+    def log_points(self, points: Sequence[tuple[str, float, int]]) -> None:
+        """Figures of many steps at once, as (name, value, step)."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        found = [Metric(safe_name(k), float(v), now, step or 0) for k, v in metrics.items()]
+        found = [Metric(safe_name(name), float(value), now, step) for name, value, step in points]
         with self._errors():
             for batch in _batches(found, _METRICS_BATCH):
                 self._client.log_batch(self.run_id, metrics=batch)

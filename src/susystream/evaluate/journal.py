@@ -1,0 +1,124 @@
+"""Finished windows of an evaluation on disk, so that a killed one goes on where it was.
+
+In: scores and labels of a window. Out: the same, after checks; nothing of another evaluation.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from susystream.schema import Float32Array, UInt8Array
+from susystream.stream.slices import ContentDigest
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredWindow:
+    """Some events' labels, their logits by model, and the digest of their content.
+
+    Attributes:
+        labels: uint8, shape (n,).
+        logits: float32, shape (n,), by model.
+        digest: Of the n events.
+    """
+
+    labels: UInt8Array
+    logits: dict[str, Float32Array]
+    digest: ContentDigest
+
+
+class Journal:
+    """A folder with one file a window and a statement of what is evaluated; `with` opens it.
+
+    The statement is written first and compared whenever the folder is opened again: windows of
+    another input or model are removed. A window's file appears under its name when it is whole,
+    and its parts carry checksums.
+
+    Args:
+        folder: Of this evaluation alone.
+        stated: What must be equal for windows to be used again, as plain data.
+    """
+
+    def __init__(self, folder: Path, stated: Mapping[str, Any]) -> None:
+        self._folder, self._stated = folder, dict(stated)
+        self._lock: IO[str] | None = None
+
+    def __enter__(self) -> Journal:
+        """Another process may be evaluating the same: then this one keeps windows elsewhere."""
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = self._folder.with_suffix(".lock").open("a")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._folder = self._folder.with_name(f"{self._folder.name}-{os.getpid()}")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        """What came to its end needs no windows any more."""
+        if kind is None:
+            self.remove()
+        if self._lock is not None:
+            self._lock.close()
+
+    def finished(self) -> Iterator[ScoredWindow]:
+        """The windows of an earlier run, from the first to the last whole one."""
+        if not self._is_of_this():
+            self.remove()
+            self._folder.mkdir(parents=True)
+            draft = self._folder / "stated.part"
+            draft.write_text(json.dumps(self._stated), encoding="utf-8")
+            draft.replace(self._folder / "stated.json")
+        for number in count():
+            window = _read(self._path(number))
+            if window is None:
+                return
+            yield window
+
+    def write(self, number: int, window: ScoredWindow) -> None:
+        """Keeps a finished window."""
+        sums = window.digest
+        digest = np.array([sums.rows, sums.high, sums.low], np.uint64)
+        logits = {f"logits {name}": values for name, values in window.logits.items()}
+        draft = self._path(number).with_suffix(".part")
+        with draft.open("wb") as file:
+            np.savez(file, labels=window.labels, digest=digest, **logits)
+        draft.replace(self._path(number))
+
+    def remove(self) -> None:
+        """Forgets everything."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{number:08d}.npz"
+
+    def _is_of_this(self) -> bool:
+        try:
+            text = (self._folder / "stated.json").read_text(encoding="utf-8")
+            return bool(json.loads(text) == json.loads(json.dumps(self._stated)))
+        except (OSError, ValueError):
+            return False
+
+
+def _read(path: Path) -> ScoredWindow | None:
+    """A window, or None if there is no whole one; zip's checksums are checked by reading."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
+            arrays = {name: found[name] for name in found.files}
+        rows, high, low = (int(value) for value in arrays.pop("digest"))
+        labels = arrays.pop("labels")
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    logits = {name.removeprefix("logits "): values for name, values in arrays.items()}
+    if any(len(values) != len(labels) for values in logits.values()) or rows != len(labels):
+        return None
+    return ScoredWindow(labels, logits, ContentDigest(rows, high, low))

@@ -1,0 +1,171 @@
+"""Windows change no figure; a killed evaluation goes on where it was; other inputs start anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from susystream.errors import EvaluationError
+from susystream.evaluate.journal import Journal, ScoredWindow
+from susystream.evaluate.local_engine import tally
+from susystream.evaluate.metrics import metrics
+from susystream.evaluate.tally import Tally
+from susystream.evaluate.windows import Counted, count_windows, rough_figures
+from susystream.schema import EventBatch, Float32Array, concatenate
+from susystream.stream.slices import ContentDigest
+
+ROWS, WINDOW = 10_500, 1000
+
+
+class Linear:
+    """A deterministic scorer that counts the events it was asked for."""
+
+    def __init__(self, seed: int) -> None:
+        self.weights = np.random.default_rng(seed).normal(size=18).astype(np.float32)
+        self.asked = 0
+
+    def logits(self, features: Float32Array) -> Float32Array:
+        self.asked += len(features)
+        logits: Float32Array = np.einsum("ij,j->i", features, self.weights)
+        return logits
+
+
+def all_events(seed: int = 1) -> EventBatch:
+    random = np.random.default_rng(seed)
+    labels = (random.random(ROWS) < 0.4).astype(np.uint8)
+    features = random.normal(size=(ROWS, 18)) + 0.2 * labels[:, None]
+    return EventBatch(np.arange(ROWS, dtype=np.int64), features.astype(np.float32), labels)
+
+
+EVENTS = all_events()
+
+
+def scan(skip: int, *, size: int = 700, stop: int = ROWS) -> Iterator[EventBatch]:
+    for start in range(skip, stop, size):
+        yield EVENTS[start : min(start + size, stop)]
+    if stop < ROWS:
+        raise KeyboardInterrupt
+
+
+def counted(journal: Journal | None = None, *, seed: int = 1, stop: int = ROWS) -> Counted:
+    return count_windows(
+        lambda skip: scan(skip, stop=stop),
+        scorers={"one": Linear(seed)},
+        journal=journal,
+        window_rows=WINDOW,
+    )
+
+
+@pytest.mark.parametrize("size", [1, 999, 1000, 1001, 20_000])
+def test_windows_and_batches_change_no_count(size: int) -> None:
+    stop = 2_500 if size == 1 else ROWS
+    events = [EVENTS[i : i + size] for i in range(0, stop, size)]
+    found = count_windows(lambda skip: events, scorers={"one": Linear(1)}, window_rows=WINDOW)
+    seen = concatenate(events)
+    assert found.tallies == tally([seen], scorers={"one": Linear(1)})
+    assert found.digest == ContentDigest().update(seen)
+    assert found.resumed == 0
+
+
+def test_each_window_is_told_once_in_order_and_the_short_one_at_the_end() -> None:
+    told: list[int] = []
+    count_windows(
+        scan,
+        scorers={"one": Linear(1), "two": Linear(2)},
+        window_rows=WINDOW,
+        on_window=lambda number, figures: told.append(number),
+    )
+    assert told == list(range(11))
+
+
+@pytest.mark.parametrize("stop", [1, 999, 1000, 1001, 5400, 10_499])
+def test_a_run_that_broke_off_goes_on_with_the_same_numbers(tmp_path: Path, stop: int) -> None:
+    with pytest.raises(KeyboardInterrupt), Journal(tmp_path / "j", {"a": 1}) as journal:
+        counted(journal, stop=stop)
+    with Journal(tmp_path / "j", {"a": 1}) as journal:
+        found = counted(journal)
+    whole = counted()
+    assert found.resumed == stop // WINDOW * WINDOW
+    assert (found.tallies, found.digest) == (whole.tallies, whole.digest)
+    assert metrics(found.tallies["one"]) == metrics(whole.tallies["one"])
+    assert not (tmp_path / "j").exists()
+
+
+def test_finished_windows_are_not_scored_again(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), Journal(tmp_path / "j", {}) as journal:
+        counted(journal, stop=8000)
+    scorer = Linear(1)
+    with Journal(tmp_path / "j", {}) as journal:
+        count_windows(scan, scorers={"one": scorer}, journal=journal, window_rows=WINDOW)
+    assert scorer.asked == ROWS - 8000
+
+
+def test_another_input_or_model_starts_over(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), Journal(tmp_path / "j", {"file": 1}) as journal:
+        counted(journal, stop=8000)
+    with Journal(tmp_path / "j", {"file": 2}) as journal:
+        found = counted(journal, seed=5)
+    assert found.resumed == 0
+    assert found.tallies == counted(seed=5).tallies
+
+
+@pytest.mark.parametrize("keep", [0, 100, -1])
+def test_a_damaged_window_and_those_after_it_are_counted_again(tmp_path: Path, keep: int) -> None:
+    with pytest.raises(KeyboardInterrupt), Journal(tmp_path / "j", {}) as journal:
+        counted(journal, stop=8000)
+    path = tmp_path / "j" / "00000003.npz"
+    content = path.read_bytes()
+    changed = content[:keep] if keep >= 0 else content[:900] + b"\x00\x01" + content[902:]
+    path.write_bytes(changed)
+    with Journal(tmp_path / "j", {}) as journal:
+        found = counted(journal)
+    assert found.resumed == 3000
+    assert found.tallies == counted().tallies
+
+
+def test_two_processes_with_one_evaluation_do_not_disturb_each_other(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j", {}) as first, Journal(tmp_path / "j", {}) as second:
+        one, two = counted(first), counted(second)
+    assert one.tallies == two.tallies == counted().tallies
+    assert [path.name for path in tmp_path.iterdir()] == ["j.lock"]
+
+
+def test_a_window_is_read_back_bit_for_bit(tmp_path: Path) -> None:
+    logits = np.array([-0.0, 1e-45, 3.4e38], np.float32)
+    digest = ContentDigest(3, 2**64 - 1, 7)
+    window = ScoredWindow(np.array([0, 1, 1], np.uint8), {"m1": logits}, digest)
+    with Journal(tmp_path / "j", {}) as journal:
+        assert list(journal.finished()) == []
+        journal.write(0, window)
+        (back,) = journal.finished()
+    assert back.logits["m1"].tobytes() == logits.tobytes()
+    assert (back.labels.tolist(), back.digest) == ([0, 1, 1], digest)
+
+
+def test_without_a_model_there_is_nothing_to_count() -> None:
+    with pytest.raises(EvaluationError, match="at least one model"):
+        count_windows(scan, scorers={})
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from([1e-3, 1.0, 30.0]))
+def test_rough_figures_are_near_the_exact_ones(seed: int, scale: float) -> None:
+    random = np.random.default_rng(seed)
+    labels = (random.random(20_000) < 0.4).astype(np.uint8)
+    logits = (scale * (random.normal(size=20_000) + labels)).astype(np.float32)
+    rough = rough_figures(logits, labels)
+    exact = metrics(Tally.empty().update(logits, labels))
+    assert rough["accuracy"] == exact["accuracy"]
+    assert rough["log_loss"] == pytest.approx(exact["log_loss"], rel=1e-3)
+    if scale >= 1:
+        assert rough["auc"] == pytest.approx(exact["auc"], abs=2e-5)
+
+
+@pytest.mark.parametrize("labels", [[], [0], [1, 1]])
+def test_a_window_of_one_class_has_no_figures(labels: list[int]) -> None:
+    assert rough_figures(np.zeros(len(labels), np.float32), np.array(labels, np.uint8)) == {}
