@@ -183,3 +183,11 @@ def test_the_manifest_names_its_source(tmp_path: Path) -> None:
     prepared = prepare(ToySource(100, 1), tmp_path)
     source = json.loads((prepared.folder / "manifest.json").read_text())["source"]
     assert (source["kind"], source["rows"], source["seed"]) == ("toy", 100, 1)
+
+
+def test_what_another_version_prepared_is_prepared_again(tmp_path: Path) -> None:
+    prepared = prepare(ToySource(100, 1), tmp_path)
+    manifest = prepared.folder / "manifest.json"
+    older = json.loads(manifest.read_text()) | {"schema_version": 1, "digest_train": "m1:0"}
+    manifest.write_text(json.dumps(older))
+    assert prepare(ToySource(100, 1), tmp_path) == prepared

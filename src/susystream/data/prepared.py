@@ -29,7 +29,7 @@ from susystream.errors import DataError
 from susystream.schema import EventBatch
 from susystream.stream.slices import ContentDigest
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2  # 2: digests m2
 _DRAFT = ".part"
 
 

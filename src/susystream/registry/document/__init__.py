@@ -214,7 +214,7 @@ class DatasetRecord(Document):
     codec: str
     events_per_message: Annotated[int, Field(gt=0)]
     rows: Annotated[int, Field(ge=0)]
-    digest: Annotated[str, Field(pattern=r"^m2:[0-9a-f]{32}$")]
+    digest: Annotated[str, Field(pattern=r"^m[12]:[0-9a-f]{32}$")]
     cluster_id: str
     source: Json
     split: Json
