@@ -11,6 +11,7 @@ help: ## list the targets
 
 run: $(READY) ## run the main job through MLflow
 	mlflow run . --env-manager local --experiment-name "$${MLFLOW_EXPERIMENT_NAME:-susystream}"
+	@echo 'to type such commands yourself: export PATH="$(CURDIR)/$(BIN):$$PATH"'
 
 test: $(READY) ## run the tests
 	pytest -q

@@ -29,6 +29,8 @@ prints it and exits with status 1; `line_of` finds such a line for every other e
 from __future__ import annotations
 
 import errno
+import os
+import re
 
 from susystream.disclosure import public_text
 
@@ -153,8 +155,8 @@ def line_of(error: BaseException) -> str:
     """What to tell of any error, on one line: its own, the system's, or that it is a defect."""
     if isinstance(error, SusystreamError):
         text = str(error)
-    elif isinstance(error, OSError) and error.errno is not None:
-        text = _refusal(error)
+    elif isinstance(error, OSError) and (known := _with_number(error)).errno is not None:
+        text = _refusal(known)
     elif isinstance(error, MemoryError):
         text = (
             "expected enough memory, received none; lower evaluate.batch_rows or train.batch_size"
@@ -164,6 +166,14 @@ def line_of(error: BaseException) -> str:
         told = told if len(told) <= _LONGEST else told[: _LONGEST - 3] + "..."
         text = f"{told}; this is a defect: run again with -v and report it"
     return " ".join(text.split())
+
+
+def _with_number(error: OSError) -> OSError:
+    """Polars tells the system's number only in its text."""
+    found = re.search(r"os error (\d+)", str(error))
+    if error.errno is not None or found is None:
+        return error
+    return OSError(int(found.group(1)), os.strerror(int(found.group(1))))
 
 
 def _refusal(error: OSError) -> str:

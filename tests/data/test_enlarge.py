@@ -126,5 +126,7 @@ def test_a_killed_write_leaves_no_file_under_the_name(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, str(path)], timeout=120, check=False)
     assert done.returncode == -signal.SIGKILL
     assert not path.exists()
+    assert [left.suffix for left in tmp_path.iterdir()] == [".part"]
     write_parquet(ToySource(10, 1).batches(), path, progress=ignore)
     assert len(concatenate(list(scan_events(path)))) == 10
+    assert list(tmp_path.iterdir()) == [path]  # what the killed one left is gone

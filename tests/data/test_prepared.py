@@ -191,3 +191,9 @@ def test_what_another_version_prepared_is_prepared_again(tmp_path: Path) -> None
     older = json.loads(manifest.read_text()) | {"schema_version": 1, "digest_train": "m1:0"}
     manifest.write_text(json.dumps(older))
     assert prepare(ToySource(100, 1), tmp_path) == prepared
+
+
+def test_a_preparation_is_not_reused_for_another_number_of_rows(tmp_path: Path) -> None:
+    prepare(FileSource(sample_path()), tmp_path)
+    with pytest.raises(DataError, match="expected 600 rows"):
+        prepare(FileSource(sample_path(), expected_rows=600), tmp_path)

@@ -187,3 +187,18 @@ def test_a_bad_row_of_a_test_set_is_named(opened: Open, tmp_path: Path) -> None:
         )
     assert run.info.status == "FAILED"
     assert "line 42" in run.data.tags["error"]
+
+
+def test_the_file_a_model_was_trained_on_is_no_test_set(opened: Open, tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_bytes(sample_path().read_bytes())
+    with opened("data=susy", f"data.path={path}", "data.expected_rows=500") as context:
+        trained(context)
+    with (
+        opened(f"evaluate.input={path}") as context,
+        pytest.raises(SettingsError, match="its test part is the set holdout"),
+    ):
+        evaluate(context)
+    path.write_bytes(sample_path().read_bytes().replace(b"1.", b"2.", 1))
+    with opened(f"evaluate.input={path}") as context:
+        assert evaluate(context).metrics["test/mine/rows"] == 500

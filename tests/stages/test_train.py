@@ -148,7 +148,9 @@ def test_a_trained_model_outlives_a_store_that_went_away(
         )
         assert done.returncode == 0, done.stderr
         with ModelStore(uri) as store:
-            assert store.load_model("latest").model_id == done.stdout.partition(":")[0]
+            document = store.load_model("latest")
+    assert document.model_id == done.stdout.partition(":")[0]
+    assert context.tracker.tags_of(document.mlflow.run_id)["model_id"] == document.model_id
 
 
 def kill_store_at_first_epoch(home: Path, say: Callable[[str], None]) -> Callable[[str], None]:

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from http.client import HTTPException, HTTPResponse, InvalidURL
 from pathlib import Path
 
-from susystream.data.susy_file import check_susy, unpacked
+from susystream.data.susy_file import RowsDiffer, check_susy, unpacked
 from susystream.disclosure import public_text, public_uri
 from susystream.errors import DataError, DownloadError
 from susystream.file_lock import file_lock
@@ -110,6 +110,12 @@ def _accept(part: Path, target: Path, url: str, expected_rows: int | None) -> No
         whole = unpacked(part, inner)
         check_susy(whole, expected_rows)
         whole.replace(target)
+    except RowsDiffer as error:  # whole, and fetched at some cost: another number may be right
+        inner.unlink(missing_ok=True)
+        raise DownloadError(
+            f"expected the UCI SUSY file at {public_uri(url)}: {error}; correct "
+            "data.expected_rows (null: any number) and run again, nothing is fetched twice"
+        ) from error
     except DataError as error:  # it would fail again: the next run begins anew
         _remove(inner, part, _origin_path(part))
         raise DownloadError(

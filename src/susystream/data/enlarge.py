@@ -6,12 +6,14 @@ not there at all.
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
+import psutil
 import pyarrow.parquet as pq
 
 from susystream.errors import DataError
@@ -122,10 +124,18 @@ def _pieces(source: Path) -> Iterator[bytes]:
 
 @contextmanager
 def _whole(path: Path) -> Iterator[Path]:
-    """A draft that gets the path's name when the block succeeds."""
+    """A draft that gets the path's name when the block succeeds; those of the dead are removed."""
+    for left in path.parent.glob(f"{glob.escape(path.name)}.*.part"):
+        pid = left.name.split(".")[-2]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            left.unlink(missing_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         yield draft
         draft.replace(path)
     finally:
-        draft.unlink(missing_ok=True)
+        try:
+            draft.unlink(missing_ok=True)
+        except KeyboardInterrupt:  # polars turns one Ctrl-C into two
+            draft.unlink(missing_ok=True)
+            raise

@@ -80,7 +80,7 @@ def prepare_events(
     described = {**source.describe(), "test_fraction": test_fraction}
     folder = folder_of(under, source.name, described)
     before = _loaded_or_none(folder)
-    if before is not None and before.source == described:
+    if before is not None and before.source == described and _as_many(before, source):
         return before
     rows = source.rows if source.rows is not None else sum(len(b) for b in source.batches())
     rows_train = rows - round(rows * test_fraction)
@@ -99,6 +99,11 @@ def prepare_events(
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return load_prepared(folder)
+
+
+def _as_many(before: Prepared, source: Source) -> bool:
+    """A source that states another number of rows is read again, and says so itself."""
+    return source.rows in (None, before.rows_train + before.rows_test)
 
 
 def _remove_abandoned(under: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from susystream.disclosure import public_settings, public_value
 from susystream.disclosure import public_uri as public_uri  # other rooms take it from here
@@ -176,10 +176,16 @@ class ExperimentSettings(Group):
     compare_with_report: bool = False
 
 
+def _named(value: object) -> object:
+    if value == "":
+        raise ValueError("expected a folder's name")
+    return value
+
+
 class Settings(Group):
     """The whole composed configuration."""
 
-    home: Path = Path(".susystream")
+    home: Annotated[Path, BeforeValidator(_named)] = Path(".susystream")
     seed: int = Field(42, ge=0, lt=2**31)
     stage: StageSettings
     data: DataSettings

@@ -52,7 +52,7 @@ def pipeline(context: StageContext, *, parent_run_id: str | None = None) -> Stag
             trained=trained,
             evaluated=evaluated,
         )
-    _show_where(context, trained.model_ids[0], f"{run.run_id} in experiment {place}")
+    _show_where(context, trained, f"{run.run_id} in experiment {place}")
     return StageResult(
         "pipeline",
         run.run_id,
@@ -72,8 +72,9 @@ def _alone(context: StageContext, stage: str, **groups: dict[str, Any]) -> Stage
     return context.with_settings(stage={"name": stage}, **groups)
 
 
-def _show_where(context: StageContext, model_id: str, run: str) -> None:
+def _show_where(context: StageContext, trained: StageResult, run: str) -> None:
     say = context.console.say
-    say(f"model    susystream models show {model_id}")
-    say(f"run      {run}")
+    say(f"model    susystream models show {trained.model_ids[0]}")
+    say(f"trained  by run {trained.run_id}")
+    say(f"chain    run {run}")
     say(f"UI       {context.tracker.ui_hint()}")

@@ -58,7 +58,7 @@ def test_sets(context: StageContext, documents: list[ModelDocument]) -> Iterator
     evaluate = context.settings.evaluate
     if evaluate.input is not None:
         given = FileSet(path=evaluate.input)
-        yield _file_set(context, _name_of(given.path), given)
+        yield _file_set(context, _name_of(given.path), given, _records(context, documents))
         return
     records = _records(context, documents)
     left = 0
@@ -93,10 +93,26 @@ def _set_of(
         case RealLowLevelSet():
             return NamedSet(name, RealLowLevelSource(), {"kind": wanted.kind})
         case FileSet():
-            return _file_set(context, name, wanted)
+            return _file_set(context, name, wanted, records)
 
 
-def _file_set(context: StageContext, name: str, wanted: FileSet) -> NamedSet:
+def _file_set(
+    context: StageContext, name: str, wanted: FileSet, records: list[DatasetRecord | None]
+) -> NamedSet:
+    """A file; not the one a model was trained on, which has the same name and content.
+
+    Raises:
+        SettingsError: It is.
+    """
+    for record in records:
+        source = record.source if record is not None else {}
+        # the hash of a large file takes a while: only a file of the same name is hashed
+        same_name = source.get("file") == wanted.path.name and wanted.path.is_file()
+        if same_name and FileSource(wanted.path).describe()["sha256"] == source.get("sha256"):
+            raise SettingsError(
+                f"expected a test set {name} of events no model was trained on, received "
+                f"{wanted.path}, which one was; its test part is the set holdout"
+            )
     file = _file(context, wanted.path, wanted.expected_rows, wanted.limit)
     described = {"kind": wanted.kind, "file": wanted.path.name, "limit": wanted.limit}
     return NamedSet(name, file, described)
@@ -158,15 +174,24 @@ def _holdout(context: StageContext, name: str, records: list[DatasetRecord | Non
         DataError: What is prepared here is not what was published.
     """
     known = [record for record in records if record is not None]
-    if len(known) < len(records) or any(one.source != known[0].source for one in known):
+    if len(known) < len(records):
+        raise SettingsError(
+            "expected the record of each model's data set in this store, received none for one; "
+            "evaluate where it was trained, or remove the set: ~evaluate.sets.holdout"
+        )
+    if any(one.source != known[0].source for one in known):
         raise SettingsError(
             "expected models with one holdout, received models that were trained on different "
-            "or unknown data; evaluate them one by one or remove it: ~evaluate.sets.holdout"
+            "data; evaluate them one by one or remove the set: ~evaluate.sets.holdout"
         )
     record, under = known[0], context.prepared_folder
-    prepared = _toy_again(under, record) or load_prepared(
-        folder_of(under, record.name, record.source)
-    )
+    folder = folder_of(under, record.name, record.source)
+    if record.source.get("kind") != _TOY and not folder.exists():
+        raise DataError(
+            f"expected the test part of data set {record.dataset_id} in {folder}, received none; "
+            "run stage=prepare with the data settings it was published with (data=..., data.path)"
+        )
+    prepared = _toy_again(under, record) or load_prepared(folder)
     if prepared.digest_train != record.digest:
         raise DataError(
             f"expected the training events of data set {record.dataset_id} in {prepared.folder}, "

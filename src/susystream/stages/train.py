@@ -240,7 +240,7 @@ def _figures(metrics: dict[str, float]) -> str:
 
 def _store(context: StageContext, run: TrackedRun, document: ModelDocument) -> None:
     """Stores and links the model; until both are proven, no selector but its id finds it."""
-    with _kept(context, document):
+    with _kept(context, run, document):
         context.store.save_model(document.model_copy(update={"status": "unproven"}))
     prove_stored(context.store.load_model(document.model_id))
     run.set_tags({"model_id": document.model_id})
@@ -250,7 +250,7 @@ def _store(context: StageContext, run: TrackedRun, document: ModelDocument) -> N
 
 
 @contextmanager
-def _kept(context: StageContext, document: ModelDocument) -> Iterator[None]:
+def _kept(context: StageContext, run: TrackedRun, document: ModelDocument) -> Iterator[None]:
     """A trained model outlives a store that went away meanwhile: as a file of this run."""
     try:
         yield
@@ -258,6 +258,7 @@ def _kept(context: StageContext, document: ModelDocument) -> Iterator[None]:
         path = context.output / "model.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(document.to_canonical_json(), encoding="utf-8")
+        run.set_tags({"model_id": document.model_id})  # an imported model proves this end too
         raise StoreUnavailable(
             f"{error}; the trained model is kept: susystream models import {path}"
         ) from error
