@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import threading
 from typing import Any, Literal
 
@@ -17,6 +16,7 @@ import keras
 import numpy as np
 
 from susystream.errors import ModelError
+from susystream.evaluate.local_engine import processors
 from susystream.model.scorer import blocks
 from susystream.schema import FEATURES, Float32Array
 
@@ -87,7 +87,7 @@ def _compiled(network: keras.Model, shape: tuple[int, int], precision: Precision
             "expected a processor with bfloat16 for evaluate.precision=bfloat16, received one "
             "without; set evaluate.precision=float32"
         )
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    threads = processors()
     settings = {
         "PERFORMANCE_HINT": "THROUGHPUT",  # a stream a thread: they do not wait for each other
         "NUM_STREAMS": threads,

@@ -1,6 +1,6 @@
 """Stage `prepare`: events of any source, split and scaled, into files the other stages read.
 
-In: a source. Out: `<home>/data/<name>/` with train and test rows, the scaler and the digests.
+In: a source. Out: a folder under `<home>/data` with train and test rows, scaler and digests.
 """
 
 from __future__ import annotations
