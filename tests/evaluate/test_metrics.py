@@ -16,6 +16,8 @@ from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from susystream.errors import EvaluationError
 from susystream.evaluate.metrics import _dot, curve, metrics
+from susystream.evaluate.pieces import PIECE
+from susystream.evaluate.significance import asimov_significance
 from susystream.evaluate.tally import Tally
 
 Pairs: TypeAlias = list[tuple[float, bool]]
@@ -134,6 +136,49 @@ def test_significance_and_calibration_of_many_events_agree_with_slow_twins(seed:
     probability = 1 / (1 + np.exp(-logits.astype(np.float64)))
     assert values["significance"] == pytest.approx(slow_significance(logits, labels), rel=1e-9)
     assert values["ece"] == pytest.approx(slow_calibration_error(probability, labels), rel=1e-9)
+
+
+def beaten(mine: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The share of the sorted others below each, ties counting half."""
+    sides = (np.searchsorted(others, mine, side) for side in ("left", "right"))
+    return np.asarray(sum(sides) / (2 * len(others)), np.float64)
+
+
+@pytest.mark.parametrize("rows", [4 * PIECE, 4 * PIECE + 1, 70_000])
+def test_figures_of_many_pieces_are_those_of_whole_arrays(rows: int) -> None:
+    logits, labels = random_events(rows)
+    logits[:5000] = np.repeat(logits[:50], 100)  # ties
+    values, wide = found(logits, labels), logits.astype(np.float64)
+    probability = 1 / (1 + np.exp(-wide))
+    assert values["auc"] == pytest.approx(roc_auc_score(labels, logits), abs=1e-12)
+    assert values["log_loss"] == pytest.approx(log_loss(labels, probability), rel=1e-12)
+    assert values["brier"] == pytest.approx(brier_score_loss(labels, probability), rel=1e-12)
+    assert values["accuracy"] == np.mean((logits > 0) == labels)
+    assert values["ece"] == pytest.approx(slow_calibration_error(probability, labels), rel=1e-9)
+    kept = {y: np.sort(logits[labels == y]) for y in (0, 1)}
+    of_signal, of_background = (beaten(kept[y], kept[1 - y]) for y in (1, 0))
+    variance = sum(np.var(v, ddof=1) / len(v) for v in (of_signal, of_background))
+    assert values["auc_stderr"] == pytest.approx(math.sqrt(variance), rel=1e-9)
+    for text in ("0.3", "0.5", "0.7", "0.9"):
+        cut = np.sort(logits[labels == 1])[::-1][math.ceil(Fraction(text) * int(labels.sum())) - 1]
+        expected = np.sum(labels == 0) / np.sum(logits[labels == 0] >= cut)
+        assert values[f"background_rejection_at_{text}"] == expected
+    cuts = np.sort(logits)
+    passed = {y: len(one) - np.searchsorted(one, cuts) for y, one in kept.items()}
+    allowed = passed[0] >= 25
+    s = 100 * passed[1][allowed] / len(kept[1])
+    b = 1000 * passed[0][allowed] / len(kept[0])
+    assert values["significance"] == pytest.approx(asimov_significance(s, b, 0.05 * b).max())
+
+
+@given(st.floats(0, 100), st.floats(0, 100), st.floats(1e-3, 1000), st.floats(1e-3, 1000))
+def test_significance_rises_with_the_signal_and_falls_with_the_background(
+    s1: float, s2: float, b1: float, b2: float
+) -> None:
+    """What lets pieces of bins be passed over."""
+    s, b = np.array([min(s1, s2), max(s1, s2)]), np.array([max(b1, b2), min(b1, b2)])
+    low, high = asimov_significance(s, b, 0.05 * b)
+    assert low <= high + 1e-6
 
 
 @settings(max_examples=20, deadline=None)

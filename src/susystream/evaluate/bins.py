@@ -153,13 +153,14 @@ def bin_edges(counts: BinCounts) -> tuple[Float64Array, Float64Array]:
     negative = counts.keys < POSITIVE
     bits = np.where(negative, np.uint32(0x7FFFFFFF) - counts.keys, counts.keys - POSITIVE)
     near: Float64Array = bits.view(np.float32).astype(np.float64)
+    sign: Float64Array = np.where(negative, -1.0, 1.0)
+    if counts.level == 0:
+        return sign * near, sign * near
     exponent = np.maximum(bits >> np.uint32(23), 1).astype(np.int64)
     width: Float64Array = np.ldexp(
         1.0, np.maximum(counts.level, exponent + max(counts.level - 126, 0)) - 150
     )
-    far = near + width if counts.level else near
-    sign: Float64Array = np.where(negative, -1.0, 1.0)
-    return sign * near, sign * far
+    return sign * near, sign * (near + width)
 
 
 def mantissa_bits_dropped(level: int) -> Int64Array:

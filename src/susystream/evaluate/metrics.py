@@ -8,13 +8,14 @@ order of the bins, so that equal tallies give equal numbers to the last bit.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
 from susystream.errors import EvaluationError
-from susystream.evaluate.bins import POSITIVE, BinCounts, CountArray, Float64Array, bin_edges
+from susystream.evaluate.bins import BinCounts, CountArray, Float64Array
+from susystream.evaluate.pieces import pieces
 from susystream.evaluate.significance import discovery_significance
 from susystream.evaluate.tally import Tally
 
@@ -62,22 +63,27 @@ def metrics(tally: Tally) -> dict[str, float]:
     Raises:
         EvaluationError: Not both classes were counted.
     """
-    counts, (signal, background) = _wide(tally.counts), _totals(tally)
-    near, far = bin_edges(counts)
-    logits = (near + far) / 2
-    rows = signal + background
+    counts, (signal, background) = tally.counts, _totals(tally)
     return {
-        **_auc(counts, signal, background),
-        "accuracy": _right(counts) / rows,
-        "log_loss": _mean(counts, np.logaddexp(0, -logits), np.logaddexp(0, logits)),
-        "brier": _mean(counts, sigmoid(-logits) ** 2, sigmoid(logits) ** 2),
-        "ece": _calibration_error(counts, sigmoid(logits)),
+        **_auc_figures(counts, signal, background),
+        **_losses(counts),
         **_rejections(counts, signal, background),
         "significance": discovery_significance(counts, signal=signal, background=background),
-        "rows": float(rows),
+        "rows": float(signal + background),
         "signal": float(signal),
         "background": float(background),
     }
+
+
+def main_figures(tally: Tally) -> dict[str, float]:
+    """`auc`, `accuracy` and `log_loss` of `metrics`, in a third of its time.
+
+    Raises:
+        EvaluationError: Not both classes were counted.
+    """
+    auc, _, _ = _auc(tally.counts, *_totals(tally))
+    losses = _losses(tally.counts)
+    return {"auc": auc, "accuracy": losses["accuracy"], "log_loss": losses["log_loss"]}
 
 
 def curve(tally: Tally) -> Curve:
@@ -86,8 +92,10 @@ def curve(tally: Tally) -> Curve:
     Raises:
         EvaluationError: Not both classes were counted.
     """
-    counts, (signal, background) = _wide(tally.counts), _totals(tally)
-    passed = (np.cumsum(np.append(0, c[::-1])) for c in (counts.signal, counts.background))
+    counts, (signal, background) = tally.counts, _totals(tally)
+    passed = (
+        np.cumsum(np.append(0, c[::-1]), dtype=np.int64) for c in (counts.signal, counts.background)
+    )
     return Curve(next(passed) / signal, next(passed) / background)
 
 
@@ -95,12 +103,6 @@ def sigmoid(logits: Float64Array) -> Float64Array:
     """Probability of signal, 1 / (1 + exp(-logit)), without overflow; float64, same shape."""
     decay = np.exp(-np.abs(logits))
     return np.asarray(np.where(logits < 0, decay, 1.0) / (1.0 + decay), np.float64)
-
-
-def _wide(counts: BinCounts) -> BinCounts:
-    """The counts as int64, which their running sums need."""
-    signal, background = counts.signal.astype(np.int64), counts.background.astype(np.int64)
-    return replace(counts, signal=signal, background=background)
 
 
 def _totals(tally: Tally) -> tuple[int, int]:
@@ -113,14 +115,21 @@ def _totals(tally: Tally) -> tuple[int, int]:
     return signal, background
 
 
-def _auc(counts: BinCounts, signal: int, background: int) -> dict[str, float]:
+def _auc(counts: BinCounts, signal: int, background: int) -> tuple[float, float, float]:
+    """The middle and both ends of the bracket."""
     pairs = signal * background
-    below = np.cumsum(counts.background) - counts.background
-    low = _dot(counts.signal, below)
-    inside = _dot(counts.signal, counts.background)
+    low = inside = 0
+    for piece in pieces(counts):
+        low += _dot(piece.signal, piece.background_below)
+        inside += _dot(piece.signal, piece.background)
     auc = (2 * low + inside) / (2 * pairs)  # Python's division of integers is correctly rounded
-    exact = counts.level == 0
-    least, most = (auc, auc) if exact else (low / pairs, (low + inside) / pairs)
+    if counts.level == 0:
+        return auc, auc, auc
+    return auc, low / pairs, (low + inside) / pairs
+
+
+def _auc_figures(counts: BinCounts, signal: int, background: int) -> dict[str, float]:
+    auc, least, most = _auc(counts, signal, background)
     stderr = _stderr(counts, auc, signal, background)
     return {
         "auc": auc,
@@ -134,42 +143,76 @@ def _auc(counts: BinCounts, signal: int, background: int) -> dict[str, float]:
 
 def _stderr(counts: BinCounts, auc: float, signal: int, background: int) -> float:
     """DeLong's variance: that of each event's share of the other class which it beats."""
-    beaten = (np.cumsum(counts.background) - counts.background / 2) / background
-    beating = (signal - np.cumsum(counts.signal) + counts.signal / 2) / signal
-    of_signal = float(np.dot(counts.signal, (beaten - auc) ** 2)) / max(signal - 1, 1)
-    of_background = float(np.dot(counts.background, (beating - auc) ** 2)) / max(background - 1, 1)
-    return math.sqrt(of_signal / signal + of_background / background)
+    of_signal = of_background = 0.0
+    for piece in pieces(counts):
+        beaten = (piece.background_below + piece.background / 2) / background
+        beating = (signal - piece.signal_below - piece.signal / 2) / signal
+        of_signal += _sum(piece.signal * (beaten - auc) ** 2)
+        of_background += _sum(piece.background * (beating - auc) ** 2)
+    return math.sqrt(
+        of_signal / max(signal - 1, 1) / signal
+        + of_background / max(background - 1, 1) / background
+    )
 
 
-def _right(counts: BinCounts) -> int:
-    first = int(np.searchsorted(counts.keys, POSITIVE))
-    return int(counts.background[:first].sum()) + int(counts.signal[first:].sum())
+def _losses(counts: BinCounts) -> dict[str, float]:
+    """What depends on the scores' values; each exponential is computed once."""
+    right, log_loss, brier, excess = 0, 0.0, 0.0, np.zeros(CALIBRATION_BINS)
+    for piece in pieces(counts):
+        first, logits = piece.first_positive, piece.logits()
+        agreeing = np.append(piece.background[:first], piece.signal[first:])
+        opposed = np.append(piece.signal[:first], piece.background[first:])
+        right += int(agreeing.sum())
+        size = np.abs(logits)
+        decay = np.exp(-size)
+        sure = 1 / (1 + decay)  # the probability of what the score's sign says
+        events = piece.signal + piece.background
+        log_loss += _sum(events * np.log1p(decay)) + _sum(opposed * size)
+        brier += _sum(opposed * sure**2) + _sum(agreeing * (decay * sure) ** 2)
+        probability = np.append((decay * sure)[:first], sure[first:])
+        excess += _excess(probability, events * probability - piece.signal)
+    return {
+        "accuracy": right / counts.events,
+        "log_loss": log_loss / counts.events,
+        "brier": brier / counts.events,
+        "ece": float(np.abs(excess).sum()) / counts.events,
+    }
 
 
-def _mean(counts: BinCounts, if_signal: Float64Array, if_background: Float64Array) -> float:
-    total = np.dot(counts.signal, if_signal) + np.dot(counts.background, if_background)
-    return float(total) / (int(counts.signal.sum()) + int(counts.background.sum()))
+def _excess(probability: Float64Array, distance: Float64Array) -> Float64Array:
+    """Distances summed over bins of equal width in the probability, which rises."""
+    at = np.searchsorted(probability * CALIBRATION_BINS, np.arange(CALIBRATION_BINS))
+    at[0] = 0
+    total = np.append(0, np.cumsum(distance))
+    return np.diff(total[np.append(at, len(distance))])
 
 
 def _rejections(counts: BinCounts, signal: int, background: int) -> dict[str, float]:
-    kept, passed = (np.cumsum(c[::-1]) for c in (counts.signal, counts.background))
-    found = {}
-    for efficiency in EFFICIENCIES:
-        wanted = math.ceil(Fraction(str(efficiency)) * signal)
-        at = int(np.searchsorted(kept, wanted))
-        found[f"background_rejection_at_{efficiency}"] = background / max(int(passed[at]), 1)
-    return found
+    """The cut is the highest bin below which no more signal lies than may be lost."""
+    lost = [signal - math.ceil(Fraction(str(one)) * signal) for one in EFFICIENCIES]
+    passed = [background] * len(lost)
+    for piece in pieces(counts):
+        at = np.searchsorted(piece.signal_below, lost, side="right") - 1
+        below = piece.background_below
+        passed = [
+            background - int(below[i]) if i >= 0 else p for i, p in zip(at, passed, strict=True)
+        ]
+    return {
+        f"background_rejection_at_{one}": background / max(p, 1)
+        for one, p in zip(EFFICIENCIES, passed, strict=True)
+    }
 
 
-def _calibration_error(counts: BinCounts, probability: Float64Array) -> float:
-    bins = np.minimum((probability * CALIBRATION_BINS).astype(np.intp), CALIBRATION_BINS - 1)
-    events = (counts.signal + counts.background).astype(np.float64)
-    excess = np.bincount(bins, events * probability - counts.signal, CALIBRATION_BINS)
-    return float(np.abs(excess).sum() / events.sum())
+def _sum(values: Float64Array) -> float:
+    """In an order that does not depend on the number of processors, as a library's dot may."""
+    return float(np.sum(values))
 
 
 def _dot(first: CountArray, second: CountArray) -> int:
-    """The exact sum of products of counts, where int64 would overflow, limb by limb."""
+    """The exact sum of products of counts, limb by limb where int64 would overflow."""
+    most = int(second.max(initial=0))
+    if int(first.sum(dtype=np.int64)) * most < 1 << 63:
+        return int((first * second).sum())
     mask = (1 << _LIMB) - 1
     return sum(
         int(np.dot(first, (second >> shift) & mask)) << shift for shift in range(0, 63, _LIMB)
