@@ -37,6 +37,7 @@ from susystream.evaluate.local_engine import processors
 from susystream.evaluate.metrics import metrics
 from susystream.evaluate.tally import Tally
 from susystream.evaluate.windows import count_windows
+from susystream.model.layers import plan_of
 from susystream.model.network import build_network
 from susystream.model.openvino_scorer import OpenVinoScorer, Precision
 from susystream.schema import COLUMNS, FEATURES
@@ -185,7 +186,7 @@ def child(path: Path) -> None:
     network = untrained(1)
     with np.load(path.with_suffix(".npz")) as weights:
         network.set_weights([weights[name] for name in weights.files])
-    scorers = {"one": OpenVinoScorer(network, ALL)}
+    scorers = {"one": OpenVinoScorer(plan_of(network), ALL)}
     count_windows(
         lambda skip: FileSource(path, batch_rows=65_536, skip_rows=skip).batches(), scorers=scorers
     )
@@ -199,7 +200,7 @@ def bfloat16_difference(network: keras.Model) -> float:
     found = []
     precisions: tuple[Precision, Precision] = ("float32", "bfloat16")
     for precision in precisions:
-        logits = OpenVinoScorer(network, ALL, precision).logits(events.features)
+        logits = OpenVinoScorer(plan_of(network), ALL, precision).logits(events.features)
         found.append(metrics(Tally.empty().update(logits, events.labels))["auc"])
     return abs(found[0] - found[1])
 
@@ -208,8 +209,8 @@ def one_round(files: dict[str, Path], rows: int, network: keras.Model) -> dict[s
     """Every rate once, in rows a second."""
     csv, parquet = files["csv"], files["parquet"]
     features = np.concatenate([b.features for b in ToySource(SAMPLE, 5).batches()])
-    scorer = OpenVinoScorer(network, ALL)
-    four = {str(seed): OpenVinoScorer(trained(seed), ALL) for seed in range(4)}
+    scorer = OpenVinoScorer(plan_of(network), ALL)
+    four = {str(seed): OpenVinoScorer(plan_of(trained(seed)), ALL) for seed in range(4)}
     found = {
         "report's way": report_way(csv, network),
         "careful user's way": careful_way(csv, network, rows),
@@ -222,7 +223,7 @@ def one_round(files: dict[str, Path], rows: int, network: keras.Model) -> dict[s
         "matrix peak": matrix_peak(),
     }
     try:
-        half = OpenVinoScorer(network, ALL, "bfloat16")
+        half = OpenVinoScorer(plan_of(network), ALL, "bfloat16")
     except ModelError:
         return found
     found["ours, CSV, bfloat16"] = ours(csv, {"one": half}, rows)
@@ -295,7 +296,7 @@ def long_scan(folder: Path, csv: Path, rows: int, long: int, network: keras.Mode
     with path.open("wb") as file:
         for _ in range(long // rows):
             file.write(csv.read_bytes())
-    scorer = {"one": OpenVinoScorer(network, ALL)}
+    scorer = {"one": OpenVinoScorer(plan_of(network), ALL)}
     pairs = [(ours(csv, scorer, rows), ours(path, scorer, long // rows * rows)) for _ in range(3)]
     middle = statistics.median(long_rate / short for short, long_rate in pairs)
     print(f"rows/s at {long // rows * rows:,} rows / at {rows:,} (0.9 to 1.1) {middle:8.2f}")

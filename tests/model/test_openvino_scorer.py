@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from susystream.errors import ModelError
+from susystream.model.layers import plan_of
 from susystream.model.network import ACTIVATIONS, build_network
 from susystream.model.openvino_scorer import BLOCK_ROWS, OpenVinoScorer
-from susystream.model.scorer import TensorFlowScorer
+from susystream.model.tensorflow_scorer import TensorFlowScorer
 from susystream.physics.toy import toy_events
 
 ALL = tuple(range(18))
@@ -42,7 +43,7 @@ def events(rows: int) -> Any:
 def test_logits_are_those_of_keras_to_1e_5(activation: str) -> None:
     net, features = network(activation=activation), events(20_000)
     expected = net.predict(features, batch_size=4096, verbose=0)[:, 0]
-    found = OpenVinoScorer(net, ALL).logits(features)
+    found = OpenVinoScorer(plan_of(net), ALL).logits(features)
     assert np.abs(found - expected).max() < 1e-5
     assert np.abs(found - TensorFlowScorer(net, ALL).logits(features)).max() < 1e-5
 
@@ -51,12 +52,12 @@ def test_logits_are_those_of_keras_to_1e_5(activation: str) -> None:
 def test_a_network_of_some_columns_gets_these(columns: tuple[int, ...]) -> None:
     net, features = network(len(columns)), events(6000)
     expected = TensorFlowScorer(net, columns).logits(features)
-    assert np.abs(OpenVinoScorer(net, columns).logits(features) - expected).max() < 1e-5
+    assert np.abs(OpenVinoScorer(plan_of(net), columns).logits(features) - expected).max() < 1e-5
 
 
 def test_bits_depend_on_no_block_no_place_and_no_thread() -> None:
     net, features = network(), events(3 * BLOCK_ROWS + 5)
-    scorer = OpenVinoScorer(net, ALL)
+    scorer = OpenVinoScorer(plan_of(net), ALL)
     whole = scorer.logits(features)
     order = np.random.default_rng(0).permutation(len(features))
     assert np.array_equal(scorer.logits(features[order]), whole[order])
@@ -70,16 +71,16 @@ def test_bits_depend_on_no_block_no_place_and_no_thread() -> None:
 
 
 def test_a_single_event_and_none() -> None:
-    scorer = OpenVinoScorer(network(), ALL)
+    scorer = OpenVinoScorer(plan_of(network()), ALL)
     assert scorer.logits(events(1)).shape == (1,)
     assert scorer.logits(events(5)[:0]).shape == (0,)
 
 
 def test_bfloat16_is_near_or_refused() -> None:
     net, features = network(), events(20_000)
-    exact = OpenVinoScorer(net, ALL).logits(features)
+    exact = OpenVinoScorer(plan_of(net), ALL).logits(features)
     try:
-        found = OpenVinoScorer(net, ALL, "bfloat16").logits(features)
+        found = OpenVinoScorer(plan_of(net), ALL, "bfloat16").logits(features)
     except ModelError as error:
         assert "evaluate.precision=float32" in str(error)  # noqa: PT017  # either outcome is right
         return
@@ -89,7 +90,7 @@ def test_bfloat16_is_near_or_refused() -> None:
 def test_a_layer_without_counterpart_names_the_cure() -> None:
     layers = [keras.layers.Input((18,)), keras.layers.BatchNormalization(), keras.layers.Dense(1)]
     with pytest.raises(ModelError, match=r"BatchNormalization.*evaluate\.scorer=tensorflow"):
-        OpenVinoScorer(keras.Sequential(layers), ALL)
+        plan_of(keras.Sequential(layers))
 
 
 def test_every_activation_of_the_settings_is_one_of_the_allowed() -> None:
@@ -101,9 +102,10 @@ def test_nothing_is_reported_to_anybody() -> None:
     code = (
         "import sys; seen = []; "
         "sys.addaudithook(lambda e, a: seen.append(e) if e.startswith('socket.') else None); "
-        "import keras, numpy; from susystream.model.openvino_scorer import OpenVinoScorer; "
+        "import keras, numpy; from susystream.model.layers import plan_of; "
+        "from susystream.model.openvino_scorer import OpenVinoScorer; "
         "net = keras.Sequential([keras.layers.Input((18,)), keras.layers.Dense(1)]); "
-        "OpenVinoScorer(net, tuple(range(18))).logits(numpy.zeros((9, 18), 'float32')); "
+        "OpenVinoScorer(plan_of(net), tuple(range(18))).logits(numpy.zeros((9, 18), 'float32')); "
         "print([e for e in seen if e in ('socket.connect', 'socket.getaddrinfo')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)

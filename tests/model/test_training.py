@@ -13,7 +13,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from susystream.errors import ModelError, StreamStalled
 from susystream.model.network import build_network, named_weights
-from susystream.model.scorer import TensorFlowScorer
+from susystream.model.tensorflow_scorer import TensorFlowScorer
 from susystream.model.training import History, fit
 from susystream.registry.document import encode_weights, weights_digest
 from susystream.schema import EventBatch

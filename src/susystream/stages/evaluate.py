@@ -17,7 +17,7 @@ from susystream.registry.document import ModelDocument
 from susystream.settings import public_config
 from susystream.stages.context import StageContext
 from susystream.stages.counting import Counting
-from susystream.stages.models import scorer_of
+from susystream.stages.models import scorer_plan_of
 from susystream.stages.result import StageResult
 from susystream.stages.testsets import NamedSet, test_sets
 from susystream.tracking.tracker import TrackedRun
@@ -85,7 +85,7 @@ def _count_sets(
 ) -> list[Evaluated]:
     chosen = context.settings.evaluate
     scorers = {
-        model_id: scorer_of(document, scorer=chosen.scorer, precision=chosen.precision)
+        model_id: scorer_plan_of(document, scorer=chosen.scorer, precision=chosen.precision).open()
         for model_id, document in documents.items()
     }
     counting = Counting(context, run, documents, scorers)

@@ -15,14 +15,16 @@ import numpy as np
 from susystream.data.scan import scan_events
 from susystream.data.source import sample_path
 from susystream.errors import DocumentInvalid, ModelError
+from susystream.model.layers import plan_of
 from susystream.model.network import (
     Network,
     architecture_of,
     named_weights,
     network_from_json,
 )
-from susystream.model.openvino_scorer import OpenVinoScorer, Precision
-from susystream.model.scorer import Scorer, TensorFlowScorer
+from susystream.model.openvino_scorer import Precision, available
+from susystream.model.scorer_plan import OpenVinoPlan, ScorerPlan, TensorFlowPlan
+from susystream.model.tensorflow_scorer import TensorFlowScorer
 from susystream.registry.document import (
     Architecture,
     Code,
@@ -31,6 +33,7 @@ from susystream.registry.document import (
     ModelDocument,
     Probe,
     Training,
+    canonical_json,
     decode_weights,
     encode_weights,
     new_id,
@@ -99,26 +102,32 @@ def network_of(document: ModelDocument) -> Network:
     return network
 
 
-def scorer_of(
+def scorer_plan_of(
     document: ModelDocument,
     *,
     scorer: Literal["auto", "openvino", "tensorflow"] = "auto",
     precision: Precision = "float32",
-) -> Scorer:
-    """What scores events by a stored model.
+) -> ScorerPlan:
+    """How to score events by a stored model, in this or another process.
 
     Raises:
-        ModelError: OpenVINO was asked for and is not there or cannot take the network.
+        ModelError: OpenVINO was asked for and cannot take the network.
     """
     columns, network = feature_indices(document.features), network_of(document)
-    if scorer == "tensorflow":
-        return TensorFlowScorer(network, columns)
+    may_fall_back = scorer == "auto" and precision == "float32"
+    if scorer == "tensorflow" or (may_fall_back and not available()):
+        return _tensorflow_plan(document, columns)
     try:
-        return OpenVinoScorer(network, columns, precision)
+        return OpenVinoPlan(plan_of(network), columns, precision)
     except ModelError:
-        if scorer == "openvino" or precision != "float32":
+        if not may_fall_back:
             raise
-        return TensorFlowScorer(network, columns)
+        return _tensorflow_plan(document, columns)
+
+
+def _tensorflow_plan(document: ModelDocument, columns: tuple[int, ...]) -> TensorFlowPlan:
+    architecture = canonical_json(document.architecture.config)
+    return TensorFlowPlan(architecture, tuple(decode_weights(document.weights)), columns)
 
 
 def prove_stored(document: ModelDocument) -> None:

@@ -16,7 +16,7 @@ from susystream.model.network import (
     named_weights,
     network_from_json,
 )
-from susystream.model.scorer import TensorFlowScorer
+from susystream.model.tensorflow_scorer import TensorFlowScorer
 from susystream.registry.document import canonical_json, decode_weights, encode_weights
 
 COLUMNS = tuple(range(18))

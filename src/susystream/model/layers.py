@@ -1,0 +1,67 @@
+"""From a Keras network to its plan.
+
+In: a Keras network. Out: its layers as plain arrays, without those that do nothing when scoring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast, get_args
+
+import keras
+import numpy as np
+
+from susystream.errors import ModelError
+from susystream.model.plan import Activation, ActivationName, Dense, Layer, Plan, Scaling
+from susystream.schema import Float32Array
+
+_CURE = "set evaluate.scorer=tensorflow"
+
+
+def plan_of(network: keras.Model) -> Plan:
+    """The network's plan; its arrays are copies.
+
+    Raises:
+        ModelError: A layer or an activation has no counterpart.
+    """
+    return tuple(part for layer in network.layers for part in _parts(layer))
+
+
+def _parts(layer: Any) -> Iterator[Layer]:
+    match layer:
+        case keras.layers.InputLayer() | keras.layers.Dropout():
+            return
+        case keras.layers.Normalization():
+            yield _scaling(layer)
+        case keras.layers.Dense():
+            yield Dense(_copy(layer.kernel), _copy(layer.bias) if layer.use_bias else None)
+            yield from _activation(layer.activation.__name__)
+        case keras.layers.Activation():
+            yield from _activation(layer.activation.__name__)
+        case keras.layers.ReLU() if (layer.max_value, layer.negative_slope) == (None, 0):
+            yield Activation("relu")
+        case _:
+            raise ModelError(
+                f"expected layers that are built for OpenVINO, received {type(layer).__name__}; "
+                f"{_CURE}"
+            )
+
+
+def _activation(name: str) -> Iterator[Activation]:
+    if name == "linear":
+        return
+    if name not in get_args(ActivationName):
+        raise ModelError(
+            f"expected an activation that is built for OpenVINO, received {name}; {_CURE}"
+        )
+    yield Activation(cast(ActivationName, name))
+
+
+def _scaling(layer: Any) -> Scaling:
+    """Mean and deviation as Keras applies them: no division by less than its epsilon."""
+    deviation = np.maximum(np.sqrt(np.asarray(layer.variance)), keras.backend.epsilon())
+    return Scaling(_copy(layer.mean), _copy(deviation))
+
+
+def _copy(values: Any) -> Float32Array:
+    return np.array(values, np.float32)
