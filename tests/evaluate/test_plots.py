@@ -13,6 +13,8 @@ from susystream.evaluate.metrics import curve, metrics
 from susystream.evaluate.plots import POINTS, roc_figure, score_figure, thinned
 from susystream.evaluate.tally import Tally
 
+FIGURES = {name: {"auc": 0.5, "auc_stderr": 0.1} for name in ("toy", "one")}
+
 
 def tally_of(rows: int, separation: float = 2.0) -> Tally:
     random = np.random.default_rng(3)
@@ -23,12 +25,13 @@ def tally_of(rows: int, separation: float = 2.0) -> Tally:
 
 def test_the_roc_figure_names_every_set_its_auc_and_the_papers(tmp_path: Path) -> None:
     tallies = {"toy": tally_of(20_000), "real": tally_of(500, 1.0)}
-    figure = roc_figure(tallies)
+    found = {name: metrics(tally) for name, tally in tallies.items()}
+    figure = roc_figure(tallies, found)
     figure.savefig(tmp_path / "roc.png")
     legend = figure.axes[0].get_legend()
     assert legend is not None
     texts = [text.get_text() for text in legend.get_texts()]
-    assert any(t.startswith(f"toy: AUC {metrics(tallies['toy'])['auc']:.4f}") for t in texts)
+    assert any(t.startswith(f"toy: AUC {found['toy']['auc']:.4f} ± ") for t in texts)
     assert any("0.876" in text for text in texts)
     assert figure.axes[0].get_xlabel()
     assert figure.axes[0].get_ylabel()
@@ -36,7 +39,8 @@ def test_the_roc_figure_names_every_set_its_auc_and_the_papers(tmp_path: Path) -
 
 
 def test_the_score_figure_has_both_classes_with_area_one(tmp_path: Path) -> None:
-    figure = score_figure("toy", tally_of(20_000))
+    figure = score_figure("toy", tally_of(20_000), auc=0.87654)
+    assert figure.axes[0].get_title() == "toy: 20,000 events, AUC 0.8765"
     figure.savefig(tmp_path / "score.png")
     stairs = [patch.get_data() for patch in figure.axes[0].patches]  # type: ignore[attr-defined]
     assert len(stairs) == 2
@@ -58,13 +62,13 @@ def test_a_curve_is_thinned_without_losing_its_ends_or_area() -> None:
 
 def test_drawing_does_not_touch_pyplot() -> None:
     before = "matplotlib.pyplot" in sys.modules
-    roc_figure({"toy": tally_of(100)})
+    roc_figure({"toy": tally_of(100)}, FIGURES)
     assert ("matplotlib.pyplot" in sys.modules) == before
 
 
 def test_a_set_of_one_class_is_our_error() -> None:
     tally = Tally.empty().update(np.ones(1, np.float32), np.ones(1, np.uint8))
     with pytest.raises(EvaluationError, match="both"):
-        roc_figure({"one": tally})
+        roc_figure({"one": tally}, FIGURES)
     with pytest.raises(EvaluationError, match="both"):
-        score_figure("one", tally)
+        score_figure("one", tally, auc=0.5)

@@ -1,6 +1,7 @@
 """Figures of an evaluation.
 
-In: tallies. Out: matplotlib figures of their own, with no global state and no display.
+In: tallies, and what was computed of them. Out: matplotlib figures of their own, with no global
+state and no display.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from susystream.errors import EvaluationError
 from susystream.evaluate.bins import Float64Array, bin_edges
-from susystream.evaluate.metrics import Curve, curve, metrics, sigmoid
+from susystream.evaluate.metrics import Curve, curve, sigmoid
 from susystream.evaluate.tally import Tally
 
 POINTS = 2000  # of a curve: more than a figure has pixels
@@ -25,18 +27,20 @@ _STYLES = ("-", "--", "-.", ":")
 _FONT = 12
 
 
-def roc_figure(tallies: Mapping[str, Tally]) -> Figure:
+def roc_figure(tallies: Mapping[str, Tally], figures: Mapping[str, Mapping[str, float]]) -> Figure:
     """Background rejection (1 - background efficiency) over signal efficiency, a line for each.
 
     Args:
         tallies: By the name shown in the legend, each with both classes.
+        figures: `auc` and `auc_stderr` by the same names, computed once by the caller: of large
+            tallies they take a second.
 
     Raises:
         EvaluationError: A tally lacks a class.
     """
     figure, axes = _blank("signal efficiency", "background rejection, 1 - background efficiency")
     for number, (name, tally) in enumerate(tallies.items()):
-        points, found = thinned(curve(tally)), metrics(tally)
+        points, found = thinned(curve(tally)), figures[name]
         label = f"{name}: AUC {found['auc']:.4f} ± {found['auc_stderr']:.4f}"
         axes.plot(
             points.signal,
@@ -53,13 +57,17 @@ def roc_figure(tallies: Mapping[str, Tally]) -> Figure:
     return figure
 
 
-def score_figure(name: str, tally: Tally) -> Figure:
+def score_figure(name: str, tally: Tally, *, auc: float) -> Figure:
     """Distribution of the score, sigmoid(logit), of signal and of background, each of area 1.
 
     Raises:
         EvaluationError: The tally lacks a class.
     """
-    auc = metrics(tally)["auc"]
+    if not tally.signal or not tally.background:
+        raise EvaluationError(
+            f"expected both classes in {name}, received {tally.signal} signal and "
+            f"{tally.background} background events; draw a set that holds both"
+        )
     figure, axes = _blank("score, probability of signal", "density")
     near, far = bin_edges(tally.counts)
     scores = sigmoid((near + far) / 2)

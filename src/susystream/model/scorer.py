@@ -22,10 +22,8 @@ class Scorer(Protocol):
         ...
 
 
-def blocks(
-    features: Float32Array, columns: list[int] | None, rows: int
-) -> Iterator[tuple[slice, Float32Array]]:
-    """Events in blocks of exactly `rows`: where they lie, and their chosen columns, C order.
+def check_features(features: Float32Array) -> None:
+    """Refuses what no scorer takes.
 
     Raises:
         ModelError: The array has another shape or type.
@@ -35,6 +33,17 @@ def blocks(
             f"expected float32 features of shape (n, {len(FEATURES)}), received "
             f"{features.dtype} {features.shape}"
         )
+
+
+def blocks(
+    features: Float32Array, columns: list[int] | None, rows: int
+) -> Iterator[tuple[slice, Float32Array]]:
+    """Events in blocks of exactly `rows`: where they lie, and their chosen columns, C order.
+
+    Raises:
+        ModelError: The array has another shape or type.
+    """
+    check_features(features)
     for start in range(0, len(features), rows):
         part = features[start : start + rows]
         block = np.ascontiguousarray(part if columns is None else part[:, columns])

@@ -1,0 +1,126 @@
+"""What becomes of counted test sets: figures in the run, in the models' documents, on the screen.
+
+In: counts of each set by model. Out: figures, each computed once, wherever they belong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from susystream.errors import TrackingError
+from susystream.evaluate.plots import roc_figure, score_figure
+from susystream.evaluate.tally import Tally
+from susystream.registry.document import ModelDocument
+from susystream.stages.context import StageContext
+from susystream.tracking.tracker import TrackedRun
+
+_COLUMNS = ("test set", "rows", "AUC ± error", "bracket", "accuracy", "log loss", "rows/s")
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """One test set's identity, counts and figures for every model, and how long it took.
+
+    Attributes:
+        name: As in the names of its metrics.
+        identity: `source`, `rows` and `digest`, as plain data.
+        tallies: By model id.
+        figures: What `susystream.evaluate.metrics` makes of each tally, by model id.
+        rows: Events.
+        scanned: Those of this run; the others were counted by one that was killed.
+        seconds: Wall time of the scan.
+    """
+
+    name: str
+    identity: dict[str, Any]
+    tallies: dict[str, Tally]
+    figures: dict[str, dict[str, float]]
+    rows: int
+    scanned: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Rows scanned a second."""
+        return self.scanned / self.seconds
+
+
+def metrics_of(model_id: str, sets: list[Evaluated]) -> dict[str, float]:
+    """A model's figures on every set, by the names they have everywhere."""
+    found: dict[str, float] = {}
+    for one in sets:
+        found |= {f"test/{one.name}/{name}": v for name, v in one.figures[model_id].items()}
+        found[f"test/{one.name}/rows_per_second"] = one.rate
+    return found
+
+
+def log(run: TrackedRun, metrics: Mapping[str, dict[str, float]], sets: list[Evaluated]) -> None:
+    """Everything into the run of this evaluation: inputs, figures, pictures.
+
+    Args:
+        run: Open.
+        metrics: As `metrics_of`, by model id; the names of several models' begin with the id.
+        sets: All sets.
+    """
+    for one in sets:
+        run.log_dataset(one.name, one.identity, context="evaluation")
+    for model_id, found in metrics.items():
+        prefix = f"{model_id}/" if len(metrics) > 1 else ""
+        run.log_metrics({prefix + name: value for name, value in found.items()})
+        _log_pictures(run, model_id, sets)
+
+
+def _log_pictures(run: TrackedRun, model_id: str, sets: list[Evaluated]) -> None:
+    folder = f"plots/{model_id}"
+    curves = {one.name: one.tallies[model_id] for one in sets}
+    figures = {one.name: one.figures[model_id] for one in sets}
+    run.log_figure(f"{folder}/roc.png", roc_figure(curves, figures))
+    for name, tally in curves.items():
+        picture = score_figure(name, tally, auc=figures[name]["auc"])
+        run.log_figure(f"{folder}/scores_{name}.png", picture)
+
+
+def store(
+    context: StageContext,
+    documents: Mapping[str, ModelDocument],
+    metrics: Mapping[str, dict[str, float]],
+    sets: list[Evaluated],
+) -> None:
+    """The figures also go to each model's document and to the run that trained it.
+
+    That run may lie on another tracking server; then the evaluation is no less true.
+    """
+    identities = {one.name: one.identity for one in sets}
+    for model_id, document in documents.items():
+        found = metrics[model_id]
+        context.store.add_metrics(model_id, found, test_sets=identities)
+        try:
+            context.tracker.add_metrics(document.mlflow.run_id, found)
+        except TrackingError:
+            context.console.say(
+                f"  the run that trained {model_id} is not on this tracking server; "
+                "the figures are in this run and in the model's document"
+            )
+
+
+def show(context: StageContext, titles: Mapping[str, str], sets: list[Evaluated]) -> None:
+    """A table for each model, under its title."""
+    for model_id, title in titles.items():
+        rows = [_table_row(one, one.figures[model_id]) for one in sets]
+        context.console.table(title, _COLUMNS, rows)
+    context.console.say("error: standard error of the AUC; bracket: within which it is proven")
+
+
+def _table_row(one: Evaluated, found: dict[str, float]) -> tuple[str, ...]:
+    width = found["auc_high"] - found["auc_low"]
+    return (
+        one.name,
+        f"{one.rows:,}",
+        f"{found['auc']:.4f}±{found['auc_stderr']:.4f}",
+        f"{width:.0e}" if width else "exact",
+        f"{found['accuracy']:.4f}",
+        f"{found['log_loss']:.4f}",
+        f"{one.rate:,.0f}",
+    )
