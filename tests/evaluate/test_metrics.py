@@ -144,7 +144,7 @@ def beaten(mine: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np
     return np.asarray(sum(sides) / (2 * len(others)), np.float64)
 
 
-@pytest.mark.parametrize("rows", [4 * PIECE, 4 * PIECE + 1, 70_000])
+@pytest.mark.parametrize("rows", [2 * PIECE, 2 * PIECE + 1, 300_000])
 def test_figures_of_many_pieces_are_those_of_whole_arrays(rows: int) -> None:
     logits, labels = random_events(rows)
     logits[:5000] = np.repeat(logits[:50], 100)  # ties

@@ -8,6 +8,7 @@ order of the bins, so that equal tallies give equal numbers to the last bit.
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -64,11 +65,14 @@ def metrics(tally: Tally) -> dict[str, float]:
         EvaluationError: Not both classes were counted.
     """
     counts, (signal, background) = tally.counts, _totals(tally)
+    with ThreadPoolExecutor(3, "metrics") as pool:
+        auc = pool.submit(_auc_figures, counts, signal, background)
+        losses = pool.submit(_losses, counts)
+        cuts = pool.submit(_cut_figures, counts, signal, background)
     return {
-        **_auc_figures(counts, signal, background),
-        **_losses(counts),
-        **_rejections(counts, signal, background),
-        "significance": discovery_significance(counts, signal=signal, background=background),
+        **auc.result(),
+        **losses.result(),
+        **cuts.result(),
         "rows": float(signal + background),
         "signal": float(signal),
         "background": float(background),
@@ -185,6 +189,13 @@ def _excess(probability: Float64Array, distance: Float64Array) -> Float64Array:
     at[0] = 0
     total = np.append(0, np.cumsum(distance))
     return np.diff(total[np.append(at, len(distance))])
+
+
+def _cut_figures(counts: BinCounts, signal: int, background: int) -> dict[str, float]:
+    return {
+        **_rejections(counts, signal, background),
+        "significance": discovery_significance(counts, signal=signal, background=background),
+    }
 
 
 def _rejections(counts: BinCounts, signal: int, background: int) -> dict[str, float]:

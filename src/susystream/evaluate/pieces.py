@@ -1,7 +1,7 @@
 """Counts in pieces: what sums over bins walk along, with memory for a piece at a time.
 
 In: `BinCounts`. Out: pieces in rising order of score, each with how many events lie below it.
-A piece's arrays stay in the processor's cache; whole arrays of millions of bins would not.
+The arrays of a piece take a few MB; those of millions of bins at once would take a GiB.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from susystream.evaluate.bins import POSITIVE, BinCounts, Float64Array, UInt32Array, bin_edges
 from susystream.schema import Int64Array
 
-PIECE = 1 << 14  # bins
+PIECE = 1 << 17  # bins: long enough for threads, which hold the interpreter between two arrays
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from susystream.evaluate.bins import BinCounts, Float64Array
 from susystream.evaluate.pieces import Piece, pieces
 
 SIGNAL_EVENTS, BACKGROUND_EVENTS, RELATIVE_ERROR = 100.0, 1000.0, 0.05
+_PIECE = 1 << 14  # bins: small enough for most to be passed over
 _NONE = 1e-9  # stands for no background, which the formula divides by; such cuts are not allowed
 FEWEST = 25  # background events above a cut: with fewer its efficiency is a guess, and Z soars
 
@@ -33,7 +34,9 @@ def discovery_significance(counts: BinCounts, *, signal: int, background: int) -
         Standard deviations; that of no cut at all if there are too few background events.
     """
     fewest = min(FEWEST, background)
-    starts = [(piece.signal_before, piece.background_before) for piece in pieces(counts)]
+    starts = [
+        (piece.signal_before, piece.background_before) for piece in pieces(counts, size=_PIECE)
+    ]
     s = SIGNAL_EVENTS * (signal - np.array([before for before, _ in starts])) / signal
     kept = background - np.array([before for _, before in starts] + [background])
     at_starts = _significance(s, BACKGROUND_EVENTS * kept[:-1] / background)
@@ -41,7 +44,7 @@ def discovery_significance(counts: BinCounts, *, signal: int, background: int) -
     # a piece's cuts keep no more signal than its lowest and no less background than its highest,
     # and significance rises with the one and falls with the other: most pieces can be passed over
     bounds = _significance(s, BACKGROUND_EVENTS * np.maximum(kept[1:], fewest) / background)
-    for piece, bound in zip(pieces(counts), bounds.tolist(), strict=True):
+    for piece, bound in zip(pieces(counts, size=_PIECE), bounds.tolist(), strict=True):
         if bound > best:
             best = max(best, _best_of(piece, signal, background, fewest))
     return best
