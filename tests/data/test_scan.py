@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from susystream.data.enlarge import frame_of, write_csv
-from susystream.data.scan import find_bad_row, scan_events
+from susystream.data.scan import scan_events
 from susystream.data.source import FileSource, sample_path
 from susystream.errors import BadRow, DataError
 from susystream.physics.toy import toy_events
@@ -146,7 +146,7 @@ def test_a_line_without_an_end_does_not_fill_the_memory(tmp_path: Path) -> None:
     path = tmp_path / "events.csv"
     path.write_bytes(b"1" * (3 << 20))
     with pytest.raises(BadRow, match="length of the row"):
-        find_bad_row(path)
+        scan(path)
 
 
 def test_the_bad_row_is_found_late_in_a_large_file(tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ import psutil
 import pyarrow.parquet as pq
 
 from susystream.data.enlarge import frame_of
+from susystream.data.frames import EVENT_NUMBER
 from susystream.data.scaling import Scaler, ScalerFit
-from susystream.data.scan import EVENT_NUMBER
 from susystream.data.source import Source
 from susystream.errors import DataError
 from susystream.schema import EventBatch

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 import polars as pl
 
-from susystream.data.scan import first_bytes, scan_events
+from susystream.data.frames import first_bytes
+from susystream.data.scan import scan_events
 from susystream.errors import DataError
 from susystream.physics.features import high_level
 from susystream.physics.toy import CHUNK, VERSION, toy_events

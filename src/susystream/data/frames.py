@@ -1,0 +1,93 @@
+"""Between Polars' frames and checked batches, for text and for Parquet.
+
+In: a file's first bytes, or a frame of its rows. Out: what kind of file it is, or a checked batch.
+"""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import polars as pl
+
+from susystream.errors import DataError
+from susystream.schema import COLUMNS, FEATURES, LABEL, EventBatch, Int64Array
+
+EVENT_NUMBER = "event_number"
+PARQUET = b"PAR1"
+# labels as float32 too: UCI writes them as 1.000000000000000000e+00
+TEXT_SCHEMA = dict.fromkeys(COLUMNS, pl.Float32)
+
+
+def first_bytes(path: Path) -> bytes:
+    """What tells one kind of file from another.
+
+    Raises:
+        DataError: There is no file, or none that can be read.
+    """
+    try:
+        if not path.is_file():
+            received = "a folder" if path.is_dir() else "none"
+            raise DataError(f"expected a file at {path}, received {received}; correct the path")
+        with path.open("rb") as file:
+            return file.read(4)
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise DataError(
+            f"expected to read {path}, received: {reason}; allow it, or name another file"
+        ) from error
+
+
+def opened_text(path: Path) -> IO[bytes]:
+    """A file of text, unpacked if it is packed."""
+    zipped = first_bytes(path)[:2] == b"\x1f\x8b"
+    return gzip.open(path, "rb") if zipped else path.open("rb")  # type: ignore[return-value]
+
+
+def parquet_columns(path: Path) -> list[str]:
+    """The columns to read of a Parquet file, the event numbers first if it has them.
+
+    Raises:
+        DataError: A column is missing or of another type.
+    """
+    schema = pl.read_parquet_schema(path)
+    missing = [name for name in COLUMNS if name not in schema]
+    if missing:
+        raise DataError(f"expected columns {missing} as well, received {list(schema)[:30]}")
+    wrong = {name: str(schema[name]) for name in FEATURES if schema[name] != pl.Float32}
+    if wrong:  # rounding is the owner's decision, not ours
+        raise DataError(
+            f"expected Float32 features, received {dict(list(wrong.items())[:3])}; cast them"
+        )
+    if not schema[LABEL].is_numeric() or not schema.get(EVENT_NUMBER, pl.Int64()).is_integer():
+        raise DataError("expected a numeric label and integer event numbers, received other types")
+    return [*([EVENT_NUMBER] if EVENT_NUMBER in schema else []), *COLUMNS]
+
+
+def batch_of(frame: pl.DataFrame, number: int) -> EventBatch:
+    """The events of a frame; `number` is the first one's unless the frame holds numbers.
+
+    Raises:
+        DataError: A value is missing, not finite, or no label.
+    """
+    nulls = sum(frame.null_count().row(0))
+    if nulls:
+        raise DataError(f"expected 19 numbers in each row, received {nulls} empty fields")
+    labels = frame[LABEL].to_numpy()
+    if not ((labels == 0) | (labels == 1)).all():
+        raise DataError("expected labels 0 or 1, received another")
+    if EVENT_NUMBER in frame.columns:
+        numbers = _numbers(frame[EVENT_NUMBER])
+    else:
+        numbers = np.arange(number, number + frame.height, dtype=np.int64)
+    features = frame.select(FEATURES).to_numpy(order="c")
+    return EventBatch(numbers, np.ascontiguousarray(features), labels.astype(np.uint8)).checked()
+
+
+def _numbers(column: pl.Series) -> Int64Array:
+    try:
+        return column.cast(pl.Int64).to_numpy()
+    except pl.exceptions.InvalidOperationError as error:
+        raise DataError("expected event numbers below 2^63, received larger ones") from error

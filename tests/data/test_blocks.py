@@ -1,0 +1,188 @@
+"""Blocks hold every row once, wherever a file is cut; bad rows are set aside, none is lost."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from susystream.data.blocks import RowRange, TextRange, blocks_of, content_of, lines_before
+from susystream.data.enlarge import frame_of, write_parquet
+from susystream.data.rows import fault_of
+from susystream.data.scan import scan_events
+from susystream.data.sift import bad_row, sifted
+from susystream.data.source import sample_path
+from susystream.errors import BadRow, DataError
+from susystream.physics.toy import toy_events
+from susystream.schema import EventBatch, concatenate
+
+ROWS = sample_path().read_bytes().splitlines(keepends=True)
+WRONG = [b"1,2,3\n", b"\n", b"1" + b",1" * 19 + b"\n", b"2" + b",1" * 18 + b"\n", b"# note\n"]
+WRONG += [b"1," + text + b",1" * 17 + b"\n" for text in (b"nan", b"1e39", b"", b"x", b"\xff\xfe")]
+
+
+def read(path: Path, *, size: int = 1 << 25, skip: int = 0) -> tuple[EventBatch, list[BadRow]]:
+    """All events and bad rows of a file, block by block, numbered from the file's beginning."""
+    rows, events, bad = skip, [], []
+    for block in blocks_of(path, size=size, skip_rows=skip):
+        found = sifted(block)
+        base = 0 if found.numbered else rows
+        part = found.events
+        events.append(EventBatch(part.numbers + base, part.features, part.labels))
+        bad += [bad_row(path, rows, one) for one in found.bad]
+        rows += found.rows
+    return concatenate(events), bad
+
+
+def slow_twin(lines: list[bytes]) -> tuple[list[int], list[int]]:
+    """Line by line: the numbers of good and of bad rows."""
+    faults = [fault_of(line, first=row == 0) for row, line in enumerate(lines)]
+    good = [row for row, fault in enumerate(faults) if fault is None]
+    return good, [row for row, fault in enumerate(faults) if fault is not None]
+
+
+def assert_same(found: EventBatch, expected: EventBatch) -> None:
+    np.testing.assert_array_equal(found.numbers, expected.numbers)
+    np.testing.assert_array_equal(found.features.view(np.uint32), expected.features.view(np.uint32))
+    np.testing.assert_array_equal(found.labels, expected.labels)
+
+
+@pytest.mark.parametrize("size", [1, 100, 451, 5000, 1 << 25])
+@pytest.mark.parametrize("skip", [0, 1, 250, 499, 500, 600])
+@pytest.mark.parametrize("packed", [False, True])
+def test_blocks_hold_each_row_once_in_order(
+    tmp_path: Path, size: int, skip: int, packed: bool
+) -> None:
+    path = tmp_path / "events.csv"
+    path.write_bytes(gzip.compress(b"".join(ROWS)) if packed else b"".join(ROWS))
+    blocks = list(blocks_of(path, size=size, skip_rows=skip))
+    contents = [content_of(block) for block in blocks if not isinstance(block, RowRange)]
+    assert b"".join(contents) == b"".join(ROWS[skip:])
+    assert all(content.endswith(b"\n") for content in contents)
+    if size == 1:
+        assert contents == ROWS[skip:]
+
+
+@pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n"])
+def test_the_last_line_needs_no_end(tmp_path: Path, ending: bytes) -> None:
+    path = tmp_path / "events.csv"
+    path.write_bytes(b"".join(ROWS).rstrip() + ending)
+    events, bad = read(path, size=3000)
+    assert (len(events), bad) == (500, [])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(0, 599), max_size=12, unique=True),
+    st.sampled_from([1, 700, 40_000, 1 << 25]),
+    st.data(),
+)
+def test_good_rows_are_kept_and_bad_ones_named_as_the_slow_twin_does(
+    tmp_path_factory: pytest.TempPathFactory, places: list[int], size: int, data: st.DataObject
+) -> None:
+    lines = [ROWS[row % 500] for row in range(600)]
+    for place in places:
+        lines[place] = data.draw(st.sampled_from(WRONG))
+    path = tmp_path_factory.mktemp("sift") / "events.csv"
+    path.write_bytes(b"".join(lines))
+    events, bad = read(path, size=size)
+    good, wrong = slow_twin(lines)
+    assert events.numbers.tolist() == good
+    assert [one.line - 1 for one in bad] == wrong == sorted(places)
+    assert_same(
+        EventBatch(np.arange(len(good)), events.features, events.labels),
+        scanned(b"".join(lines[row] for row in good), path.with_name("good.csv")),
+    )
+
+
+def scanned(content: bytes, path: Path) -> EventBatch:
+    path.write_bytes(content)
+    return concatenate(list(scan_events(path)))
+
+
+def test_every_row_may_be_bad(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_bytes(b"1,2,3\n" * 3000)
+    events, bad = read(path)
+    assert len(events) == 0
+    assert [one.line for one in bad] == list(range(1, 3001))
+    assert str(bad[6]).startswith(f"{path}, line 7, number of columns: expected 19 columns, not 3")
+
+
+def test_a_byte_order_mark_is_passed_over_at_the_beginning_only(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + ROWS[0] + b"1,2,3\n" + b"\xef\xbb\xbf" + ROWS[1])
+    events, bad = read(path)
+    assert events.numbers.tolist() == [0]
+    assert [one.line for one in bad] == [2, 3]
+
+
+@pytest.mark.parametrize("size", [10, 1 << 25])
+def test_a_line_without_an_end_is_an_error_wherever_it_is_cut(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "events.csv"
+    path.write_bytes(ROWS[0] + b"1" * (3 << 20))
+    with pytest.raises(BadRow, match="length of the row: expected at most 1 MiB"):
+        read(path, size=size)
+
+
+def test_lines_are_counted_up_to_a_position(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_bytes(b"".join(ROWS))
+    for block in blocks_of(path, size=9000):
+        assert isinstance(block, TextRange)
+        assert lines_before(path, block.start) == b"".join(ROWS)[: block.start].count(b"\n")
+
+
+def test_a_file_cut_after_it_was_planned_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_bytes(b"".join(ROWS))
+    *_, last = blocks_of(path, size=9000)
+    path.write_bytes(b"".join(ROWS[:-1]))
+    with pytest.raises(DataError, match="the file was changed"):
+        sifted(last)
+
+
+def test_parquet_is_cut_by_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("susystream.data.blocks.BLOCK_ROWS", 300)
+    events = toy_events(start=0, stop=1000, seed=1)
+    path = tmp_path / "events.parquet"
+    write_parquet([events[:100], events[100:]], path, progress=lambda rows: None)
+    assert [b.stop - b.start for b in blocks_of(path, skip_rows=50)] == [300, 300, 300, 50]  # type: ignore[union-attr]
+    for skip in (0, 50, 100, 999, 1000):
+        found, bad = read(path, skip=skip)
+        assert_same(found, events[skip:])
+        assert not bad
+
+
+def test_parquet_keeps_numbers_of_its_own_and_names_bad_rows(tmp_path: Path) -> None:
+    events = toy_events(start=70, stop=90, seed=1)
+    frame = frame_of(events).insert_column(0, pl.Series("event_number", events.numbers))
+    frame[3, "MT2"], frame[5, "R"], frame[7, "label"] = None, float("inf"), 2.0
+    path = tmp_path / "events.parquet"
+    frame.write_parquet(path)
+    found, bad = read(path)
+    keep = [row for row in range(20) if row not in (3, 5, 7)]
+    assert_same(found, EventBatch(events.numbers[keep], events.features[keep], events.labels[keep]))
+    named = [(one.line, one.column, one.text) for one in bad]
+    assert named == [(4, "MT2", "None"), (6, "R", "inf"), (8, "label", "2.0")]
+
+
+@pytest.mark.parametrize("cut", [0.5, 0.999])
+def test_a_cut_gzip_is_an_error(tmp_path: Path, cut: float) -> None:
+    whole = gzip.compress(b"".join(ROWS))
+    path = tmp_path / "events.csv.gz"
+    path.write_bytes(whole[: int(cut * len(whole))])
+    with pytest.raises(DataError, match="ends early or is damaged"):
+        read(path)
+
+
+def test_an_empty_file_has_no_blocks(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.touch()
+    with pytest.raises(DataError, match="received an empty file"):
+        list(blocks_of(path))
