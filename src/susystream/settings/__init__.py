@@ -130,7 +130,7 @@ class EvaluateSettings(Group):
 
     Attributes:
         models: Selectors: an id, its beginning, `latest`, `run:<id>`, `best:<metric>`, a time.
-        input: One file to evaluate on instead of `sets`.
+        input: One file, or all that match a glob, to evaluate on instead of `sets`.
         sets: Named test sets.
         batch_rows: Rows read and counted at once.
         window_rows: Rows of a window: figures are tracked after each, and a killed evaluation

@@ -36,7 +36,7 @@ class RealLowLevelSet(Group):
 
 
 class FileSet(Group):
-    """The events of a CSV, CSV.GZ or Parquet file."""
+    """The events of a CSV, CSV.GZ or Parquet file, or of all files that match a glob."""
 
     kind: Literal["file"] = "file"
     path: Path
