@@ -121,3 +121,18 @@ def test_files_of_a_glob_go_on_after_a_kill_unless_one_of_them_changed(desk: Des
     changed, said = desk.run(*evaluate)
     assert "went on" not in said
     assert changed["metrics"]["test/part/rows"] == 2 * 95_555 + 1000
+
+
+def test_a_slice_in_kafka_goes_on_after_a_kill(desk: Desk) -> None:
+    published, _ = desk.run("stage=publish", f"data.rows={ROWS}", "data.offset=1000000")
+    (dataset_id,) = published["dataset_ids"]
+    evaluate = [
+        *("stage=evaluate", f"evaluate.input=dataset:{dataset_id}"),
+        f"evaluate.window_rows={WINDOW}",
+    ]
+    whole, _ = desk.run(*evaluate)
+    desk.killed(*evaluate, windows=3)
+    resumed, said = desk.run(*evaluate)
+    assert "went on after" in said
+    assert figures(resumed) == figures(whole)
+    assert resumed["inputs"] == whole["inputs"]

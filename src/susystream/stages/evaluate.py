@@ -83,7 +83,7 @@ def _count_set(counting: Counting, wanted: NamedSet) -> Evaluated:
     if wanted.digest not in (None, str(digest)):
         raise DataError(
             f"expected events with digest {wanted.digest} in test set {wanted.name}, received "
-            f"{digest}; remove {counting.context.prepared_folder} and prepare again"
+            f"{digest}; {wanted.cure}"
         )
     seconds = time.monotonic() - started
     return Evaluated(

@@ -25,10 +25,12 @@ from susystream.settings.data import (
     HoldoutSet,
     RealLowLevelSet,
     RealSampleSet,
+    SliceSet,
     TestSet,
     ToySet,
 )
 from susystream.stages.context import StageContext
+from susystream.stages.slice_source import slice_source
 from susystream.stages.unseen import TOY, check_files, check_toy, trained_on_real
 
 
@@ -41,12 +43,14 @@ class NamedSet:
         source: Its events.
         described: What they are, as plain data.
         digest: What they must have, where that is known beforehand.
+        cure: What helps when they have another.
     """
 
     name: str
     source: Source
     described: dict[str, Any]
     digest: str | None = None
+    cure: str = ""
 
 
 def test_sets(context: StageContext, documents: list[ModelDocument]) -> Iterator[NamedSet]:
@@ -56,17 +60,20 @@ def test_sets(context: StageContext, documents: list[ModelDocument]) -> Iterator
         SettingsError: No set is left, or the models have no holdout in common.
     """
     evaluate = context.settings.evaluate
-    if evaluate.input is not None:
-        given = FileSet(path=evaluate.input)
-        yield _file_set(context, _name_of(given.path), given, _records(context, documents))
-        return
     records = _records(context, documents)
+    match evaluate.given:
+        case FileSet() as given:
+            yield _file_set(context, _name_of(given.path.name), given, records)
+            return
+        case SliceSet() as given:
+            yield _slice_set(context, None, given, documents, records)
+            return
     left = 0
     for name, wanted in evaluate.sets.items():
         if isinstance(wanted, RealSampleSet | RealLowLevelSet) and trained_on_real(records):
             context.console.say(f"  {name} is left out: a model was trained on real events")
             continue
-        found = _set_of(context, name, wanted, records)
+        found = _set_of(context, name, wanted, documents, records)
         if isinstance(wanted, HoldoutSet) and found.source.rows == 0:
             context.console.say(f"  {name} is left out: data.test_fraction kept no event for it")
             continue
@@ -80,7 +87,11 @@ def test_sets(context: StageContext, documents: list[ModelDocument]) -> Iterator
 
 
 def _set_of(
-    context: StageContext, name: str, wanted: TestSet, records: list[DatasetRecord | None]
+    context: StageContext,
+    name: str,
+    wanted: TestSet,
+    documents: list[ModelDocument],
+    records: list[DatasetRecord | None],
 ) -> NamedSet:
     match wanted:
         case HoldoutSet():
@@ -94,6 +105,8 @@ def _set_of(
             return NamedSet(name, RealLowLevelSource(), {"kind": wanted.kind})
         case FileSet():
             return _file_set(context, name, wanted, records)
+        case SliceSet():
+            return _slice_set(context, name, wanted, documents, records)
 
 
 def _file_set(
@@ -125,9 +138,23 @@ def _file(
     return FileSource(path, expected_rows=expected_rows, limit=limit, batch_rows=batch_rows)
 
 
-def _name_of(path: Path) -> str:
+def _slice_set(
+    context: StageContext,
+    name: str | None,
+    wanted: SliceSet,
+    documents: list[ModelDocument],
+    records: list[DatasetRecord | None],
+) -> NamedSet:
+    source = slice_source(context, wanted, documents, records)
+    name = name or _name_of(source.name)
+    context.console.say(f"  {name}: {source.wanted}")
+    cure = "publish the data again"
+    return NamedSet(name, source, source.describe(), source.digest, cure)
+
+
+def _name_of(file: str) -> str:
     """A name for metrics: the file's, without its endings and without marks a name cannot hold."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", path.name.partition(".")[0]).strip("_-") or "input"
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", file.partition(".")[0]).strip("_-") or "input"
 
 
 def _records(context: StageContext, documents: list[ModelDocument]) -> list[DatasetRecord | None]:
@@ -174,7 +201,8 @@ def _holdout(context: StageContext, name: str, records: list[DatasetRecord | Non
         )
     described = {"kind": "holdout", "dataset_id": record.dataset_id}
     file = _file(context, prepared.test, prepared.rows_test)
-    return NamedSet(name, file, described, prepared.digest_test)
+    cure = f"remove {under} and prepare again"
+    return NamedSet(name, file, described, prepared.digest_test, cure)
 
 
 def _toy_again(under: Path, record: DatasetRecord) -> Prepared | None:
