@@ -137,6 +137,7 @@ class EvaluateSettings(Group):
             goes on after the last finished one.
         scorer: What computes the logits; `auto` is OpenVINO where it takes the network.
         precision: Of the products inside a network; bfloat16 needs OpenVINO and a processor.
+        ensemble: Also scores the models together: by the mean of their logits or probabilities.
     """
 
     models: Annotated[tuple[str, ...], Field(min_length=1)] = ("latest",)
@@ -147,6 +148,16 @@ class EvaluateSettings(Group):
     engine: EngineSettings = EngineSettings()
     scorer: Literal["auto", "openvino", "tensorflow"] = "auto"
     precision: Literal["float32", "bfloat16"] = "float32"
+    ensemble: Literal["logits", "probabilities"] | None = None
+
+    @model_validator(mode="after")
+    def _an_ensemble_has_members(self) -> EvaluateSettings:
+        if self.ensemble and len(set(self.models)) < 2:
+            raise ValueError(
+                f"expected at least two models with ensemble={self.ensemble}, received "
+                f"{len(set(self.models))}; name more in evaluate.models=[…,…]"
+            )
+        return self
 
     @model_validator(mode="after")
     def _bfloat16_needs_openvino(self) -> EvaluateSettings:

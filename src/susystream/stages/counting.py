@@ -64,6 +64,7 @@ class Counting:
             "models": {key: one.weights_sha256 for key, one in self.documents.items()},
             "scorers": [type(scorer).__name__ for scorer in self.scorers.values()],
             "precision": evaluate.precision,
+            "ensemble": evaluate.ensemble,
             "window_rows": evaluate.window_rows,
             "files": file_states(source),
         }
