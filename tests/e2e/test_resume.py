@@ -52,6 +52,18 @@ class Desk:
         assert named, said
         return json.loads((self.folder / named.group(1)).read_text()), said
 
+    def killed(self, *overrides: str, windows: int = 1) -> None:
+        """Starts an evaluation and kills it once so many windows are kept."""
+        process = self.start(*overrides)
+        ends = time.monotonic() + 120
+        kept = self.folder / ".susystream" / "evaluations"
+        while len(list(kept.glob("*/*.npz"))) < windows:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < ends
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate(timeout=30)
+
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory, broker: str, store_uri: str) -> Desk:
@@ -72,15 +84,7 @@ def test_a_killed_evaluation_goes_on_and_gives_the_same_figures(desk: Desk) -> N
     whole, said = desk.run(*evaluate)
     assert "went on" not in said
     for _ in range(3):
-        process = desk.start(*evaluate)
-        ends = time.monotonic() + 120
-        while not list((desk.folder / ".susystream" / "evaluations").glob("*/*.npz")):
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < ends
-            time.sleep(0.01)
-        time.sleep(0.05)
-        os.kill(process.pid, signal.SIGKILL)
-        process.communicate(timeout=30)
+        desk.killed(*evaluate)
     resumed, said = desk.run(*evaluate)
     done = re.search(r"went on after ([\d,]+) rows", said)
     assert done, said
@@ -92,14 +96,43 @@ def test_a_killed_evaluation_goes_on_and_gives_the_same_figures(desk: Desk) -> N
 
 def test_a_changed_file_starts_over(desk: Desk) -> None:
     evaluate = ["stage=evaluate", f"evaluate.input={desk.big}", f"evaluate.window_rows={WINDOW}"]
-    process = desk.start(*evaluate)
-    while not list((desk.folder / ".susystream" / "evaluations").glob("*/*.npz")):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=30)
+    desk.killed(*evaluate)
     lines = desk.big.read_text().splitlines(keepends=True)
     desk.big.write_text("".join(lines[:-1]))
     result, said = desk.run(*evaluate)
     assert "went on" not in said
     assert result["metrics"]["test/big/rows"] == ROWS - 1
+
+
+def test_files_of_a_glob_go_on_after_a_kill_unless_one_of_them_changed(desk: Desk) -> None:
+    lines = desk.big.read_text().splitlines(keepends=True)
+    parts = [desk.folder / f"part-{number}.csv" for number in range(3)]
+    for number, path in enumerate(parts):
+        path.write_text("".join(lines[number * 95_555 : (number + 1) * 95_555]))
+    pattern = desk.folder / "part-*.csv"
+    evaluate = ["stage=evaluate", f"evaluate.input={pattern}", f"evaluate.window_rows={WINDOW}"]
+    whole, _ = desk.run(*evaluate)
+    desk.killed(*evaluate, windows=11)  # in the second file
+    resumed, said = desk.run(*evaluate)
+    assert "went on after 1" in said
+    assert figures(resumed) == figures(whole)
+    desk.killed(*evaluate, windows=1)
+    parts[2].write_text("".join(lines[:1000]))
+    changed, said = desk.run(*evaluate)
+    assert "went on" not in said
+    assert changed["metrics"]["test/part/rows"] == 2 * 95_555 + 1000
+
+
+def test_a_slice_in_kafka_goes_on_after_a_kill(desk: Desk) -> None:
+    published, _ = desk.run("stage=publish", f"data.rows={ROWS}", "data.offset=1000000")
+    (dataset_id,) = published["dataset_ids"]
+    evaluate = [
+        *("stage=evaluate", f"evaluate.input=dataset:{dataset_id}"),
+        f"evaluate.window_rows={WINDOW}",
+    ]
+    whole, _ = desk.run(*evaluate)
+    desk.killed(*evaluate, windows=3)
+    resumed, said = desk.run(*evaluate)
+    assert "went on after" in said
+    assert figures(resumed) == figures(whole)
+    assert resumed["inputs"] == whole["inputs"]

@@ -242,6 +242,7 @@ DAMAGE: dict[str, Any] = {
     "an unknown status": lambda v: v.update(status="proven"),
     "a test set of nothing": lambda v: v.update(test_sets={"a": {}}),
     "no id": lambda v: v.update(model_id="../m"),
+    "the name of ensembles": lambda v: v.update(model_id="ensemble"),
     "no number": lambda v: v.update(metrics={"a": float("nan")}),
     "no slice": lambda v: v["training"].update(slice={"topic": "x"}),
     "a short probe": lambda v: v["probe"].update(rows=3),

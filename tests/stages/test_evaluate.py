@@ -202,3 +202,53 @@ def test_the_file_a_model_was_trained_on_is_no_test_set(opened: Open, tmp_path: 
     path.write_bytes(sample_path().read_bytes().replace(b"1.", b"2.", 1))
     with opened(f"evaluate.input={path}") as context:
         assert evaluate(context).metrics["test/mine/rows"] == 500
+
+
+def parts_in(folder: Path) -> Path:
+    """The shipped rows as two files; the pattern that names them."""
+    folder.mkdir()
+    lines = sample_path().read_text().splitlines(keepends=True)
+    for number, start in enumerate((0, 200)):
+        part = "".join(lines[start : (200, 500)[number]])
+        (folder / f"part-{number}.csv").write_text(part)
+    return folder / "part-*.csv"
+
+
+def test_the_files_of_a_glob_are_one_set_with_the_figures_of_the_whole(
+    opened: Open, tmp_path: Path
+) -> None:
+    pattern = parts_in(tmp_path / "parts")
+    with opened() as context:
+        trained(context)
+    with opened(f"evaluate.input={sample_path()}") as context:
+        whole = evaluate(context)
+    with opened(f"evaluate.input={pattern}") as context:
+        parts = evaluate(context)
+    assert parts.metrics["test/part/rows"] == 500
+    assert parts.metrics["test/part/auc"] == whole.metrics["test/susy_real_500/auc"]
+    assert parts.inputs["part"]["digest"] == whole.inputs["susy_real_500"]["digest"]
+    assert parts.inputs["part"]["source"]["names"] == ["part-0.csv", "part-1.csv"]
+    assert str(tmp_path) not in json.dumps(parts.inputs)
+    limited = f"+evaluate.sets.mine={{kind: file, path: '{pattern}', limit: 210}}"
+    with opened(limited, *ONLY_REAL, "~evaluate.sets.real", "~evaluate.sets.real_10k") as context:
+        assert evaluate(context).metrics["test/mine/rows"] == 210
+    with (
+        opened(f"evaluate.input={tmp_path}/nothing-*.csv") as context,
+        pytest.raises(DataError, match=r"match .*nothing-\*\.csv, received none"),
+    ):
+        evaluate(context)
+
+
+def test_no_file_of_a_glob_may_be_one_a_model_was_trained_on(opened: Open, tmp_path: Path) -> None:
+    pattern = parts_in(tmp_path / "parts")
+    seen = tmp_path / "parts" / "part-1.csv"
+    with opened("data=susy", f"data.path={seen}", "data.expected_rows=300") as context:
+        trained(context)
+    with (
+        opened(f"evaluate.input={pattern}") as context,
+        pytest.raises(SettingsError, match=r"part-1\.csv, which one was"),
+    ):
+        evaluate(context)
+    seen.rename(seen.with_suffix(".other"))
+    with opened(f"evaluate.input={pattern}") as context:
+        assert evaluate(context).metrics["test/part/rows"] == 200

@@ -118,3 +118,27 @@ def test_a_foreign_document_is_refused(value: dict[str, object]) -> None:
 def test_impossible_ranges_are_refused(ranges: tuple[tuple[int, int, int], ...]) -> None:
     with pytest.raises(SettingsError):
         TopicSlice("t", ranges)
+
+
+@pytest.mark.parametrize(
+    ("topic", "partition", "start", "end", "expected"),
+    [
+        ("susy", 0, 9, 12, True),
+        ("susy", 0, 6, 7, True),
+        ("susy", 2, 0, 99, True),
+        ("susy", 0, 10, 12, False),
+        ("susy", 0, 0, 5, False),
+        ("susy", 1, 5, 10, False),
+        ("susy", 0, 7, 7, False),
+        ("other", 0, 5, 10, False),
+    ],
+)
+def test_slices_overlap_where_they_share_an_offset(
+    topic: str, partition: int, start: int, end: int, expected: bool
+) -> None:
+    mine = TopicSlice("susy", ((0, 5, 10), (2, 0, 1)))
+    other = TopicSlice(topic, ((partition, start, end),))
+    shared = {(mine.topic, *place) for place in mine.order()} & {
+        (other.topic, *place) for place in other.order()
+    }
+    assert mine.overlaps(other) == other.overlaps(mine) == bool(shared) == expected

@@ -11,7 +11,13 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from stream_messages import append, new_topic
 
 from susystream.errors import BrokerUnavailable, SettingsError, StreamError
-from susystream.stream.topics import KafkaConnection, cluster_id, ensure_topic, watermarks
+from susystream.stream.topics import (
+    KafkaConnection,
+    cluster_id,
+    ensure_topic,
+    topic_id,
+    watermarks,
+)
 
 
 def test_a_topic_is_made_once_and_its_watermarks_start_at_zero(broker: str) -> None:
@@ -85,6 +91,20 @@ def test_an_unknown_topic_is_named_and_not_made_by_asking(broker: str) -> None:
 
 def test_cluster_id_is_the_same_for_every_client(broker: str) -> None:
     assert cluster_id(KafkaConnection(broker)) == cluster_id(KafkaConnection(broker)) != ""
+
+
+def test_a_topic_made_anew_under_its_name_is_another(broker: str) -> None:
+    connection, topic = KafkaConnection(broker), new_topic()
+    with pytest.raises(StreamError, match=f"expected topic {topic}, the broker has none"):
+        topic_id(connection, topic)
+    ensure_topic(connection, topic, 1)
+    first = topic_id(connection, topic)
+    assert first == topic_id(connection, topic)
+    admin = KafkaAdminClient(bootstrap_servers=broker)
+    admin.delete_topics([topic])
+    admin.close()
+    ensure_topic(connection, topic, 1)
+    assert topic_id(connection, topic) != first
 
 
 def fails_in(seconds: float, connection: KafkaConnection) -> str:

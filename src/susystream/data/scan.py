@@ -62,8 +62,11 @@ def count_rows(path: Path) -> int:
     """How many events a file holds, by its lines (CSV) or its footer (Parquet)."""
     if first_bytes(path) == PARQUET:
         return int(pl.scan_parquet(path).select(pl.len()).collect().item())
+    rows, last = 0, b"\n"
     with opened_text(path) as text:
-        return sum(chunk.count(b"\n") for chunk in iter(lambda: text.read(1 << 22), b""))
+        for chunk in iter(lambda: text.read(1 << 22), b""):
+            rows, last = rows + chunk.count(b"\n"), chunk[-1:]
+    return rows + (last != b"\n")  # the last line may lack its end
 
 
 def _next(frames: Iterator[pl.DataFrame], path: Path, head: bytes) -> pl.DataFrame | None:

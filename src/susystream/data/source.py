@@ -105,25 +105,13 @@ class FileSource:
         Raises:
             DataError: The file does not hold the expected number of rows.
         """
-        done = self.skip_rows
-        if self.limit is not None and done >= self.limit:
-            return
-        for batch in scan_events(self.path, batch_rows=self.batch_rows, skip_rows=self.skip_rows):
-            if self.limit is not None and done + len(batch) >= self.limit:
-                yield batch[: self.limit - done]
-                return
-            yield batch
-            done += len(batch)
-        if self.expected_rows is not None and done != self.expected_rows:
-            raise DataError(
-                f"expected {self.expected_rows:,} rows in {self.path}, received {done:,}; remove "
-                "a fetched file and run again, or set data.expected_rows=null for one of your own"
-            )
-        if self.limit is not None and done < self.limit:
-            raise DataError(
-                f"expected at least data.limit={self.limit:,} rows in {self.path}, received "
-                f"{done:,}; lower the limit"
-            )
+        return bounded(
+            scan_events(self.path, batch_rows=self.batch_rows, skip_rows=self.skip_rows),
+            before=self.skip_rows,
+            limit=self.limit,
+            expected_rows=self.expected_rows,
+            place=str(self.path),
+        )
 
     def describe(self) -> dict[str, Any]:
         """Kind, name and content of the file; not its folder, which is nobody else's.
@@ -137,6 +125,47 @@ class FileSource:
             "sha256": _sha256(self.path),
             "limit": self.limit,
         }
+
+
+def bounded(
+    scan: Iterator[EventBatch],
+    *,
+    before: int,
+    limit: int | None,
+    expected_rows: int | None,
+    place: str,
+) -> Iterator[EventBatch]:
+    """A scan that ends at a limit, and that must hold as many rows as expected.
+
+    Args:
+        scan: Batches in order; not asked for one more than needed.
+        before: Rows that were passed over.
+        limit: Rows to end at, those passed over among them.
+        expected_rows: How many there must be, those passed over among them.
+        place: What was read, for a person.
+
+    Raises:
+        DataError: There are fewer or more.
+    """
+    done = before
+    if limit is not None and done >= limit:
+        return
+    for batch in scan:
+        if limit is not None and done + len(batch) >= limit:
+            yield batch[: limit - done]
+            return
+        yield batch
+        done += len(batch)
+    if expected_rows is not None and done != expected_rows:
+        raise DataError(
+            f"expected {expected_rows:,} rows in {place}, received {done:,}; remove a fetched "
+            "file and run again, or set data.expected_rows=null for one of your own"
+        )
+    if limit is not None and done < limit:
+        raise DataError(
+            f"expected at least data.limit={limit:,} rows in {place}, received {done:,}; lower "
+            "the limit"
+        )
 
 
 def _sha256(path: Path) -> str:

@@ -18,6 +18,7 @@ from queue import Empty, Full, Queue
 from typing import Protocol
 
 from susystream.errors import EvaluationError
+from susystream.evaluate.ensemble import logits_of
 from susystream.evaluate.tally import Tally
 from susystream.schema import EventBatch, Float32Array, UInt8Array
 from susystream.stream.slices import ContentDigest
@@ -93,7 +94,7 @@ def scored(
     threads = threads or processors()
 
     def score(batch: EventBatch) -> Scored:
-        found = {name: scorer.logits(batch.features) for name, scorer in scorers.items()}
+        found = logits_of(scorers, batch.features)
         return Scored(batch.labels, found, ContentDigest().update(batch))
 
     pool = ThreadPoolExecutor(threads, "score")

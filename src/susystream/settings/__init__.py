@@ -22,11 +22,10 @@ from susystream.settings.base import (
     Fraction,
     Group,
     Name,
-    OptionalPath,
     OptionalText,
     Seconds,
 )
-from susystream.settings.data import DataSettings, TestSet
+from susystream.settings.data import DataSettings, FileSet, SliceSet, TestSet, given_set
 
 
 class StageSettings(Group):
@@ -130,29 +129,53 @@ class EvaluateSettings(Group):
 
     Attributes:
         models: Selectors: an id, its beginning, `latest`, `run:<id>`, `best:<metric>`, a time.
-        input: One file to evaluate on instead of `sets`.
+        input: What to evaluate on instead of `sets`: one file, all that match a glob, or events
+            in Kafka (see `SliceSet`).
         sets: Named test sets.
         batch_rows: Rows read and counted at once.
         window_rows: Rows of a window: figures are tracked after each, and a killed evaluation
             goes on after the last finished one.
         scorer: What computes the logits; `auto` is OpenVINO where it takes the network.
         precision: Of the products inside a network; bfloat16 needs OpenVINO and a processor.
+        ensemble: Also scores the models together: by the mean of their logits or probabilities.
     """
 
     models: Annotated[tuple[str, ...], Field(min_length=1)] = ("latest",)
-    input: OptionalPath = None
+    input: OptionalText = None
     sets: dict[Name, TestSet] = Field(default_factory=dict)
     batch_rows: Annotated[int, Field(ge=256, le=4_194_304)] = 65_536
     window_rows: Annotated[int, Field(ge=1000, le=100_000_000)] = 1_000_000
     engine: EngineSettings = EngineSettings()
     scorer: Literal["auto", "openvino", "tensorflow"] = "auto"
     precision: Literal["float32", "bfloat16"] = "float32"
+    ensemble: Literal["logits", "probabilities"] | None = None
+
+    @model_validator(mode="after")
+    def _an_ensemble_has_members(self) -> EvaluateSettings:
+        if self.ensemble and len(set(self.models)) < 2:
+            raise ValueError(
+                f"expected at least two models with ensemble={self.ensemble}, received "
+                f"{len(set(self.models))}; name more in evaluate.models=[…,…]"
+            )
+        return self
 
     @model_validator(mode="after")
     def _bfloat16_needs_openvino(self) -> EvaluateSettings:
         if self.precision == "bfloat16" and self.scorer == "tensorflow":
             raise ValueError("expected scorer auto or openvino with precision bfloat16")
         return self
+
+    @field_validator("input")
+    @classmethod
+    def _files_or_a_slice(cls, value: str | None) -> str | None:
+        if value is not None:
+            given_set(value)
+        return value
+
+    @property
+    def given(self) -> FileSet | SliceSet | None:
+        """The set that `input` names."""
+        return None if self.input is None else given_set(self.input)
 
     @field_validator("models", mode="before")
     @classmethod
@@ -209,7 +232,7 @@ def check_settings(config: Mapping[str, Any]) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         # a tagged union adds its tag to the path; a person never typed it
-        tags = {"toy", "real_sample", "real_low_level", "susy", "file", "holdout"}
+        tags = {"toy", "real_sample", "real_low_level", "susy", "file", "slice", "holdout"}
         place = ".".join(str(part) for part in first["loc"] if part not in tags)
         message = first["msg"].removeprefix("Value error, ")
         received = (

@@ -36,12 +36,40 @@ class RealLowLevelSet(Group):
 
 
 class FileSet(Group):
-    """The events of a CSV, CSV.GZ or Parquet file."""
+    """The events of a CSV, CSV.GZ or Parquet file, or of all files that match a glob."""
 
     kind: Literal["file"] = "file"
     path: Path
     expected_rows: Count | None = None
     limit: Count | None = None
+
+
+_OFFSETS = r"\d{1,18}:\d{1,18}-\d{1,18}"  # partition, first offset, offset after the last
+_SLICE = re.compile(
+    rf"dataset:\S+|slice:[A-Za-z0-9._-]{{1,249}}/{_OFFSETS}([,/]{_OFFSETS})*", re.ASCII
+)
+
+
+class SliceSet(Group):
+    """Events in Kafka: of a registered data set, or exact offsets of a topic.
+
+    Attributes:
+        events: `dataset:<id, beginning, latest, …>`, or `slice:<topic>/<partition>:<start>-<end>`
+            with more partitions behind `/` or `,`; the end is exclusive.
+    """
+
+    kind: Literal["slice"] = "slice"
+    events: str
+
+    @field_validator("events")
+    @classmethod
+    def _of_known_form(cls, value: str) -> str:
+        if not _SLICE.fullmatch(value):
+            raise ValueError(
+                "expected dataset:<id or latest> or slice:<topic>/<partition>:<start>-<end>"
+                "[/<partition>:…]"
+            )
+        return value
 
 
 class HoldoutSet(Group):
@@ -97,5 +125,17 @@ DataSettings = Annotated[
     ToyData | RealSampleData | RealLowLevelData | SusyData, Field(discriminator="kind")
 ]
 TestSet = Annotated[
-    ToySet | RealSampleSet | RealLowLevelSet | FileSet | HoldoutSet, Field(discriminator="kind")
+    ToySet | RealSampleSet | RealLowLevelSet | FileSet | SliceSet | HoldoutSet,
+    Field(discriminator="kind"),
 ]
+
+
+def given_set(text: str) -> FileSet | SliceSet:
+    """What `evaluate.input` names: events in Kafka, or files.
+
+    Raises:
+        ValidationError: It begins like a slice and is none.
+    """
+    if text.startswith(("dataset:", "slice:")):
+        return SliceSet(events=text)
+    return FileSet(path=Path(text))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from susystream.data.files import FilesSource, file_states, named_by
 from susystream.data.source import FileSource, Source
 from susystream.evaluate.journal import Journal
 from susystream.evaluate.windows import Counted, count_windows
@@ -63,21 +64,18 @@ class Counting:
             "models": {key: one.weights_sha256 for key, one in self.documents.items()},
             "scorers": [type(scorer).__name__ for scorer in self.scorers.values()],
             "precision": evaluate.precision,
+            "ensemble": evaluate.ensemble,
             "window_rows": evaluate.window_rows,
+            "files": file_states(source),
         }
-        place = [wanted.name, *self.documents]
-        if isinstance(source, FileSource):
-            place.append(str(source.path.absolute()))
-            if source.path.is_file():
-                found = source.path.stat()
-                stated["file"] = [found.st_size, found.st_mtime_ns]
+        place = [wanted.name, *self.documents, named_by(source)]
         name = hashlib.sha256(json.dumps(place).encode()).hexdigest()[:16]
         return Journal(self.context.settings.home / "evaluations" / name, stated)
 
 
 def _after(source: Source, skip: int) -> Iterable[EventBatch]:
     """The events after the first `skip`."""
-    if isinstance(source, FileSource):
+    if isinstance(source, FileSource | FilesSource):
         return replace(source, skip_rows=skip).batches()
     return _dropped(source.batches(), skip)
 

@@ -6,8 +6,10 @@ In: models out of the store, test sets. Out: figures, in MLflow, the model docum
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
-from susystream.errors import DataError
+from susystream.errors import DataError, SettingsError
+from susystream.evaluate.ensemble import NAME, with_ensemble
 from susystream.evaluate.metrics import metrics
 from susystream.registry.document import ModelDocument
 from susystream.settings import public_config
@@ -25,7 +27,7 @@ def evaluate(context: StageContext, *, parent_run_id: str | None = None) -> Stag
     """Scores every chosen model on every test set in one scan each."""
     started = time.monotonic()
     documents = _chosen(context)
-    ids = tuple(documents)
+    ids, titles = tuple(documents), _titles(context, documents)
     context.console.heading(f"evaluate {', '.join(ids)}")
     with context.tracker.run(
         "evaluate",
@@ -35,10 +37,10 @@ def evaluate(context: StageContext, *, parent_run_id: str | None = None) -> Stag
         parent_run_id=parent_run_id,
     ) as run:
         sets = _count_sets(context, run, documents)
-        found = {model_id: recording.metrics_of(model_id, sets) for model_id in ids}
+        found = {name: recording.metrics_of(name, sets) for name in titles}
         recording.log(run, found, sets)
         recording.store(context, documents, found, sets)
-    recording.show(context, {model_id: f"Model {model_id}" for model_id in ids}, sets)
+    recording.show(context, titles, sets)
     return StageResult(
         "evaluate",
         run.run_id,
@@ -47,14 +49,33 @@ def evaluate(context: StageContext, *, parent_run_id: str | None = None) -> Stag
         model_ids=ids,
         inputs={one.name: one.identity for one in sets},
         metrics=found[ids[0]],
-        models={model_id: {"metrics": figures} for model_id, figures in found.items()},
+        models={name: {"metrics": figures} for name, figures in found.items()},
     )
 
 
 def _chosen(context: StageContext) -> dict[str, ModelDocument]:
-    """The models by id; one that was named twice is scored once."""
-    found = [context.store.load_model(one) for one in context.settings.evaluate.models]
-    return {document.model_id: document for document in found}
+    """The models by id; one that was named twice is scored once.
+
+    Raises:
+        SettingsError: They are to be an ensemble, and are one model by several names.
+    """
+    chosen = context.settings.evaluate
+    found = {one.model_id: one for one in map(context.store.load_model, chosen.models)}
+    if chosen.ensemble and len(found) < 2:
+        raise SettingsError(
+            f"expected at least two models with evaluate.ensemble={chosen.ensemble}, received "
+            f"{', '.join(found)} by every name; name another"
+        )
+    return found
+
+
+def _titles(context: StageContext, documents: Mapping[str, ModelDocument]) -> dict[str, str]:
+    """What is scored, by the name of its figures, and the title of its table."""
+    titles = {model_id: f"Model {model_id}" for model_id in documents}
+    mean = context.settings.evaluate.ensemble
+    if mean:
+        titles[NAME] = f"Ensemble of {len(documents)} models: mean of their {mean}"
+    return titles
 
 
 def _count_sets(
@@ -65,7 +86,7 @@ def _count_sets(
         model_id: scorer_plan_of(document, scorer=chosen.scorer, precision=chosen.precision).open()
         for model_id, document in documents.items()
     }
-    counting = Counting(context, run, documents, scorers)
+    counting = Counting(context, run, documents, with_ensemble(scorers, chosen.ensemble))
     return [_count_set(counting, one) for one in test_sets(context, list(documents.values()))]
 
 
@@ -83,7 +104,7 @@ def _count_set(counting: Counting, wanted: NamedSet) -> Evaluated:
     if wanted.digest not in (None, str(digest)):
         raise DataError(
             f"expected events with digest {wanted.digest} in test set {wanted.name}, received "
-            f"{digest}; remove {counting.context.prepared_folder} and prepare again"
+            f"{digest}; {wanted.cure}"
         )
     seconds = time.monotonic() - started
     return Evaluated(

@@ -37,7 +37,7 @@ def pipeline(context: StageContext, *, parent_run_id: str | None = None) -> Stag
             parent_run_id=run.run_id,
         )
         evaluated = evaluate(
-            _alone(context, "evaluate", evaluate={"models": trained.model_ids}),
+            _alone(context, "evaluate", evaluate={"models": trained.model_ids, "ensemble": None}),
             parent_run_id=run.run_id,
         )
         metrics = {**published.metrics, **trained.metrics, **evaluated.metrics}

@@ -11,7 +11,7 @@ from susystream.errors import StreamError
 from susystream.registry.document import DatasetRecord
 from susystream.schema import EventBatch
 from susystream.settings import ReaderSettings
-from susystream.stream.codec import codec_named
+from susystream.stream.codec import Codec, codec_named
 from susystream.stream.consumer import KafkaReader
 from susystream.stream.slices import TopicSlice
 from susystream.stream.topics import KafkaConnection, cluster_id
@@ -35,6 +35,11 @@ def open_reader(
             "give that cluster's address in stream.bootstrap_servers or publish again"
         )
     codec = codec_named(record.codec, events_per_message=record.events_per_message)
+    return reader_of(settings, connection=connection, codec=codec)
+
+
+def reader_of(settings: ReaderSettings, *, connection: KafkaConnection, codec: Codec) -> Reader:
+    """Reads slices of any topic whose messages have the codec's form."""
     if settings.name == "kafka":
         return KafkaReader(connection, codec, settings.stall_seconds).batches
     from susystream.stream.tfio_reader import TfioReader  # an extra: loaded only when asked for

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from susystream.data.enlarge import write_csv
+from susystream.data.files import FilesSource, is_glob, matching
 from susystream.data.prepared import Prepared, folder_of, load_prepared, prepare_events
 from susystream.data.source import FileSource, RealLowLevelSource, Source, ToySource, real_sample
 from susystream.errors import DataError, NotFound, SettingsError
@@ -24,12 +25,13 @@ from susystream.settings.data import (
     HoldoutSet,
     RealLowLevelSet,
     RealSampleSet,
+    SliceSet,
     TestSet,
     ToySet,
 )
 from susystream.stages.context import StageContext
-
-_TOY = "toy"
+from susystream.stages.slice_source import slice_source
+from susystream.stages.unseen import TOY, check_files, check_toy, trained_on_real
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +43,14 @@ class NamedSet:
         source: Its events.
         described: What they are, as plain data.
         digest: What they must have, where that is known beforehand.
+        cure: What helps when they have another.
     """
 
     name: str
     source: Source
     described: dict[str, Any]
     digest: str | None = None
+    cure: str = ""
 
 
 def test_sets(context: StageContext, documents: list[ModelDocument]) -> Iterator[NamedSet]:
@@ -56,17 +60,20 @@ def test_sets(context: StageContext, documents: list[ModelDocument]) -> Iterator
         SettingsError: No set is left, or the models have no holdout in common.
     """
     evaluate = context.settings.evaluate
-    if evaluate.input is not None:
-        given = FileSet(path=evaluate.input)
-        yield _file_set(context, _name_of(given.path), given, _records(context, documents))
-        return
     records = _records(context, documents)
+    match evaluate.given:
+        case FileSet() as given:
+            yield _file_set(context, _name_of(given.path.name), given, records)
+            return
+        case SliceSet() as given:
+            yield _slice_set(context, None, given, documents, records)
+            return
     left = 0
     for name, wanted in evaluate.sets.items():
-        if isinstance(wanted, RealSampleSet | RealLowLevelSet) and _trained_on_real(records):
+        if isinstance(wanted, RealSampleSet | RealLowLevelSet) and trained_on_real(records):
             context.console.say(f"  {name} is left out: a model was trained on real events")
             continue
-        found = _set_of(context, name, wanted, records)
+        found = _set_of(context, name, wanted, documents, records)
         if isinstance(wanted, HoldoutSet) and found.source.rows == 0:
             context.console.say(f"  {name} is left out: data.test_fraction kept no event for it")
             continue
@@ -80,13 +87,17 @@ def test_sets(context: StageContext, documents: list[ModelDocument]) -> Iterator
 
 
 def _set_of(
-    context: StageContext, name: str, wanted: TestSet, records: list[DatasetRecord | None]
+    context: StageContext,
+    name: str,
+    wanted: TestSet,
+    documents: list[ModelDocument],
+    records: list[DatasetRecord | None],
 ) -> NamedSet:
     match wanted:
         case HoldoutSet():
             return _holdout(context, name, records)
         case ToySet():
-            _check_unseen(name, wanted, context.settings.seed, records)
+            check_toy(name, wanted, context.settings.seed, records)
             return _toy(context, name, wanted)
         case RealSampleSet():
             return NamedSet(name, real_sample(), {"kind": wanted.kind})
@@ -94,28 +105,30 @@ def _set_of(
             return NamedSet(name, RealLowLevelSource(), {"kind": wanted.kind})
         case FileSet():
             return _file_set(context, name, wanted, records)
+        case SliceSet():
+            return _slice_set(context, name, wanted, documents, records)
 
 
 def _file_set(
     context: StageContext, name: str, wanted: FileSet, records: list[DatasetRecord | None]
 ) -> NamedSet:
-    """A file; not the one a model was trained on, which has the same name and content.
+    """A file or all files of a glob; none that a model was trained on.
 
     Raises:
-        SettingsError: It is.
+        SettingsError: One was.
+        DataError: No file matches.
     """
-    for record in records:
-        source = record.source if record is not None else {}
-        # the hash of a large file takes a while: only a file of the same name is hashed
-        same_name = source.get("file") == wanted.path.name and wanted.path.is_file()
-        if same_name and FileSource(wanted.path).describe()["sha256"] == source.get("sha256"):
-            raise SettingsError(
-                f"expected a test set {name} of events no model was trained on, received "
-                f"{wanted.path}, which one was; its test part is the set holdout"
-            )
-    file = _file(context, wanted.path, wanted.expected_rows, wanted.limit)
-    described = {"kind": wanted.kind, "file": wanted.path.name, "limit": wanted.limit}
-    return NamedSet(name, file, described)
+    path, limits = wanted.path, (wanted.expected_rows, wanted.limit)
+    if not is_glob(path):
+        check_files(name, [path], records)
+        described = {"kind": wanted.kind, "file": path.name, "limit": wanted.limit}
+        return NamedSet(name, _file(context, path, *limits), described)
+    paths = matching(path)
+    check_files(name, paths, records)
+    context.console.say(f"  {name}: {len(paths):,} files, {paths[0].name} to {paths[-1].name}")
+    batch_rows = context.settings.evaluate.batch_rows
+    files = FilesSource(path, paths, name, *limits, batch_rows=batch_rows)
+    return NamedSet(name, files, files.describe())
 
 
 def _file(
@@ -125,9 +138,23 @@ def _file(
     return FileSource(path, expected_rows=expected_rows, limit=limit, batch_rows=batch_rows)
 
 
-def _name_of(path: Path) -> str:
+def _slice_set(
+    context: StageContext,
+    name: str | None,
+    wanted: SliceSet,
+    documents: list[ModelDocument],
+    records: list[DatasetRecord | None],
+) -> NamedSet:
+    source = slice_source(context, wanted, documents, records)
+    name = name or _name_of(source.name)
+    context.console.say(f"  {name}: {source.wanted}")
+    cure = "publish the data again"
+    return NamedSet(name, source, source.describe(), source.digest, cure)
+
+
+def _name_of(file: str) -> str:
     """A name for metrics: the file's, without its endings and without marks a name cannot hold."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", path.name.partition(".")[0]).strip("_") or "input"
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", file.partition(".")[0]).strip("_-") or "input"
 
 
 def _records(context: StageContext, documents: list[ModelDocument]) -> list[DatasetRecord | None]:
@@ -139,31 +166,6 @@ def _records(context: StageContext, documents: list[ModelDocument]) -> list[Data
         except NotFound:
             records.append(None)
     return records
-
-
-def _trained_on_real(records: list[DatasetRecord | None]) -> bool:
-    return any(record is not None and record.source.get("kind") != _TOY for record in records)
-
-
-def _check_unseen(
-    name: str, wanted: ToySet, seed: int, records: list[DatasetRecord | None]
-) -> None:
-    """Toy events are the same for the same seed and number.
-
-    Raises:
-        SettingsError: A model was trained on some of the set's events.
-    """
-    for record in records:
-        source = record.source if record is not None else {}
-        if source.get("kind") != _TOY or source.get("seed") != seed:
-            continue
-        first, rows = int(str(source["offset"])), int(str(source["rows"]))
-        if wanted.offset < first + rows and first < wanted.offset + wanted.rows:
-            raise SettingsError(
-                f"expected a test set {name} of events no model was trained on, received events "
-                f"{wanted.offset} to {wanted.offset + wanted.rows - 1} of seed {seed}; choose "
-                f"evaluate.sets.{name}.offset of at least {first + rows}"
-            )
 
 
 def _holdout(context: StageContext, name: str, records: list[DatasetRecord | None]) -> NamedSet:
@@ -186,7 +188,7 @@ def _holdout(context: StageContext, name: str, records: list[DatasetRecord | Non
         )
     record, under = known[0], context.prepared_folder
     folder = folder_of(under, record.name, record.source)
-    if record.source.get("kind") != _TOY and not folder.exists():
+    if record.source.get("kind") != TOY and not folder.exists():
         raise DataError(
             f"expected the test part of data set {record.dataset_id} in {folder}, received none; "
             "run stage=prepare with the data settings it was published with (data=..., data.path)"
@@ -199,12 +201,13 @@ def _holdout(context: StageContext, name: str, records: list[DatasetRecord | Non
         )
     described = {"kind": "holdout", "dataset_id": record.dataset_id}
     file = _file(context, prepared.test, prepared.rows_test)
-    return NamedSet(name, file, described, prepared.digest_test)
+    cure = f"remove {under} and prepare again"
+    return NamedSet(name, file, described, prepared.digest_test, cure)
 
 
 def _toy_again(under: Path, record: DatasetRecord) -> Prepared | None:
     source: dict[str, Any] = dict(record.source)
-    if source.get("kind") != _TOY:
+    if source.get("kind") != TOY:
         return None
     toy = ToySource(source["rows"], source["seed"], name=record.name, offset=source["offset"])
     if {**toy.describe(), "test_fraction": source["test_fraction"]} != source:

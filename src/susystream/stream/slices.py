@@ -46,6 +46,14 @@ class TopicSlice:
         """How many offsets the slice spans."""
         return sum(end - start for _, start, end in self.ranges)
 
+    def overlaps(self, other: TopicSlice) -> bool:
+        """Whether both hold an offset of the same partition of the same topic."""
+        return self.topic == other.topic and any(
+            partition == another and max(start, first) < min(end, last)
+            for partition, start, end in self.ranges
+            for another, first, last in other.ranges
+        )
+
     def order(self) -> Iterator[tuple[int, int]]:
         """Every (partition, offset) in reading order: one message of each partition in turn.
 

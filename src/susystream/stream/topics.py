@@ -200,6 +200,27 @@ def cluster_id(connection: KafkaConnection) -> str:
         return str(admin.describe_cluster()["cluster_id"])
 
 
+def topic_id(connection: KafkaConnection, topic: str) -> str | None:
+    """What tells a topic from one that was made anew under its name; brokers before 2.8 have none.
+
+    Raises:
+        StreamError: There is no such topic.
+    """
+    with _admin(connection) as admin:
+        (found,) = admin.describe_topics([topic])
+    if not found["partitions"]:
+        raise _no_topic(topic)
+    known = found.get("topic_id")
+    return None if known is None else str(known)
+
+
+def _no_topic(topic: str) -> StreamError:
+    return StreamError(
+        f"expected topic {topic}, the broker has none of this name; "
+        "publish first or correct stream.topic"
+    )
+
+
 def watermarks(connection: KafkaConnection, topic: str) -> dict[int, tuple[int, int]]:
     """{partition: (first offset the log holds, offset after its last)}.
 
@@ -220,10 +241,7 @@ def watermarks_of(consumer: Any, topic: str) -> dict[int, tuple[int, int]]:
     """As `watermarks`, by a consumer that is already there."""
     partitions = consumer.partitions_for_topic(topic)
     if not partitions:
-        raise StreamError(
-            f"expected topic {topic}, the broker has none of this name; "
-            "publish first or correct stream.topic"
-        )
+        raise _no_topic(topic)
     keys = [TopicPartition(topic, partition) for partition in sorted(partitions)]
     low, high = consumer.beginning_offsets(keys), consumer.end_offsets(keys)
     return {key.partition: (low[key], high[key]) for key in keys}

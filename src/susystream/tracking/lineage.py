@@ -25,18 +25,18 @@ def dataset_input(name: str, facts: Mapping[str, Any], *, context: str) -> Any:
     Args:
         name: As shown in the UI.
         facts: `digest` and `rows`; then of a slice (`DatasetRecord` as plain data) `dataset_id`,
-            `cluster_id`, `slice` and `codec`, of other events `source`. A digest of more than 36
-            characters is cut: it stays the beginning of the one in the model store.
+            `cluster_id`, `slice` and `codec`, of other events `source`, which may be a slice too.
+            A digest of more than 36 characters is cut: it stays the beginning of the one in the
+            model store.
         context: `training`, `evaluation`, `published`.
     """
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    of_slice = "slice" in facts
-    stated = {key: facts[key] for key in _OF_SLICE} if of_slice else facts["source"]
+    stated = {key: facts[key] for key in _OF_SLICE} if "slice" in facts else facts["source"]
     dataset = Dataset(
         name=name[:_LONGEST_NAME],
         digest=str(facts["digest"])[:_LONGEST_DIGEST],
-        source_type=SOURCE_TYPE if of_slice else EVENTS_TYPE,
+        source_type=SOURCE_TYPE if "slice" in stated else EVENTS_TYPE,
         source=json.dumps(stated, sort_keys=True),
         schema=json.dumps({"mlflow_colspec": [_column(column) for column in COLUMNS]}),
         profile=json.dumps({"num_rows": facts["rows"]}),

@@ -15,6 +15,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from susystream.errors import DocumentInvalid
+from susystream.evaluate.ensemble import NAME as ENSEMBLE
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: nothing looks like 1 or 0
 _D = TypeVar("_D", bound="Document")
@@ -64,10 +65,16 @@ def _finite(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return value
 
 
+def _free(text: str) -> str:
+    if text == ENSEMBLE:
+        raise ValueError(f"expected an id other than {ENSEMBLE}, which names no single model")
+    return text
+
+
 Json = Annotated[dict[str, JsonValue], AfterValidator(_finite)]
 Moment = Annotated[str, AfterValidator(_utc)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Id = Annotated[str, Field(pattern=r"^[a-z][0-9a-z-]{7,63}$")]
+Id = Annotated[str, Field(pattern=r"^[a-z][0-9a-z-]{7,63}$"), AfterValidator(_free)]
 Metrics = dict[str, float]
 
 

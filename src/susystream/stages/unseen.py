@@ -1,0 +1,112 @@
+"""What a model learned from is no test set.
+
+In: the records of the data sets that models were trained on (None where the store knows none).
+Out: nothing, or one line that names what a model has seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from susystream.data.source import FileSource, RealLowLevelSource, real_sample
+from susystream.errors import SettingsError
+from susystream.registry.document import DatasetRecord, ModelDocument
+from susystream.settings.data import ToySet
+from susystream.stream.slices import TopicSlice
+
+TOY = "toy"
+Records = Sequence[DatasetRecord | None]
+
+
+def trained_on_real(records: Records) -> bool:
+    """Whether a model saw a real event, as far as the records tell."""
+    return any(record is not None and record.source.get("kind") != TOY for record in records)
+
+
+def check_toy(name: str, wanted: ToySet, seed: int, records: Records) -> None:
+    """Toy events are the same for the same seed and number.
+
+    Raises:
+        SettingsError: A model was trained on some of the set's events.
+    """
+    for record in records:
+        source = record.source if record is not None else {}
+        if _has_toys(source, seed, wanted.offset, wanted.rows):
+            end = int(str(source["offset"])) + int(str(source["rows"]))
+            raise SettingsError(
+                f"expected a test set {name} of events no model was trained on, received events "
+                f"{wanted.offset} to {wanted.offset + wanted.rows - 1} of seed {seed}; choose "
+                f"evaluate.sets.{name}.offset of at least {end}"
+            )
+
+
+def _has_toys(source: Mapping[str, Any], seed: object, offset: int, rows: int) -> bool:
+    """Whether some of the toy events `offset` to `offset + rows - 1` of a seed are among these."""
+    if source.get("kind") != TOY or source.get("seed") != seed:
+        return False
+    first, count = int(str(source["offset"])), int(str(source["rows"]))
+    return offset < first + count and first < offset + rows
+
+
+def check_files(name: str, paths: Iterable[Path], records: Records) -> None:
+    """A file of the same name and content as one that a model was trained on has been seen.
+
+    Raises:
+        SettingsError: There is one.
+    """
+    learned = {(one.source.get("file"), one.source.get("sha256")) for one in records if one}
+    names = {file for file, _ in learned}
+    # the hash of a large file takes a while: only a file of the same name is hashed
+    for path in (one for one in paths if one.name in names and one.is_file()):
+        if (path.name, FileSource(path).describe()["sha256"]) in learned:
+            raise SettingsError(
+                f"expected a test set {name} of events no model was trained on, received "
+                f"{path}, which one was; its test part is the set holdout"
+            )
+
+
+def check_slice(
+    wanted: TopicSlice,
+    cluster: str,
+    known: Sequence[DatasetRecord],
+    *,
+    learned: Iterable[tuple[ModelDocument, DatasetRecord | None]],
+) -> None:
+    """Neither the offsets a model was trained on, nor the same events published another time.
+
+    Args:
+        wanted: The offsets of the test set.
+        cluster: The Kafka cluster that holds them.
+        known: The data sets that hold some of them.
+        learned: Each model, and the data set it was trained on.
+
+    Raises:
+        SettingsError: A model has seen some of the events.
+    """
+    for document, record in learned:
+        training = document.training
+        here = record is None or record.cluster_id == cluster
+        seen = here and TopicSlice.from_json(training.slice).overlaps(wanted)
+        seen = seen or any(one.dataset_id == training.dataset_id for one in known)
+        seen = seen or any(record is not None and _same_events(record, one) for one in known)
+        if seen:
+            raise SettingsError(
+                f"expected events that model {document.model_id} was not trained on, received "
+                f"{wanted}: it learned from data set {training.dataset_id}, which holds some of "
+                "them; choose another slice, or publish other events (data.offset, seed)"
+            )
+
+
+def _same_events(trained: DatasetRecord, other: DatasetRecord) -> bool:
+    """Whether two data sets have events in common, as far as their sources tell."""
+    ours, theirs = trained.source, other.source
+    if theirs.get("kind") == TOY:
+        offset, rows = int(str(theirs["offset"])), int(str(theirs["rows"]))
+        return _has_toys(ours, theirs.get("seed"), offset, rows)
+    sha256 = theirs.get("sha256")
+    shipped = {real.describe()["sha256"] for real in (real_sample(), RealLowLevelSource())}
+    same_file = sha256 is not None and sha256 == ours.get("sha256")
+    real_twice = sha256 in shipped and trained_on_real([trained])
+    return same_file or real_twice or trained.digest == other.digest

@@ -1,0 +1,80 @@
+"""An ensemble is scored beside its members, from the same scan, and belongs to the run alone."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from mlflow import MlflowClient
+from stages.desk import Open
+
+from susystream.data.scan import scan_events
+from susystream.data.source import sample_path
+from susystream.errors import SettingsError
+from susystream.evaluate.ensemble import Mean, combined
+from susystream.evaluate.metrics import metrics
+from susystream.evaluate.tally import Tally
+from susystream.schema import concatenate
+from susystream.stages.evaluate import evaluate
+from susystream.stages.models import scorer_plan_of
+from susystream.stages.publish import publish
+from susystream.stages.train import train
+
+INPUT = f"evaluate.input={sample_path()}"
+
+
+def two_models(opened: Open) -> tuple[str, str]:
+    with opened() as context:
+        publish(context)
+        first = train(context).model_ids[0]
+    with opened("seed=7") as context:
+        publish(context)
+        return first, train(context).model_ids[0]
+
+
+def test_an_ensemble_is_in_the_run_the_result_and_the_table(
+    opened: Open, said: io.StringIO
+) -> None:
+    ids = two_models(opened)
+    events = concatenate(list(scan_events(sample_path())))
+    means: list[Mean] = ["logits", "probabilities"]
+    for mean in means:
+        chosen = [f"evaluate.models=[{','.join(ids)}]", f"evaluate.ensemble={mean}", INPUT]
+        with opened(*chosen) as context:
+            result = evaluate(context)
+            documents = [context.store.load_model(one) for one in ids]
+            client = MlflowClient(context.tracker.uri)
+        members = [scorer_plan_of(one).open().logits(events.features) for one in documents]
+        slow = combined(members, mean)
+        expected = metrics(Tally.empty().update(slow, events.labels))
+        found = result.models["ensemble"]["metrics"]
+        for name, value in expected.items():
+            assert found[f"test/susy_real_500/{name}"] == value
+        assert result.model_ids == ids
+        assert list(result.models) == [*ids, "ensemble"]
+        run = client.get_run(result.run_id)
+        logged = run.data.metrics
+        assert logged["ensemble/test/susy_real_500/auc"] == expected["auc"]
+        assert logged["ensemble/window/susy_real_500/auc"] > 0.5
+        assert run.data.tags["model_id"] == ",".join(ids)
+        pictures = {one.path for one in client.list_artifacts(result.run_id, "plots/ensemble")}
+        assert len(pictures) == 2
+        assert f"Ensemble of 2 models: mean of their {mean}" in said.getvalue()
+        for document in documents:
+            own = result.models[document.model_id]["metrics"]["test/susy_real_500/auc"]
+            assert document.metrics["test/susy_real_500/auc"] == own != expected["auc"]
+            assert not [name for name in document.metrics if "ensemble" in name]
+
+
+def test_one_model_is_no_ensemble(opened: Open) -> None:
+    with (
+        pytest.raises(SettingsError, match="at least two models with ensemble=logits, received 1"),
+        opened("evaluate.ensemble=logits"),
+    ):
+        pass
+    with opened() as context:
+        publish(context)
+        model_id = train(context).model_ids[0]
+    twice = [f"evaluate.models=[{model_id},latest]", "evaluate.ensemble=logits", INPUT]
+    with opened(*twice) as context, pytest.raises(SettingsError, match=f"received {model_id} by"):
+        evaluate(context)
