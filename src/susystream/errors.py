@@ -80,7 +80,11 @@ class BadRow(DataError):
             f"{path}, line {line}, {column}: expected {expected}, received {shown!r}; "
             "correct or remove the row"
         )
-        self.path, self.line, self.column, self.text = path, line, column, text
+        self.path, self.line, self.column = path, line, column
+        self.text, self.expected = text, expected
+
+    def __reduce__(self) -> tuple[type[BadRow], tuple[str, int, str, str, str]]:
+        return type(self), (self.path, self.line, self.column, self.text, self.expected)
 
 
 class DownloadError(DataError):

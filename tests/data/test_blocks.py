@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from susystream.data.bad_rows import SAMPLED, BadRows
 from susystream.data.blocks import RowRange, TextRange, blocks_of, content_of, lines_before
 from susystream.data.enlarge import frame_of, write_parquet
+from susystream.data.parts import Part, part_of, sifted_parts
 from susystream.data.rows import fault_of
 from susystream.data.scan import scan_events
-from susystream.data.sift import bad_row, sifted
+from susystream.data.sift import sifted
 from susystream.data.source import sample_path
 from susystream.errors import BadRow, DataError
 from susystream.physics.toy import toy_events
@@ -28,14 +31,14 @@ WRONG += [b"1," + text + b",1" * 17 + b"\n" for text in (b"nan", b"1e39", b"", b
 
 def read(path: Path, *, size: int = 1 << 25, skip: int = 0) -> tuple[EventBatch, list[BadRow]]:
     """All events and bad rows of a file, block by block, numbered from the file's beginning."""
-    rows, events, bad = skip, [], []
+    rows = skip
+    events: list[EventBatch] = []
+    bad: list[BadRow] = []
     for block in blocks_of(path, size=size, skip_rows=skip):
-        found = sifted(block)
-        base = 0 if found.numbered else rows
-        part = found.events
-        events.append(EventBatch(part.numbers + base, part.features, part.labels))
-        bad += [bad_row(path, rows, one) for one in found.bad]
-        rows += found.rows
+        part = part_of(sifted(block), block, rows_before=rows, start_number=0)
+        events.append(part.events)
+        bad += part.bad
+        rows += len(part)
     return concatenate(events), bad
 
 
@@ -186,3 +189,56 @@ def test_an_empty_file_has_no_blocks(tmp_path: Path) -> None:
     path.touch()
     with pytest.raises(DataError, match="received an empty file"):
         list(blocks_of(path))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.integers(0, 99), max_size=9, unique=True),
+    st.lists(st.integers(0, 100), min_size=2, max_size=2),
+)
+def test_a_part_is_cut_at_any_row(
+    tmp_path_factory: pytest.TempPathFactory, places: list[int], ends: list[int]
+) -> None:
+    lines = [WRONG[0] if row in places else ROWS[row] for row in range(100)]
+    path = tmp_path_factory.mktemp("parts") / "events.csv"
+    path.write_bytes(b"".join(lines))
+    (whole,) = sifted_parts(path, batch_rows=1000, start_number=7)
+    start, stop = sorted(ends)
+    part = whole[start:stop]
+    assert len(part) == stop - start
+    inside = [row for row in range(start, stop) if row not in places]
+    assert part.events.numbers.tolist() == [7 + row for row in inside]
+    assert part.places.tolist() == [row - start for row in inside]
+    assert [one.line - 1 for one in part.bad] == sorted({*range(start, stop)} & {*places})
+    assert (part.bad_places + start).tolist() == [one.line - 1 for one in part.bad]
+
+
+@pytest.mark.parametrize("batch_rows", [1, 7, 500, 1000])
+def test_parts_without_a_bad_row_are_the_batches_of_a_scan(batch_rows: int) -> None:
+    path = sample_path()
+    for skip in (0, 3, 499):
+        parts = list(sifted_parts(path, batch_rows=batch_rows, start_number=9, skip_rows=skip))
+        batches = list(scan_events(path, batch_rows=10, start_number=9, skip_rows=skip))
+        assert max(map(len, parts)) <= batch_rows
+        assert_same(concatenate([one.events for one in parts]), concatenate(batches))
+
+
+def test_events_alone_are_a_part() -> None:
+    events = toy_events(start=5, stop=25, seed=1)
+    assert_same(Part.of(events)[3:9].events, events[3:9])
+    assert len(Part.of(events)) == 20
+
+
+def test_bad_rows_are_counted_and_the_first_ones_shown() -> None:
+    found = BadRows()
+    found.add(BadRow(f"/a/b{i}.csv", i, "MT2", "x" * 300, "a number") for i in range(1500))
+    assert found.count == 1500
+    lines = found.table().splitlines()
+    assert len(lines) == 1 + SAMPLED
+    assert lines[:2] == ["file,line,column,expected,received", "b0.csv,0,MT2,a number," + "x" * 200]
+
+
+def test_a_bad_row_survives_the_way_between_processes() -> None:
+    row = BadRow("a.csv", 3, "MT2", "x", "a number")
+    again = pickle.loads(pickle.dumps(row))
+    assert (str(again), again.line, again.expected) == (str(row), 3, "a number")

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from susystream.errors import EvaluationError
-from susystream.evaluate.journal import Journal, ScoredWindow
+from susystream.evaluate.journal import Journal
 from susystream.evaluate.local_engine import tally
 from susystream.evaluate.metrics import metrics
+from susystream.evaluate.scored import Scored
 from susystream.evaluate.tally import Tally
-from susystream.evaluate.windows import Counted, count_windows, rough_figures
+from susystream.evaluate.windows import Counted, count_windows, rough_figures, scored_here
 from susystream.schema import EventBatch, Float32Array, concatenate
 from susystream.stream.slices import ContentDigest
 
@@ -52,12 +53,27 @@ def scan(skip: int, *, size: int = 700, stop: int = ROWS) -> Iterator[EventBatch
         raise KeyboardInterrupt
 
 
-def counted(journal: Journal | None = None, *, seed: int = 1, stop: int = ROWS) -> Counted:
+def count_here(
+    scan: Callable[[int], Iterable[EventBatch | Part]],
+    *,
+    scorers: Mapping[str, Linear],
+    journal: Journal | None = None,
+    on_window: OnWindow = lambda number, figures: None,
+    on_progress: Callable[[int], None] = lambda rows: None,
+) -> Counted:
     return count_windows(
-        lambda skip: scan(skip, stop=stop),
-        scorers={"one": Linear(seed)},
+        scored_here(scan, scorers=scorers),
+        models=scorers,
         journal=journal,
         window_rows=WINDOW,
+        on_window=on_window,
+        on_progress=on_progress,
+    )
+
+
+def counted(journal: Journal | None = None, *, seed: int = 1, stop: int = ROWS) -> Counted:
+    return count_here(
+        lambda skip: scan(skip, stop=stop), scorers={"one": Linear(seed)}, journal=journal
     )
 
 
@@ -65,7 +81,7 @@ def counted(journal: Journal | None = None, *, seed: int = 1, stop: int = ROWS) 
 def test_windows_and_batches_change_no_count(size: int) -> None:
     stop = 2_500 if size == 1 else ROWS
     events = [EVENTS[i : i + size] for i in range(0, stop, size)]
-    found = count_windows(lambda skip: events, scorers={"one": Linear(1)}, window_rows=WINDOW)
+    found = count_here(lambda skip: events, scorers={"one": Linear(1)})
     seen = concatenate(events)
     assert found.tallies == tally([seen], scorers={"one": Linear(1)})
     assert found.digest == ContentDigest().update(seen)
@@ -74,7 +90,7 @@ def test_windows_and_batches_change_no_count(size: int) -> None:
 
 def test_each_window_is_told_once_in_order_and_the_short_one_at_the_end() -> None:
     told: list[int] = []
-    count_windows(
+    count_here(
         scan,
         scorers={"one": Linear(1), "two": Linear(2)},
         window_rows=WINDOW,
@@ -101,7 +117,7 @@ def test_finished_windows_are_not_scored_again(tmp_path: Path) -> None:
         counted(journal, stop=8000)
     scorer = Linear(1)
     with Journal(tmp_path / "j", {}) as journal:
-        count_windows(scan, scorers={"one": scorer}, journal=journal, window_rows=WINDOW)
+        count_here(scan, scorers={"one": scorer}, journal=journal)
     assert scorer.asked == ROWS - 8000
 
 
@@ -149,7 +165,7 @@ def test_a_window_is_read_back_bit_for_bit(tmp_path: Path) -> None:
 
 def test_without_a_model_there_is_nothing_to_count() -> None:
     with pytest.raises(EvaluationError, match="at least one model"):
-        count_windows(scan, scorers={})
+        count_here(scan, scorers={})
 
 
 @settings(max_examples=20, deadline=None)

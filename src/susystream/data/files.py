@@ -7,16 +7,19 @@ of them, in that order, numbered on from file to file.
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from susystream.data.blocks import Block, blocks_of
+from susystream.data.parts import Part, sifted_parts
 from susystream.data.scan import count_rows, scan_events
 from susystream.data.source import FileSource, bounded
 from susystream.errors import DataError
 from susystream.schema import EventBatch
 
+_Rows = TypeVar("_Rows", EventBatch, Part)
 _LISTED = 100  # names in a description, which a tracking server cuts at some length
 
 
@@ -71,6 +74,11 @@ class FilesSource:
             return self.limit or self.expected_rows
         return min(self.limit, self.expected_rows)
 
+    @property
+    def place(self) -> str:
+        """What is read, for a person."""
+        return str(self.pattern)
+
     def batches(self) -> Iterator[EventBatch]:
         """The files' events.
 
@@ -78,28 +86,13 @@ class FilesSource:
             BadRow: Naming the file and its line.
             DataError: They do not hold the expected number of rows.
         """
-        return bounded(
-            self._scan(),
-            before=self.skip_rows,
-            limit=self.limit,
-            expected_rows=self.expected_rows,
-            place=str(self.pattern),
-        )
 
-    def _scan(self) -> Iterator[EventBatch]:
-        number, skip = 0, self.skip_rows
-        for path in self.paths:
-            # counting lines is many times faster than reading numbers; a footer is faster still
-            if skip and (rows := count_rows(path)) <= skip:
-                number, skip = number + rows, skip - rows
-                continue
-            scan = scan_events(
+        def read(path: Path, number: int, skip: int) -> Iterator[EventBatch]:
+            return scan_events(
                 path, batch_rows=self.batch_rows, start_number=number, skip_rows=skip
             )
-            number, skip = number + skip, 0
-            for batch in scan:
-                yield batch
-                number += len(batch)
+
+        return bounded(read_on(self.paths, self.skip_rows, read), self, before=self.skip_rows)
 
     def describe(self) -> dict[str, Any]:
         """Kind, pattern and names; not the folder they lie in, which is nobody else's."""
@@ -112,6 +105,64 @@ class FilesSource:
             "names": names,
             "limit": self.limit,
         }
+
+
+def read_on(
+    paths: Sequence[Path], skip: int, read: Callable[[Path, int, int], Iterator[_Rows]]
+) -> Iterator[_Rows]:
+    """The rows of several files, after the first `skip`.
+
+    Args:
+        paths: In the order of reading.
+        skip: Rows to pass over.
+        read: Called with a file, the number of its first row, and how many of its rows to pass
+            over; gives the rest.
+    """
+    number, skip, paths = _after(paths, skip)
+    for path in paths:
+        rows = read(path, number, skip)
+        number, skip = number + skip, 0
+        for part in rows:
+            yield part
+            number += len(part)
+
+
+def blocks_on(paths: Sequence[Path], skip: int) -> tuple[int, Iterator[Block]]:
+    """The blocks of several files after the first `skip` rows, and the rows in files before them.
+
+    Raises:
+        DataError: A file cannot be read; while the blocks are asked for, too.
+    """
+    passed, skip, paths = _after(paths, skip)
+    skips = (skip if at == 0 else 0 for at in range(len(paths)))
+    found = (blocks_of(path, skip_rows=rows) for path, rows in zip(paths, skips, strict=True))
+    return passed, (block for blocks in found for block in blocks)
+
+
+def sifted_events(source: FileSource | FilesSource) -> Iterator[Part]:
+    """The rows of a source of files with bad ones set aside."""
+
+    def read(path: Path, number: int, skip: int) -> Iterator[Part]:
+        return sifted_parts(path, batch_rows=source.batch_rows, start_number=number, skip_rows=skip)
+
+    parts = read_on(paths_of(source), source.skip_rows, read)
+    return bounded(parts, source, before=source.skip_rows)
+
+
+def paths_of(source: FileSource | FilesSource) -> tuple[Path, ...]:
+    """The files a source reads, in its order."""
+    return source.paths if isinstance(source, FilesSource) else (source.path,)
+
+
+def _after(paths: Sequence[Path], skip: int) -> tuple[int, int, Sequence[Path]]:
+    """The rows of whole files passed over, how many to pass over in the next, and those left.
+
+    Counting lines is many times faster than reading numbers; a footer is faster still.
+    """
+    passed = 0
+    while skip and len(paths) > 1 and (rows := count_rows(paths[0])) <= skip:
+        passed, skip, paths = passed + rows, skip - rows, paths[1:]
+    return passed, skip, paths
 
 
 def _fixed_folder(pattern: Path) -> Path:
@@ -134,12 +185,6 @@ def named_by(source: object) -> str | None:
 
 def file_states(source: object) -> list[tuple[str, int, int]]:
     """Whole path, size in bytes and time of change in nanoseconds of each file a source reads."""
-    match source:
-        case FileSource(path=path):
-            paths: tuple[Path, ...] = (path,)
-        case FilesSource():
-            paths = source.paths
-        case _:
-            paths = ()
+    paths = paths_of(source) if isinstance(source, FileSource | FilesSource) else ()
     found = ((path, path.stat()) for path in paths if path.is_file())
     return [(str(path.absolute()), one.st_size, one.st_mtime_ns) for path, one in found]

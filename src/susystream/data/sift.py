@@ -17,7 +17,7 @@ from susystream.data.blocks import Block, RowRange, Text, TextRange, blocks_of, 
 from susystream.data.frames import TEXT_SCHEMA, batch_of, parquet_columns
 from susystream.data.rows import LONGEST_LINE, Fault, fault_of
 from susystream.errors import BadRow, DataError
-from susystream.schema import FEATURES, LABEL, EventBatch, concatenate
+from susystream.schema import FEATURES, LABEL, EventBatch, Int64Array, concatenate
 
 _FEW = 256  # rows: looking at each costs as much as parsing some more halves
 _UNREADABLE = Fault("row", "", "19 numbers")
@@ -41,13 +41,15 @@ class Sifted:
     """What a block holds.
 
     Attributes:
-        events: The good rows. Their numbers are those of the file, or else count the block's rows.
+        events: The good rows; their numbers are those of the file if it holds numbers.
+        places: Which row of the block each event is, int64, ascending.
         rows: How many rows the block has, good and bad.
         bad: The others, in order.
         numbered: Whether the file holds event numbers.
     """
 
     events: EventBatch
+    places: Int64Array
     rows: int
     bad: tuple[BadLine, ...]
     numbered: bool = False
@@ -89,13 +91,13 @@ def _of_text(block: TextRange | Text) -> Sifted:
     content = content_of(block)
     whole = _strict(content, content.count(b"\n") + (not content.endswith(b"\n")))
     if whole is not None:
-        return Sifted(whole, len(whole), ())
+        return Sifted(whole, whole.numbers, len(whole), ())
     lines = content.split(b"\n")
     if not lines[-1]:
         del lines[-1]
     bad: list[BadLine] = []
-    parts = list(_halved(lines, 0, block, bad))
-    return Sifted(concatenate(parts), len(lines), tuple(bad))
+    events = concatenate(list(_halved(lines, 0, block, bad)))
+    return Sifted(events, events.numbers, len(lines), tuple(bad))
 
 
 def _strict(text: bytes, rows: int) -> EventBatch | None:
@@ -148,15 +150,12 @@ def _of_parquet(block: RowRange) -> Sifted:
             f"expected rows {block.start} to {block.stop} of {block.path}, received "
             f"{frame.height} of them; the file was changed: run again"
         )
-    numbered = columns[0] != LABEL
     frame = frame.with_row_index("row")
     good = frame.filter(pl.all_horizontal(_is_event(name) for name in (LABEL, *FEATURES)))
-    events = batch_of(good.drop("row"), 0)
-    if not numbered:
-        numbers = good["row"].to_numpy().astype(np.int64)
-        events = EventBatch(numbers, events.features, events.labels)
+    places = good["row"].to_numpy().astype(np.int64)
     wrong = frame.join(good.select("row"), on="row", how="anti", maintain_order="left")
-    return Sifted(events, rows, tuple(_bad_lines(wrong)), numbered)
+    bad = tuple(_bad_lines(wrong))
+    return Sifted(batch_of(good.drop("row"), 0), places, rows, bad, columns[0] != LABEL)
 
 
 def _is_event(name: str) -> pl.Expr:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import polars as pl
@@ -105,13 +105,13 @@ class FileSource:
         Raises:
             DataError: The file does not hold the expected number of rows.
         """
-        return bounded(
-            scan_events(self.path, batch_rows=self.batch_rows, skip_rows=self.skip_rows),
-            before=self.skip_rows,
-            limit=self.limit,
-            expected_rows=self.expected_rows,
-            place=str(self.path),
-        )
+        scan = scan_events(self.path, batch_rows=self.batch_rows, skip_rows=self.skip_rows)
+        return bounded(scan, self, before=self.skip_rows)
+
+    @property
+    def place(self) -> str:
+        """What is read, for a person."""
+        return str(self.path)
 
     def describe(self) -> dict[str, Any]:
         """Kind, name and content of the file; not its folder, which is nobody else's.
@@ -127,26 +127,45 @@ class FileSource:
         }
 
 
-def bounded(
-    scan: Iterator[EventBatch],
-    *,
-    before: int,
-    limit: int | None,
-    expected_rows: int | None,
-    place: str,
-) -> Iterator[EventBatch]:
+class Bounds(Protocol):
+    """How many rows there are to be."""
+
+    @property
+    def limit(self) -> int | None:
+        """Rows to end at, those passed over among them."""
+
+    @property
+    def expected_rows(self) -> int | None:
+        """How many there must be, those passed over among them."""
+
+    @property
+    def place(self) -> str:
+        """What is read, for a person."""
+
+
+class Rows(Protocol):
+    """Rows that can be counted and cut."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self: _Rows, rows: slice, /) -> _Rows: ...
+
+
+_Rows = TypeVar("_Rows", bound=Rows)
+
+
+def bounded(scan: Iterator[_Rows], bounds: Bounds, *, before: int) -> Iterator[_Rows]:
     """A scan that ends at a limit, and that must hold as many rows as expected.
 
     Args:
-        scan: Batches in order; not asked for one more than needed.
+        scan: Rows in order; not asked for more than needed.
+        bounds: Their limit and number.
         before: Rows that were passed over.
-        limit: Rows to end at, those passed over among them.
-        expected_rows: How many there must be, those passed over among them.
-        place: What was read, for a person.
 
     Raises:
         DataError: There are fewer or more.
     """
+    limit, expected_rows, place = bounds.limit, bounds.expected_rows, bounds.place
     done = before
     if limit is not None and done >= limit:
         return

@@ -1,6 +1,6 @@
 """Finished windows of an evaluation on disk, so that a killed one goes on where it was.
 
-In: scores and labels of a window. Out: the same, after checks; nothing of another evaluation.
+In: the scored rows of a window. Out: the same, after checks; nothing of another evaluation.
 """
 
 from __future__ import annotations
@@ -11,30 +11,15 @@ import os
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from susystream.schema import Float32Array, UInt8Array
+from susystream.errors import BadRow
+from susystream.evaluate.scored import Scored
 from susystream.stream.slices import ContentDigest
-
-
-@dataclass(frozen=True, slots=True)
-class ScoredWindow:
-    """Some events' labels, their logits by model, and the digest of their content.
-
-    Attributes:
-        labels: uint8, shape (n,).
-        logits: float32, shape (n,), by model.
-        digest: Of the n events.
-    """
-
-    labels: UInt8Array
-    logits: dict[str, Float32Array]
-    digest: ContentDigest
 
 
 class Journal:
@@ -70,7 +55,7 @@ class Journal:
         if self._lock is not None:
             self._lock.close()
 
-    def finished(self) -> Iterator[ScoredWindow]:
+    def finished(self) -> Iterator[Scored]:
         """The windows of an earlier run, from the first to the last whole one."""
         if not self._is_of_this():
             self.remove()
@@ -84,14 +69,23 @@ class Journal:
                 return
             yield window
 
-    def write(self, number: int, window: ScoredWindow) -> None:
+    def write(self, number: int, window: Scored) -> None:
         """Keeps a finished window."""
         sums = window.digest
-        digest = np.array([sums.rows, sums.high, sums.low], np.uint64)
+        digest = np.array([sums.rows, sums.high, sums.low, window.rows], np.uint64)
+        bad = np.frombuffer(
+            json.dumps([one.__reduce__()[1] for one in window.bad]).encode(), np.uint8
+        )
         logits = {f"logits {name}": values for name, values in window.logits.items()}
         draft = self._path(number).with_suffix(".part")
         with draft.open("wb") as file:
-            np.savez(file, labels=window.labels, digest=digest, **logits)
+            np.savez(
+                file,
+                labels=window.labels,
+                digest=digest,
+                bad=np.frombuffer(bad, np.uint8),
+                **logits,
+            )
         draft.replace(self._path(number))
 
     def remove(self) -> None:
@@ -109,16 +103,17 @@ class Journal:
             return False
 
 
-def _read(path: Path) -> ScoredWindow | None:
+def _read(path: Path) -> Scored | None:
     """A window, or None if there is no whole one; zip's checksums are checked by reading."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
             arrays = {name: found[name] for name in found.files}
-        rows, high, low = (int(value) for value in arrays.pop("digest"))
+        events, high, low, rows = (int(value) for value in arrays.pop("digest"))
+        bad = tuple(BadRow(*one) for one in json.loads(arrays.pop("bad").tobytes()))
         labels = arrays.pop("labels")
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
     logits = {name.removeprefix("logits "): values for name, values in arrays.items()}
-    if any(len(values) != len(labels) for values in logits.values()) or rows != len(labels):
+    if any(len(values) != len(labels) for values in logits.values()) or events != len(labels):
         return None
-    return ScoredWindow(labels, logits, ContentDigest(rows, high, low))
+    return Scored(labels, logits, ContentDigest(events, high, low), rows, bad)

@@ -13,12 +13,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 from queue import Empty, Full, Queue
 from typing import Protocol
 
+from susystream.data.parts import Part
 from susystream.errors import EvaluationError
 from susystream.evaluate.ensemble import logits_of
+from susystream.evaluate.scored import Scored
 from susystream.evaluate.tally import Tally
 from susystream.schema import EventBatch, Float32Array, UInt8Array
 from susystream.stream.slices import ContentDigest
@@ -62,8 +63,8 @@ def tally(
         raise EvaluationError("expected at least one model to evaluate, received none; name one")
     tallies = {name: Tally.empty() for name in scorers}
     rows = 0
-    with closing(ReadAhead(scan)) as batches:
-        for one in scored(batches, scorers, threads=threads):
+    with closing(ReadAhead(Part.of(batch) for batch in scan)) as parts:
+        for one in scored(parts, scorers, threads=threads):
             for name, logits in one.logits.items():
                 count(tallies[name], name, logits, one.labels)
             rows += len(one.labels)
@@ -78,37 +79,29 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """A batch's labels, its logits by model, and the digest of its content."""
-
-    labels: UInt8Array
-    logits: dict[str, Float32Array]
-    digest: ContentDigest
-
-
 def scored(
-    batches: Iterator[EventBatch], scorers: Mapping[str, Scorer], *, threads: int | None = None
+    parts: Iterator[Part], scorers: Mapping[str, Scorer], *, threads: int | None = None
 ) -> Iterator[Scored]:
     """Scores by a few threads, in order; one batch more than threads is under way at most."""
     threads = threads or processors()
 
-    def score(batch: EventBatch) -> Scored:
-        found = logits_of(scorers, batch.features)
-        return Scored(batch.labels, found, ContentDigest().update(batch))
+    def score(part: Part) -> Scored:
+        found = logits_of(scorers, part.events.features)
+        digest = ContentDigest().update(part.events)
+        return Scored(part.events.labels, found, digest, part.rows, part.bad)
 
     pool = ThreadPoolExecutor(threads, "score")
     under_way: deque[Future[Scored]] = deque()
     try:
         while True:
             try:
-                batch = next(batches, None)
+                part = next(parts, None)
             except BaseException:
                 yield from (one.result() for one in under_way)  # what came before it, first
                 raise
-            if batch is None:
+            if part is None:
                 break
-            under_way.append(pool.submit(score, batch))
+            under_way.append(pool.submit(score, part))
             if len(under_way) > threads:
                 yield under_way.popleft().result()
         yield from (one.result() for one in under_way)
@@ -116,23 +109,23 @@ def scored(
         pool.shutdown(cancel_futures=True)
 
 
-class ReadAhead(Iterator[EventBatch]):
-    """The batches of a scan, read ahead by a thread; `close` ends the thread, also midway.
+class ReadAhead(Iterator[Part]):
+    """The parts of a scan, read ahead by a thread; `close` ends the thread, also midway.
 
     Args:
         scan: What to read.
-        ahead: How many batches may wait for the reader's caller.
+        ahead: How many parts may wait for the reader's caller.
     """
 
-    def __init__(self, scan: Iterable[EventBatch], *, ahead: int = AHEAD) -> None:
+    def __init__(self, scan: Iterable[Part], *, ahead: int = AHEAD) -> None:
         self._scan = scan
-        self._queue: Queue[EventBatch | None] = Queue(ahead)
+        self._queue: Queue[Part | None] = Queue(ahead)
         self._error: BaseException | None = None
         self._stop = threading.Event()
         # a daemon: a scan that hangs beyond its own deadlines cannot keep the process alive
         self._thread = threading.Thread(target=self._read, name="read-ahead", daemon=True)
 
-    def __next__(self) -> EventBatch:
+    def __next__(self) -> Part:
         if self._thread.ident is None:
             self._thread.start()
         batch = self._take()
@@ -149,7 +142,7 @@ class ReadAhead(Iterator[EventBatch]):
         if self._thread.ident is not None:
             self._thread.join(_JOIN_SECONDS)
 
-    def _take(self) -> EventBatch | None:
+    def _take(self) -> Part | None:
         while True:
             alive = self._thread.is_alive()  # asked first: it may put its last batch meanwhile
             try:
@@ -169,7 +162,7 @@ class ReadAhead(Iterator[EventBatch]):
             self._close_scan()
             self._put(None)
 
-    def _put(self, item: EventBatch | None) -> bool:
+    def _put(self, item: Part | None) -> bool:
         while not self._stop.is_set():
             try:
                 self._queue.put(item, timeout=_POLL_SECONDS)

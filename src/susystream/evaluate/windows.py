@@ -1,23 +1,27 @@
 """An evaluation in windows of rows: figures of each, and a place to go on from after a kill.
 
-In: a scan that can start at any row, scorers. Out: exact tallies of everything, the content's
+In: scored rows from any row on. Out: exact tallies of everything, the content's
 digest, and rough figures of each window as it is finished.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
+from susystream.data.bad_rows import BadRows
+from susystream.data.parts import Part
 from susystream.errors import EvaluationError
 from susystream.evaluate import bins
 from susystream.evaluate.bins import BinCounts
-from susystream.evaluate.journal import Journal, ScoredWindow
-from susystream.evaluate.local_engine import ReadAhead, Scored, Scorer, count, scored
+from susystream.evaluate.journal import Journal
+from susystream.evaluate.local_engine import ReadAhead, Scorer, count, scored
 from susystream.evaluate.metrics import main_figures
+from susystream.evaluate.scored import Scored, ScoredRows, joined
 from susystream.evaluate.tally import Tally
 from susystream.schema import EventBatch, Float32Array, UInt8Array
 from susystream.stream.slices import ContentDigest
@@ -26,6 +30,8 @@ WINDOW_ROWS = 1_000_000
 _ROUGH_LEVEL = 141  # bins of 2**-9 in the logit: an AUC to 1e-5, from a table that fits the cache
 _ROUGH_BITS = np.uint32(15)  # of a key, which are the same in all keys of that level
 
+_Rows = TypeVar("_Rows", Part, ScoredRows)
+OpenScored = Callable[[int], AbstractContextManager[Iterator[Scored]]]
 OnWindow = Callable[[int, dict[str, dict[str, float]]], None]
 
 
@@ -36,50 +42,75 @@ class Counted:
     Attributes:
         tallies: By model.
         digest: Of the events.
-        resumed: Rows that were counted by a run before this one.
+        resumed: Rows that were read by a run before this one.
+        bad: Rows that were no events, of both runs.
     """
 
     tallies: dict[str, Tally]
     digest: ContentDigest
     resumed: int
+    bad: BadRows
 
 
 def count_windows(
-    scan: Callable[[int], Iterable[EventBatch]],
+    scored: OpenScored,
     *,
-    scorers: Mapping[str, Scorer],
+    models: Iterable[str],
     journal: Journal | None = None,
     window_rows: int = WINDOW_ROWS,
     on_window: OnWindow = lambda number, figures: None,
     on_progress: Callable[[int], None] = lambda rows: None,
 ) -> Counted:
-    """Scores and counts a scan, window by window.
+    """Counts what was scored, window by window.
 
     Args:
-        scan: Called once with the number of rows to pass over; gives the rest, in order.
-        scorers: At least one, by name.
+        scored: Called once with the number of rows to pass over; opens the rest, in order, none
+            of which crosses a multiple of `window_rows`: `scored_here`, or worker processes.
+        models: The names of the logits, at least one.
         journal: Keeps finished windows, and gives those of a run that was killed.
-        window_rows: Rows a window.
+        window_rows: Rows a window, good and bad.
         on_window: Called after each window with its number and rough figures of each model:
             `auc`, `accuracy` and `log_loss`; none of a window with one class alone.
-        on_progress: Called with the rows counted so far.
+        on_progress: Called with the rows read so far.
 
     Raises:
-        EvaluationError: There is no scorer, or logits cannot be counted.
+        EvaluationError: There is no model, or logits cannot be counted.
     """
-    if not scorers:
+    state = _State({name: Tally.empty() for name in models}, journal, on_window)
+    if not state.tallies:
         raise EvaluationError("expected at least one model to evaluate, received none; name one")
-    state = _State({name: Tally.empty() for name in scorers}, journal, on_window)
     resumed = state.recall(window_rows)
-    on_progress(state.digest.rows)
-    with closing(ReadAhead(_cut(scan(resumed), window_rows))) as batches:
-        for one in scored(batches, scorers):
+    on_progress(resumed)
+    with scored(resumed) as parts:
+        for one in parts:
             state.add(one)
-            on_progress(state.digest.rows)
-            if state.digest.rows % window_rows == 0:
+            on_progress(state.rows)
+            if state.rows % window_rows == 0:
                 state.finish()
     state.finish()
-    return Counted(state.tallies, state.digest, resumed)
+    return Counted(state.tallies, state.digest, resumed, state.bad)
+
+
+def scored_here(
+    scan: Callable[[int], Iterable[EventBatch | Part]],
+    *,
+    scorers: Mapping[str, Scorer],
+    window_rows: int = WINDOW_ROWS,
+) -> OpenScored:
+    """For `count_windows`: a thread reads, a few score.
+
+    Args:
+        scan: Called with the number of rows to pass over; gives the rest, in order.
+        scorers: By name.
+        window_rows: No part crosses a multiple of it.
+    """
+
+    @contextmanager
+    def opened(skip: int) -> Iterator[Iterator[Scored]]:
+        with closing(ReadAhead(cut_at(_parts(scan(skip)), window_rows))) as parts:
+            yield scored(parts, scorers)
+
+    return opened
 
 
 class _State:
@@ -88,7 +119,7 @@ class _State:
     def __init__(
         self, tallies: dict[str, Tally], journal: Journal | None, on_window: OnWindow
     ) -> None:
-        self.tallies, self.digest = tallies, ContentDigest()
+        self.tallies, self.digest, self.bad, self.rows = tallies, ContentDigest(), BadRows(), 0
         self._journal, self._on_window = journal, on_window
         self._parts: list[Scored] = []
         self._number = 0
@@ -96,32 +127,35 @@ class _State:
     def recall(self, window_rows: int) -> int:
         """Counts the finished windows of an earlier run; how many rows they hold."""
         for window in self._journal.finished() if self._journal else ():
-            if len(window.labels) != window_rows:
+            if window.rows != window_rows:
                 break  # the last one of a scan that had come to its end
-            for name, logits in window.logits.items():
-                count(self.tallies[name], name, logits, window.labels)
-            self.digest = self.digest.merge(window.digest)
+            self._count(window)
             self._tell(window)
-        return self.digest.rows
+        return self.rows
 
     def add(self, one: Scored) -> None:
-        """Counts a batch, none of which crosses the end of a window."""
-        for name, logits in one.logits.items():
-            count(self.tallies[name], name, logits, one.labels)
-        self.digest = self.digest.merge(one.digest)
+        """Counts a part, none of which crosses the end of a window."""
+        self._count(one)
         self._parts.append(one)
 
     def finish(self) -> None:
         """Ends the window under way."""
         if not self._parts:
             return
-        window = _joined(self._parts)
+        window = joined(self._parts)
         if self._journal is not None:
             self._journal.write(self._number, window)
         self._parts = []
         self._tell(window)
 
-    def _tell(self, window: ScoredWindow) -> None:
+    def _count(self, one: Scored) -> None:
+        for name, logits in one.logits.items():
+            count(self.tallies[name], name, logits, one.labels)
+        self.digest = self.digest.merge(one.digest)
+        self.bad.add(one.bad)
+        self.rows += one.rows
+
+    def _tell(self, window: Scored) -> None:
         figures = {
             name: rough_figures(logits, window.labels) for name, logits in window.logits.items()
         }
@@ -129,27 +163,21 @@ class _State:
         self._number += 1
 
 
-def _joined(parts: list[Scored]) -> ScoredWindow:
-    digest = ContentDigest()
-    for part in parts:
-        digest = digest.merge(part.digest)
-    return ScoredWindow(
-        np.concatenate([part.labels for part in parts]),
-        {name: np.concatenate([part.logits[name] for part in parts]) for name in parts[0].logits},
-        digest,
-    )
+def _parts(scan: Iterable[EventBatch | Part]) -> Iterator[Part]:
+    for one in scan:
+        yield Part.of(one) if isinstance(one, EventBatch) else one
 
 
-def _cut(batches: Iterable[EventBatch], window_rows: int) -> Iterator[EventBatch]:
-    """The batches, none of which crosses a multiple of `window_rows`."""
+def cut_at(parts: Iterable[_Rows], window_rows: int) -> Iterator[_Rows]:
+    """The same rows in parts, none of which crosses a multiple of `window_rows`."""
     room = window_rows
-    for batch in batches:
+    for part in parts:
         start = 0
-        while start < len(batch):
-            part = batch[start : start + room]
-            yield part
-            start += len(part)
-            room = room - len(part) or window_rows
+        while start < len(part):
+            piece = part[start : start + room]
+            yield piece
+            start += len(piece)
+            room = room - len(piece) or window_rows
 
 
 def rough_figures(logits: Float32Array, labels: UInt8Array) -> dict[str, float]:

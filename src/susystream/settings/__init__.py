@@ -137,6 +137,9 @@ class EvaluateSettings(Group):
             goes on after the last finished one.
         scorer: What computes the logits; `auto` is OpenVINO where it takes the network.
         precision: Of the products inside a network; bfloat16 needs OpenVINO and a processor.
+        workers: Processes that read and score files; 1 is this process, with a thread for each
+            processor.
+        bad_rows: Whether a row that is no event stops the run, or is counted and shown.
         ensemble: Also scores the models together: by the mean of their logits or probabilities.
     """
 
@@ -148,6 +151,8 @@ class EvaluateSettings(Group):
     engine: EngineSettings = EngineSettings()
     scorer: Literal["auto", "openvino", "tensorflow"] = "auto"
     precision: Literal["float32", "bfloat16"] = "float32"
+    workers: Annotated[int, Field(ge=1, le=1024)] = 1
+    bad_rows: Literal["stop", "skip"] = "stop"
     ensemble: Literal["logits", "probabilities"] | None = None
 
     @model_validator(mode="after")

@@ -10,31 +10,36 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any
 
-from susystream.data.files import FilesSource, file_states, named_by
-from susystream.data.source import FileSource, Source
+from susystream.data.files import FilesSource, file_states, named_by, paths_of, sifted_events
+from susystream.data.parts import Part
+from susystream.data.source import FileSource, Source, bounded
+from susystream.evaluate.ensemble import NAME, with_ensemble
 from susystream.evaluate.journal import Journal
-from susystream.evaluate.windows import Counted, count_windows
+from susystream.evaluate.windows import Counted, OpenScored, count_windows, scored_here
+from susystream.evaluate.workers import Workers
 from susystream.model.scorer import Scorer
+from susystream.model.scorer_plan import ScorerPlan
 from susystream.registry.document import ModelDocument
 from susystream.schema import EventBatch
 from susystream.stages.context import StageContext
 from susystream.stages.testsets import NamedSet
 from susystream.tracking.tracker import TrackedRun
 
-_VERSION = 1  # count up with every change of what a window holds
+_VERSION = 2  # count up with every change of what a window holds
 _FLUSH_SECONDS = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Counting:
     """What counts test sets for some models."""
 
     context: StageContext
     run: TrackedRun
     documents: Mapping[str, ModelDocument]
-    scorers: Mapping[str, Scorer]
+    plans: Mapping[str, ScorerPlan]
 
     def count(self, wanted: NamedSet) -> Counted:
         """Counts a set; what a killed run had counted of it is not scored again."""
@@ -44,11 +49,11 @@ class Counting:
             self.context.console.progress(f"rows of {wanted.name}", rows) as progress,
         ):
             counted = count_windows(
-                lambda skip: _after(wanted.source, skip),
-                scorers=self.scorers,
+                self._scored(wanted.source),
+                models=self.names,
                 journal=journal,
                 window_rows=self.context.settings.evaluate.window_rows,
-                on_window=points.of(wanted.name, several=len(self.scorers) > 1),
+                on_window=points.of(wanted.name, several=len(self.names) > 1),
                 on_progress=progress,
             )
             points.flush()
@@ -56,13 +61,40 @@ class Counting:
             self.context.console.say(f"  {wanted.name}: went on after {counted.resumed:,} rows")
         return counted
 
+    @property
+    def names(self) -> list[str]:
+        """Of all that is scored."""
+        return [*self.plans, *([NAME] if self.context.settings.evaluate.ensemble else [])]
+
+    @cached_property
+    def _scorers(self) -> dict[str, Scorer]:
+        """Opened in this process, once for all sets."""
+        scorers = {name: plan.open() for name, plan in self.plans.items()}
+        return with_ensemble(scorers, self.context.settings.evaluate.ensemble)
+
+    def _scored(self, source: Source) -> OpenScored:
+        """How a source is scored: files by worker processes if there are to be some."""
+        chosen = self.context.settings.evaluate
+        skip_bad, rows = chosen.bad_rows == "skip", chosen.window_rows
+        if chosen.workers == 1 or not isinstance(source, FileSource | FilesSource):
+            scan = partial(_after, source, skip_bad=skip_bad)
+            return scored_here(scan, scorers=self._scorers, window_rows=rows)
+        workers = Workers(self.plans, chosen.ensemble, chosen.workers)
+        return workers.scored(
+            paths_of(source),
+            skip_bad=skip_bad,
+            window_rows=rows,
+            bounded=lambda rows, before: bounded(rows, source, before=before),
+        )
+
     def _journal(self, wanted: NamedSet) -> Journal:
         evaluate, source = self.context.settings.evaluate, wanted.source
         stated: dict[str, Any] = {
             "version": _VERSION,
             "set": wanted.described,
             "models": {key: one.weights_sha256 for key, one in self.documents.items()},
-            "scorers": [type(scorer).__name__ for scorer in self.scorers.values()],
+            "scorers": [type(plan).__name__ for plan in self.plans.values()],
+            "bad_rows": evaluate.bad_rows,
             "precision": evaluate.precision,
             "ensemble": evaluate.ensemble,
             "window_rows": evaluate.window_rows,
@@ -73,11 +105,12 @@ class Counting:
         return Journal(self.context.settings.home / "evaluations" / name, stated)
 
 
-def _after(source: Source, skip: int) -> Iterable[EventBatch]:
-    """The events after the first `skip`."""
-    if isinstance(source, FileSource | FilesSource):
-        return replace(source, skip_rows=skip).batches()
-    return _dropped(source.batches(), skip)
+def _after(source: Source, skip: int, *, skip_bad: bool) -> Iterable[EventBatch | Part]:
+    """The rows after the first `skip`."""
+    if not isinstance(source, FileSource | FilesSource):
+        return _dropped(source.batches(), skip)
+    rest = replace(source, skip_rows=skip)
+    return sifted_events(rest) if skip_bad else rest.batches()
 
 
 def _dropped(batches: Iterable[EventBatch], skip: int) -> Iterator[EventBatch]:

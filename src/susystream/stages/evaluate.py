@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 
 from susystream.errors import DataError, SettingsError
-from susystream.evaluate.ensemble import NAME, with_ensemble
+from susystream.evaluate.ensemble import NAME
 from susystream.evaluate.metrics import metrics
 from susystream.registry.document import ModelDocument
 from susystream.settings import public_config
@@ -82,11 +82,11 @@ def _count_sets(
     context: StageContext, run: TrackedRun, documents: dict[str, ModelDocument]
 ) -> list[Evaluated]:
     chosen = context.settings.evaluate
-    scorers = {
-        model_id: scorer_plan_of(document, scorer=chosen.scorer, precision=chosen.precision).open()
+    plans = {
+        model_id: scorer_plan_of(document, scorer=chosen.scorer, precision=chosen.precision)
         for model_id, document in documents.items()
     }
-    counting = Counting(context, run, documents, with_ensemble(scorers, chosen.ensemble))
+    counting = Counting(context, run, documents, plans)
     return [_count_set(counting, one) for one in test_sets(context, list(documents.values()))]
 
 

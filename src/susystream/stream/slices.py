@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from susystream.errors import DocumentInvalid, SettingsError
-from susystream.schema import FEATURES, EventBatch
+from susystream.schema import FEATURES, EventBatch, Int64Array
 
 _PIECE = 4096  # rows hashed at a time: they stay in the processor's cache
 
@@ -128,9 +128,19 @@ class ContentDigest:
         return total
 
     def _with(self, piece: EventBatch) -> ContentDigest:
-        hashes = _hashes(piece)
-        high, low = (int(_mix(hashes ^ salt).sum(dtype=np.uint64)) for salt in _SALTS)
-        return self.merge(ContentDigest(len(piece), high, low))
+        return self.merge(ContentDigest.of_hashes(_hashes(piece), piece.numbers))
+
+    @classmethod
+    def of_hashes(cls, hashes: NDArray[np.uint64], numbers: Int64Array) -> ContentDigest:
+        """The digest of events whose `content_hashes` were computed elsewhere.
+
+        Args:
+            hashes: uint64, shape (n,).
+            numbers: Of the events, int64, shape (n,).
+        """
+        numbered = hashes + numbers.view(np.uint64) * _MULTIPLIERS[-1]
+        high, low = (int(_mix(numbered ^ salt).sum(dtype=np.uint64)) for salt in _SALTS)
+        return cls(len(hashes), high, low)
 
     def merge(self, other: ContentDigest) -> ContentDigest:
         """The digest of both sets of events together."""
@@ -156,10 +166,17 @@ _MULTIPLIERS = _mix(_COUNTER[:-2]) | np.uint64(1)
 _SALTS = _mix(_COUNTER[-2:])
 
 
+def content_hashes(batch: EventBatch) -> NDArray[np.uint64]:
+    """One number an event, of all but its event number; uint64, shape (n,)."""
+    hashes = np.empty(len(batch), np.uint64)
+    for start in range(0, len(batch), _PIECE):
+        hashes[start : start + _PIECE] = _hashes(batch[start : start + _PIECE])
+    return hashes
+
+
 def _hashes(batch: EventBatch) -> NDArray[np.uint64]:
-    """One number an event; einsum walks along the rows as they lie, five times a loop's speed."""
+    """Einsum walks along the rows as they lie, five times a loop's speed."""
     words = batch.features.view(np.uint32).astype(np.uint64)
     hashes: NDArray[np.uint64] = np.einsum("ij,j->i", words, _MULTIPLIERS[:-2])
     hashes += batch.labels * _MULTIPLIERS[-2]
-    hashes += batch.numbers.view(np.uint64) * _MULTIPLIERS[-1]
     return hashes

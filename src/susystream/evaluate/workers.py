@@ -1,0 +1,140 @@
+"""Worker processes: each reads blocks of the input and scores them; this process only counts.
+
+In: files, and plans of scorers. Out: scored rows in the order of the input, so that windows, the
+journal and all figures are those of a single process, bit for bit.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from susystream.data.blocks import Block
+from susystream.data.files import blocks_on
+from susystream.errors import EvaluationError
+from susystream.evaluate import worker
+from susystream.evaluate.ensemble import Mean
+from susystream.evaluate.scored import Scored, ScoredRows
+from susystream.evaluate.windows import WINDOW_ROWS, OpenScored, cut_at
+from susystream.evaluate.worker import BlockScores
+from susystream.model.scorer_plan import ScorerPlan
+
+AHEAD = 2  # blocks more than workers are under way: none waits for this process
+Bounded = Callable[[Iterator[ScoredRows], int], Iterator[ScoredRows]]
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """What scores files in several processes.
+
+    Attributes:
+        plans: What each worker opens, by model.
+        mean: Of an ensemble of them, if there is to be one.
+        processes: How many.
+    """
+
+    plans: Mapping[str, ScorerPlan]
+    mean: Mean | None = None
+    processes: int = 2
+
+    def scored(
+        self,
+        paths: tuple[Path, ...],
+        *,
+        skip_bad: bool = False,
+        window_rows: int = WINDOW_ROWS,
+        bounded: Bounded = lambda rows, before: rows,
+    ) -> OpenScored:
+        """For `count_windows`: the rows of the files from any row on.
+
+        Args:
+            paths: CSV, CSV.GZ or Parquet; their rows are numbered on from file to file.
+            skip_bad: Whether bad rows are set aside; else the first one is an error.
+            window_rows: No part crosses a multiple of it.
+            bounded: Called with the rows and the number of those passed over; may end them early.
+        """
+
+        @contextmanager
+        def opened(skip: int) -> Iterator[Iterator[Scored]]:
+            with self._pool() as pool:
+                passed, blocks = blocks_on(paths, skip)
+                scores = _in_order(pool, blocks, self.processes + AHEAD)
+                rows = bounded(_placed(scores, skip, passed, skip_bad=skip_bad), skip)
+                yield (part.summed() for part in cut_at(rows, window_rows))
+
+        return opened
+
+    @contextmanager
+    def _pool(self) -> Iterator[ProcessPoolExecutor]:
+        shipped = pickle.dumps((dict(self.plans), self.mean))
+        pool = ProcessPoolExecutor(
+            self.processes,
+            mp_context=multiprocessing.get_context("spawn"),  # a fork would copy held locks
+            initializer=worker.start,
+            initargs=(shipped,),
+        )
+        try:
+            yield pool
+        except BrokenProcessPool as error:
+            raise EvaluationError(
+                f"expected {self.processes} worker processes to live, received the end of one "
+                "(killed, often for lack of memory); lower evaluate.workers and run again, which "
+                "goes on after the last finished window"
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _in_order(
+    pool: ProcessPoolExecutor, blocks: Iterable[Block], most: int
+) -> Iterator[tuple[Block, BlockScores]]:
+    """The blocks' scores in the order of the blocks, of which `most` are under way at once."""
+    under_way: deque[tuple[Block, Future[BlockScores]]] = deque()
+    source = iter(blocks)
+    while True:
+        try:
+            block = next(source, None)
+        except BaseException:
+            yield from ((one, scores.result()) for one, scores in under_way)  # what came before
+            raise
+        if block is None:
+            break
+        under_way.append((block, pool.submit(worker.score, block)))
+        if len(under_way) >= most:
+            first, scores = under_way.popleft()
+            yield first, scores.result()
+    yield from ((one, scores.result()) for one, scores in under_way)
+
+
+def _placed(
+    found: Iterator[tuple[Block, BlockScores]], skip: int, passed: int, *, skip_bad: bool
+) -> Iterator[ScoredRows]:
+    """Scores with their place in the input.
+
+    Args:
+        found: In order.
+        skip: Rows before the first block.
+        passed: Those of them that lie in files before the first block's.
+        skip_bad: Whether bad rows are allowed.
+
+    Raises:
+        BadRow: The first one, if they are not.
+    """
+    path: Path | None = None
+    file_start, done = passed, skip
+    for block, scores in found:
+        if path not in (None, block.path):
+            file_start = done
+        path = block.path
+        rows = scores.placed(path, done=done, file_start=file_start)
+        if rows.bad and not skip_bad:
+            raise rows.bad[0]
+        yield rows
+        done += len(rows)
