@@ -265,6 +265,27 @@ def test_what_is_not_found_lists_near_ids(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("selector", "near"),
+    [
+        ("m20260102-000000000-abcdf", "m20260102-000000000-abcde"),  # one letter off
+        ("m20260102-000000000-abcde-and-more", "m20260102-000000000-abcde"),
+        ("M20260103", "m20260103-000000000-abcde"),
+        ("n1", "name:n1"),  # a name, and no sign that it is one
+        ("name:report_mpl", "name:report_mlp"),
+        ("report", "name:report_mlp"),
+        ("name:N0", "name:n0"),
+    ],
+)
+def test_what_is_near_comes_first_be_it_an_id_or_a_name(
+    store: ModelStore, three: list[ModelDocument], selector: str, near: str
+) -> None:
+    store.save_model(model(name="report_mlp"))
+    with pytest.raises(NotFound) as caught:
+        store.load_model(selector)
+    assert str(caught.value).partition("near it: ")[2].split(", ")[0] == near
+
+
 def test_an_empty_store_says_so(store: ModelStore) -> None:
     assert store.list_models() == []
     assert store.list_datasets() == []

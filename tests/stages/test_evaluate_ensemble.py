@@ -10,7 +10,7 @@ from stages.desk import Open
 
 from susystream.data.scan import scan_events
 from susystream.data.source import sample_path
-from susystream.errors import SettingsError
+from susystream.errors import NotFound, SettingsError
 from susystream.evaluate.ensemble import Mean, combined
 from susystream.evaluate.metrics import metrics
 from susystream.evaluate.tally import Tally
@@ -77,4 +77,18 @@ def test_one_model_is_no_ensemble(opened: Open) -> None:
         model_id = train(context).model_ids[0]
     twice = [f"evaluate.models=[{model_id},latest]", "evaluate.ensemble=logits", INPUT]
     with opened(*twice) as context, pytest.raises(SettingsError, match=f"received {model_id} by"):
+        evaluate(context)
+
+
+def test_an_unknown_model_is_one_line_with_those_near_it(opened: Open) -> None:
+    first, second = two_models(opened)
+    chosen = f"evaluate.models=[{first},{second[:-1]}u]"  # u is no letter of an id
+    with opened(chosen, INPUT) as context, pytest.raises(NotFound) as caught:
+        evaluate(context)
+    assert f"near it: {second}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    with (
+        opened("evaluate.models=report_mlp", INPUT) as context,
+        pytest.raises(NotFound, match="near it: name:report_mlp"),
+    ):
         evaluate(context)

@@ -5,8 +5,9 @@ In: what a person types; plain data. Out: queries and orders; data whose keys ho
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -50,6 +51,27 @@ def query(key: str, selector: str) -> tuple[dict[str, Any], list[tuple[str, int]
 def latest(key: str) -> list[tuple[str, int]]:
     """The order that puts the latest first."""
     return [("created_at", -1), (key, -1)]
+
+
+def near_selectors(selector: str, known: Sequence[tuple[str, str]]) -> list[str]:
+    """What a person may have meant: ids, and `name:…`.
+
+    Args:
+        selector: What was typed and found nothing.
+        known: Ids and names, the latest first.
+
+    Returns:
+        Those that begin alike, else those that look alike (upper and lower case are one), else
+        all ids.
+    """
+    ids = [one for one, _ in known]
+    names = {name: f"name:{name}" for _, name in known}
+    wanted = selector.removeprefix("name:").casefold()
+    found = {one.casefold(): one for one in ids if not selector.startswith("name:")}
+    found |= {name.casefold(): told for name, told in names.items()}
+    begin = [told for text, told in found.items() if text.startswith(wanted) and wanted]
+    alike = difflib.get_close_matches(wanted, list(found), n=3)
+    return begin or [found[text] for text in alike] or ids
 
 
 def _moment(text: str) -> str | None:

@@ -7,7 +7,6 @@ Weights over 12 MB lie in GridFS, for MongoDB ends a document at 16 MB.
 from __future__ import annotations
 
 import base64
-import difflib
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
@@ -24,7 +23,15 @@ from susystream.registry.document import (
     ModelSummary,
     check_test_set,
 )
-from susystream.registry.selectors import SELECTORS, escape, escaped, latest, plain, query
+from susystream.registry.selectors import (
+    SELECTORS,
+    escape,
+    escaped,
+    latest,
+    near_selectors,
+    plain,
+    query,
+)
 from susystream.registry.store.connection import Address
 from susystream.registry.store.large import INLINE_BYTES, content_of, file_of, moved_out
 
@@ -212,12 +219,11 @@ class ModelStore:
         return found[0]
 
     def _not_found(self, collection: str, key: str, selector: str) -> NotFound:
-        """With ids that begin alike or look alike, else the latest ones."""
-        newest = self._of(collection).find({}, {key: 1}, sort=latest(key)).limit(1000)
-        known = [one[key] for one in newest]
-        near = [one for one in known if one.startswith(selector)]
-        near = near or difflib.get_close_matches(selector, known, n=3) or known
-        several = "one of several" if any(one.startswith(selector) for one in known) else "unknown"
+        """With ids and names that begin alike or look alike, else the latest ids."""
+        newest = self._of(collection).find({}, {key: 1, "name": 1}, sort=latest(key)).limit(1000)
+        known = [(str(one[key]), str(one.get("name"))) for one in newest]
+        near = near_selectors(selector, known)
+        several = "one of several" if any(i.startswith(selector) for i, _ in known) else "unknown"
         return NotFound(
             f"expected {SELECTORS} in {collection}, received {selector!r} ({several}); "
             + (f"near it: {', '.join(near[:5])}" if near else "nothing is stored yet")
