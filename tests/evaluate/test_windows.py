@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from susystream.errors import EvaluationError
+from susystream.data.parts import Part
+from susystream.errors import BadRow, EvaluationError
 from susystream.evaluate.journal import Journal
 from susystream.evaluate.local_engine import tally
 from susystream.evaluate.metrics import metrics
 from susystream.evaluate.scored import Scored
 from susystream.evaluate.tally import Tally
-from susystream.evaluate.windows import Counted, count_windows, rough_figures, scored_here
+from susystream.evaluate.windows import (
+    Counted,
+    OnWindow,
+    count_windows,
+    rough_figures,
+    scored_here,
+)
 from susystream.schema import EventBatch, Float32Array, concatenate
 from susystream.stream.slices import ContentDigest
 
@@ -62,7 +69,7 @@ def count_here(
     on_progress: Callable[[int], None] = lambda rows: None,
 ) -> Counted:
     return count_windows(
-        scored_here(scan, scorers=scorers),
+        scored_here(scan, scorers=scorers, window_rows=WINDOW),
         models=scorers,
         journal=journal,
         window_rows=WINDOW,
@@ -93,7 +100,6 @@ def test_each_window_is_told_once_in_order_and_the_short_one_at_the_end() -> Non
     count_here(
         scan,
         scorers={"one": Linear(1), "two": Linear(2)},
-        window_rows=WINDOW,
         on_window=lambda number, figures: told.append(number),
     )
     assert told == list(range(11))
@@ -154,13 +160,15 @@ def test_two_processes_with_one_evaluation_do_not_disturb_each_other(tmp_path: P
 def test_a_window_is_read_back_bit_for_bit(tmp_path: Path) -> None:
     logits = np.array([-0.0, 1e-45, 3.4e38], np.float32)
     digest = ContentDigest(3, 2**64 - 1, 7)
-    window = ScoredWindow(np.array([0, 1, 1], np.uint8), {"m1": logits}, digest)
+    bad = (BadRow("a.csv", 2, "MT2", "x", "a number"),)
+    window = Scored(np.array([0, 1, 1], np.uint8), {"m1": logits}, digest, 4, bad)
     with Journal(tmp_path / "j", {}) as journal:
         assert list(journal.finished()) == []
         journal.write(0, window)
         (back,) = journal.finished()
     assert back.logits["m1"].tobytes() == logits.tobytes()
-    assert (back.labels.tolist(), back.digest) == ([0, 1, 1], digest)
+    assert (back.labels.tolist(), back.digest, back.rows) == ([0, 1, 1], digest, 4)
+    assert [str(one) for one in back.bad] == [str(one) for one in bad]
 
 
 def test_without_a_model_there_is_nothing_to_count() -> None:

@@ -63,7 +63,7 @@ def tally(
         raise EvaluationError("expected at least one model to evaluate, received none; name one")
     tallies = {name: Tally.empty() for name in scorers}
     rows = 0
-    with closing(ReadAhead(Part.of(batch) for batch in scan)) as parts:
+    with closing(ReadAhead(scan)) as parts:
         for one in scored(parts, scorers, threads=threads):
             for name, logits in one.logits.items():
                 count(tallies[name], name, logits, one.labels)
@@ -117,7 +117,7 @@ class ReadAhead(Iterator[Part]):
         ahead: How many parts may wait for the reader's caller.
     """
 
-    def __init__(self, scan: Iterable[Part], *, ahead: int = AHEAD) -> None:
+    def __init__(self, scan: Iterable[EventBatch | Part], *, ahead: int = AHEAD) -> None:
         self._scan = scan
         self._queue: Queue[Part | None] = Queue(ahead)
         self._error: BaseException | None = None
@@ -153,8 +153,8 @@ class ReadAhead(Iterator[Part]):
 
     def _read(self) -> None:
         try:
-            for batch in self._scan:
-                if not self._put(batch):
+            for one in self._scan:
+                if not self._put(Part.of(one) if isinstance(one, EventBatch) else one):
                     break
         except BaseException as error:  # raised again in the caller's thread
             self._error = error

@@ -107,8 +107,8 @@ def scored_here(
 
     @contextmanager
     def opened(skip: int) -> Iterator[Iterator[Scored]]:
-        with closing(ReadAhead(cut_at(_parts(scan(skip)), window_rows))) as parts:
-            yield scored(parts, scorers)
+        with closing(ReadAhead(scan(skip))) as parts:
+            yield scored(cut_at(parts, window_rows), scorers)
 
     return opened
 
@@ -163,12 +163,7 @@ class _State:
         self._number += 1
 
 
-def _parts(scan: Iterable[EventBatch | Part]) -> Iterator[Part]:
-    for one in scan:
-        yield Part.of(one) if isinstance(one, EventBatch) else one
-
-
-def cut_at(parts: Iterable[_Rows], window_rows: int) -> Iterator[_Rows]:
+def cut_at(parts: Iterator[_Rows], window_rows: int) -> Iterator[_Rows]:
     """The same rows in parts, none of which crosses a multiple of `window_rows`."""
     room = window_rows
     for part in parts:

@@ -105,6 +105,15 @@ def available() -> bool:
     return True
 
 
+def has_bfloat16() -> bool:
+    """Whether OpenVINO can be imported and the processor multiplies bfloat16."""
+    return available() and _has_bfloat16(importlib.import_module("openvino").Core())
+
+
+def _has_bfloat16(core: Any) -> bool:
+    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
 def _compiled(plan: Plan, shape: tuple[int, int], precision: Precision, threads: int | None) -> Any:
     try:
         openvino = importlib.import_module("openvino")
@@ -114,9 +123,7 @@ def _compiled(plan: Plan, shape: tuple[int, int], precision: Precision, threads:
             "evaluate.scorer=tensorflow"
         ) from error
     core = openvino.Core()
-    if precision == "bfloat16" and "BF16" not in core.get_property(
-        "CPU", "OPTIMIZATION_CAPABILITIES"
-    ):
+    if precision == "bfloat16" and not _has_bfloat16(core):
         raise ModelError(
             "expected a processor with bfloat16 for evaluate.precision=bfloat16, received one "
             "without; set evaluate.precision=float32"

@@ -13,7 +13,7 @@ from susystream.evaluate.ensemble import NAME
 from susystream.evaluate.metrics import metrics
 from susystream.registry.document import ModelDocument
 from susystream.settings import public_config
-from susystream.stages import recording
+from susystream.stages import precision, recording
 from susystream.stages.context import StageContext
 from susystream.stages.counting import Counting
 from susystream.stages.models import scorer_plan_of
@@ -100,19 +100,30 @@ def _count_set(counting: Counting, wanted: NamedSet) -> Evaluated:
     counted = counting.count(wanted)
     digest = counted.digest
     if digest.rows == 0:
-        raise DataError(f"expected events in test set {wanted.name}, received none")
+        raise DataError(
+            f"expected events in test set {wanted.name}, received none"
+            + (
+                f" but {counted.bad.count:,} bad rows; correct the input"
+                if counted.bad.count
+                else ""
+            )
+        )
     if wanted.digest not in (None, str(digest)):
         raise DataError(
             f"expected events with digest {wanted.digest} in test set {wanted.name}, received "
             f"{digest}; {wanted.cure}"
         )
     seconds = time.monotonic() - started
+    figures = {model_id: metrics(tally) for model_id, tally in counted.tallies.items()}
+    for model_id, difference in counting.differences(wanted).items():
+        figures[model_id][precision.NAME] = difference
     return Evaluated(
         wanted.name,
         {"source": wanted.described, "rows": digest.rows, "digest": str(digest)},
         counted.tallies,
-        {model_id: metrics(tally) for model_id, tally in counted.tallies.items()},
+        figures,
+        counted.bad,
         rows=digest.rows,
-        scanned=digest.rows - counted.resumed,
+        scanned=digest.rows + counted.bad.count - counted.resumed,
         seconds=seconds,
     )

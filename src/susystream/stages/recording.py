@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from susystream.data.bad_rows import BadRows
 from susystream.errors import TrackingError
 from susystream.evaluate.plots import roc_figure, score_figure
 from susystream.evaluate.tally import Tally
@@ -28,6 +29,7 @@ class Evaluated:
         identity: `source`, `rows` and `digest`, as plain data.
         tallies: By model id.
         figures: What `susystream.evaluate.metrics` makes of each tally, by model id.
+        bad: Rows that were passed over.
         rows: Events.
         scanned: Those of this run; the others were counted by one that was killed.
         seconds: Wall time of the scan.
@@ -37,6 +39,7 @@ class Evaluated:
     identity: dict[str, Any]
     tallies: dict[str, Tally]
     figures: dict[str, dict[str, float]]
+    bad: BadRows
     rows: int
     scanned: int
     seconds: float
@@ -53,6 +56,8 @@ def metrics_of(model_id: str, sets: list[Evaluated]) -> dict[str, float]:
     for one in sets:
         found |= {f"test/{one.name}/{name}": v for name, v in one.figures[model_id].items()}
         found[f"test/{one.name}/rows_per_second"] = one.rate
+        if one.bad.count:
+            found[f"test/{one.name}/bad_rows"] = float(one.bad.count)
     return found
 
 
@@ -66,6 +71,8 @@ def log(run: TrackedRun, metrics: Mapping[str, dict[str, float]], sets: list[Eva
     """
     for one in sets:
         run.log_dataset(one.name, one.identity, context="evaluation")
+        if one.bad.count:
+            run.log_artifact_text(f"bad_rows/{one.name}.csv", one.bad.table())
     for model_id, found in metrics.items():
         prefix = f"{model_id}/" if len(metrics) > 1 else ""
         run.log_metrics({prefix + name: value for name, value in found.items()})
@@ -110,6 +117,14 @@ def show(context: StageContext, titles: Mapping[str, str], sets: list[Evaluated]
     for model_id, title in titles.items():
         rows = [_table_row(one, one.figures[model_id]) for one in sets]
         context.console.table(title, _COLUMNS, rows)
+    for one in sets:
+        if one.bad.count:
+            share = one.bad.count / (one.rows + one.bad.count)
+            context.console.say(
+                f"{one.name}: {one.bad.count:,} bad rows ({share:.2%}) were passed over, the first "
+                f"{str(one.bad.sample[0]).removesuffix('; correct or remove the row')}; see "
+                f"bad_rows/{one.name}.csv in the run"
+            )
     context.console.say("error: standard error of the AUC; bracket: within which it is proven")
 
 

@@ -1,0 +1,97 @@
+"""Bad rows stop an evaluation, or are counted, shown and reported; workers change neither."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from stages.desk import Open
+
+from susystream.data.enlarge import write_csv
+from susystream.data.source import ToySource
+from susystream.errors import BadRow, DataError, ModelError
+from susystream.model.openvino_scorer import has_bfloat16
+from susystream.stages.evaluate import evaluate
+from susystream.stages.publish import publish
+from susystream.stages.train import train
+
+
+@pytest.fixture
+def model(opened: Open) -> str:
+    with opened() as context:
+        publish(context)
+        return train(context).model_ids[0]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.csv"
+    write_csv(ToySource(3000, 1, offset=10**9).batches(), path, progress=lambda rows: None)
+    return path
+
+
+def spoil(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    lines[41], lines[99] = "1,2,3", lines[99].replace(",", ",x", 1)
+    path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.usefixtures("model")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_bad_rows_are_counted_sampled_and_reported(
+    opened: Open, path: Path, said: io.StringIO, workers: int
+) -> None:
+    spoil(path)
+    given = [f"evaluate.input={path}", f"evaluate.workers={workers}", "evaluate.window_rows=1000"]
+    with opened(*given) as context, pytest.raises(BadRow, match=r"mine\.csv, line 42, number of"):
+        evaluate(context)
+    with opened(*given, "evaluate.bad_rows=skip") as context:
+        result = evaluate(context)
+        client = MlflowClient(context.tracker.uri)
+        table = Path(client.download_artifacts(result.run_id, "bad_rows/mine.csv")).read_text()
+    assert result.metrics["test/mine/rows"] == 2998
+    assert result.metrics["test/mine/bad_rows"] == 2
+    assert [line.split(",")[:3] for line in table.splitlines()[1:]] == [
+        ["mine.csv", "42", "number of columns"],
+        ["mine.csv", "100", "lepton 1 pT"],
+    ]
+    assert "2 bad rows (0.07%) were passed over" in " ".join(said.getvalue().split())
+    logged = client.get_metric_history(result.run_id, "window/mine/auc")
+    assert [one.step for one in logged] == [0, 1, 2]
+
+
+@pytest.mark.usefixtures("model")
+def test_bad_rows_alone_are_no_test_set(opened: Open, path: Path) -> None:
+    path.write_text("1,2,3\n" * 10)
+    given = [f"evaluate.input={path}", "evaluate.bad_rows=skip"]
+    with opened(*given) as context, pytest.raises(DataError, match="none but 10 bad rows"):
+        evaluate(context)
+
+
+@pytest.mark.usefixtures("model")
+def test_workers_give_the_figures_of_one_process(opened: Open, path: Path) -> None:
+    found = []
+    for workers in (1, 2):
+        with opened(f"evaluate.input={path}", f"evaluate.workers={workers}") as context:
+            result = evaluate(context)
+        found.append((result.inputs, result.metrics))
+    for inputs, metrics in found:
+        metrics.pop("test/mine/rows_per_second")
+        assert (inputs, metrics) == found[0]
+
+
+@pytest.mark.usefixtures("model")
+def test_the_cost_of_bfloat16_is_measured_and_recorded(opened: Open, path: Path) -> None:
+    with opened(f"evaluate.input={path}", "evaluate.precision=bfloat16") as context:
+        if not has_bfloat16():
+            with pytest.raises(ModelError, match="processor with bfloat16"):
+                evaluate(context)
+            return
+        result = evaluate(context)
+        client = MlflowClient(context.tracker.uri)
+        logged = client.get_run(result.run_id).data.metrics
+    assert 0 <= result.metrics["test/mine/bfloat16_auc_difference"] <= 1e-3
+    name = "test/mine/bfloat16_auc_difference"
+    assert logged[name] == result.metrics[name]
