@@ -1,6 +1,6 @@
 """Evaluation of a stored model: ours beside the report's way, a careful user's, and the limits.
 
-python benchmarks/evaluate.py [--rows 2000000] [--rounds 3] [--long 20000000]
+python benchmarks/evaluate.py [--rows 8000000] [--rounds 3] [--long]
 
 Every round measures everything once, in turn, on the same files; ratios are taken within a round
 and the median over the rounds is printed. Nothing is tuned to the input: toy events, 18 columns.
@@ -36,10 +36,12 @@ from susystream.errors import ModelError
 from susystream.evaluate.local_engine import processors
 from susystream.evaluate.metrics import metrics
 from susystream.evaluate.tally import Tally
-from susystream.evaluate.windows import count_windows
+from susystream.evaluate.windows import count_windows, scored_here
+from susystream.evaluate.workers import Workers
 from susystream.model.layers import plan_of
 from susystream.model.network import build_network
 from susystream.model.openvino_scorer import OpenVinoScorer, Precision
+from susystream.model.scorer_plan import OpenVinoPlan
 from susystream.schema import COLUMNS, FEATURES
 
 ALL = tuple(range(len(FEATURES)))
@@ -126,9 +128,20 @@ def ours(path: Path, scorers: dict[str, OpenVinoScorer], rows: int) -> float:
         def scan(skip: int) -> Iterator[Any]:
             return FileSource(path, batch_rows=65_536, skip_rows=skip).batches()
 
-        counted = count_windows(scan, scorers=scorers)
+        counted = count_windows(scored_here(scan, scorers=scorers), models=scorers)
         for tally in counted.tallies.values():
             assert metrics(tally)["rows"] == rows
+
+    return rate(rows, work)
+
+
+def by_workers(path: Path, network: keras.Model, rows: int) -> float:
+    """The same by a worker process for each processor."""
+
+    def work() -> None:
+        opened = Workers({"one": OpenVinoPlan(plan_of(network), ALL)}, None, processors())
+        counted = count_windows(opened.scored((path,)), models=["one"])
+        assert metrics(counted.tallies["one"])["rows"] == rows
 
     return rate(rows, work)
 
@@ -187,9 +200,12 @@ def child(path: Path) -> None:
     with np.load(path.with_suffix(".npz")) as weights:
         network.set_weights([weights[name] for name in weights.files])
     scorers = {"one": OpenVinoScorer(plan_of(network), ALL)}
-    count_windows(
-        lambda skip: FileSource(path, batch_rows=65_536, skip_rows=skip).batches(), scorers=scorers
-    )
+
+    def scan(skip: int) -> Iterator[Any]:
+        return FileSource(path, batch_rows=65_536, skip_rows=skip).batches()
+
+    counted = count_windows(scored_here(scan, scorers=scorers), models=scorers)
+    metrics(counted.tallies["one"])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     sys.stdout.write(json.dumps({"peak": peak}) + "\n")
 
@@ -217,6 +233,7 @@ def one_round(files: dict[str, Path], rows: int, network: keras.Model) -> dict[s
         "ours, CSV": ours(csv, {"one": scorer}, rows),
         "ours, Parquet": ours(parquet, {"one": scorer}, rows),
         "ours, four models in one scan": ours(csv, four, rows),
+        "ours, CSV, worker processes": by_workers(csv, network, rows),
         "parsing alone": parsing_alone(csv, rows),
         "parsing alone, Parquet": parsing_alone(parquet, rows),
         "scoring alone": scoring_alone(scorer, features),
@@ -252,19 +269,19 @@ def ratios(found: dict[str, float]) -> dict[str, float]:
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=2_000_000)
+    parser.add_argument("--rows", type=int, default=8_000_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--long", type=int, default=0, help="rows of a long scan; 0: none")
+    parser.add_argument("--long", action="store_true", help="also 20 million rows against one")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
         child(given.child)
         return
     with tempfile.TemporaryDirectory() as folder:
-        measure(Path(folder), given.rows, given.rounds, given.long)
+        measure(Path(folder), given.rows, given.rounds, long=given.long)
 
 
-def measure(folder: Path, rows: int, rounds: int, long: int) -> None:
+def measure(folder: Path, rows: int, rounds: int, *, long: bool) -> None:
     """All of it, in files under `folder`."""
     print(f"{platform.machine()}, {processors()} processors, Python {platform.python_version()}, ")
     print(f"{rows:,} toy events, {rounds} rounds, medians; required values in brackets")
@@ -287,20 +304,21 @@ def measure(folder: Path, rows: int, rounds: int, long: int) -> None:
         f"peak memory at {rows:,} rows: {peak_memory(files['csv'], network) / 2**30:.2f} GiB (1.5)"
     )
     if long:
-        long_scan(folder, files["csv"], rows, long, network)
+        long_scan(folder, network)
 
 
-def long_scan(folder: Path, csv: Path, rows: int, long: int, network: keras.Model) -> None:
-    """Whether the rate and the memory stay as they are."""
-    path = folder / "long.csv"
-    with path.open("wb") as file:
-        for _ in range(long // rows):
-            file.write(csv.read_bytes())
+def long_scan(folder: Path, network: keras.Model) -> None:
+    """Whether the rate and the memory stay as they are, from one million rows to twenty."""
+    paths = {rows: folder / f"{rows}.csv" for rows in (1_000_000, 20_000_000)}
+    for rows, path in paths.items():
+        events = ToySource(rows, 7, offset=10**9).batches()
+        write_csv(events, path, progress=lambda done: None)
     scorer = {"one": OpenVinoScorer(plan_of(network), ALL)}
-    pairs = [(ours(csv, scorer, rows), ours(path, scorer, long // rows * rows)) for _ in range(3)]
+    pairs = [[ours(path, scorer, rows) for rows, path in paths.items()] for _ in range(3)]
     middle = statistics.median(long_rate / short for short, long_rate in pairs)
-    print(f"rows/s at {long // rows * rows:,} rows / at {rows:,} (0.9 to 1.1) {middle:8.2f}")
-    print(f"peak memory there: {peak_memory(path, network) / 2**30:.2f} GiB (1.5)")
+    print(f"rows/s at 20,000,000 rows / at 1,000,000 rows (0.9 to 1.1) {middle:8.2f}")
+    peak = peak_memory(paths[20_000_000], network)
+    print(f"peak memory at 20,000,000 rows: {peak / 2**30:.2f} GiB (1.5)")
 
 
 if __name__ == "__main__":

@@ -114,3 +114,20 @@ def test_the_coarsest_level_has_the_least_limit_of_bins() -> None:
 def test_edges_of_the_float_range_are_binned(level: int) -> None:
     for logit in EDGES:
         assert (key_of(logit, level) >= int(POSITIVE)) == (logit > 0)
+
+
+@pytest.mark.parametrize("level", [0, 120, 149])
+def test_rows_of_one_score_are_counted_together_wherever_pieces_end(level: int) -> None:
+    """Long runs of equal scores lie across the ends of pieces."""
+    random = np.random.default_rng(1)
+    logits = np.repeat(np.float32([-2, -0.5, 0, 0.25, 3, 3.5]), bins.CHUNK // 3 + 1)
+    labels = random.integers(0, 2, len(logits)).astype(np.uint8)
+    found = bins.count(bins.packed(bins.score_keys(logits), labels), level=level)
+    keys = bins.coarse_keys(bins.score_keys(logits), level)
+    expected = {
+        int(key): (int(labels[keys == key].sum()), int((labels[keys == key] == 0).sum()))
+        for key in np.unique(keys)
+    }
+    pairs = zip(found.signal.tolist(), found.background.tolist(), strict=True)
+    assert dict(zip(found.keys.tolist(), pairs, strict=True)) == expected
+    assert found.events == len(logits)

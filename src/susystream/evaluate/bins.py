@@ -12,6 +12,7 @@ bins gives an AUC bracket a quarter as wide.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
@@ -89,12 +90,29 @@ def count(rows: UInt64Array, *, level: int) -> BinCounts:
     """Counts of packed rows at a level, for at most 2**31 rows."""
     # numpy's AVX-512 sort takes 70 ns a row on Zen 4, polars' 27 ns, or 14 on two cores
     ordered = pl.Series(rows).sort().to_numpy()
-    keys = coarse_keys((ordered >> np.uint64(1)).astype(np.uint32), level)
+    parts = [_counted(part) for part in _whole_bins(ordered)] or [_counted(ordered)]
+    keys, signal, background = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return coarsened(BinCounts(keys, signal, background, 0, len(rows)), level)
+
+
+def _whole_bins(ordered: UInt64Array) -> Iterator[UInt64Array]:
+    """Sorted rows in pieces that stay in the cache; rows of equal key come together."""
+    start = 0
+    while start < len(ordered):
+        last = ordered[min(start + CHUNK, len(ordered)) - 1] | np.uint64(1)
+        stop = int(np.searchsorted(ordered, last, side="right"))
+        yield ordered[start:stop]
+        start = stop
+
+
+def _counted(ordered: UInt64Array) -> tuple[UInt32Array, UInt32Array, UInt32Array]:
+    """Keys, signal and background of sorted rows."""
+    keys = (ordered >> np.uint64(1)).astype(np.uint32)
     ends = _ends(keys)
     labels = (ordered & np.uint64(1)).astype(np.uint8)
     signal = np.diff(np.cumsum(labels, dtype=np.uint32)[ends], prepend=np.uint32(0))
     background = np.diff(ends.astype(np.uint32) + np.uint32(1), prepend=np.uint32(0)) - signal
-    return BinCounts(keys[ends], signal, background, level, len(rows))
+    return keys[ends], signal, background
 
 
 def combine(first: BinCounts, second: BinCounts, *, limit: int) -> BinCounts:

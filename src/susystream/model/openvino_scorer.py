@@ -19,7 +19,7 @@ from susystream.model.plan import Activation, ActivationName, Dense, Layer, Plan
 from susystream.model.scorer import check_features
 from susystream.schema import FEATURES, Float32Array
 
-BLOCK_ROWS = 8192  # the arrays of a block stay in the processor's cache
+BLOCK_ROWS = 4096  # the arrays of a block stay in the processor's cache
 Precision = Literal["float32", "bfloat16"]
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
