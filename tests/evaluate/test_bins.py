@@ -120,7 +120,7 @@ def test_edges_of_the_float_range_are_binned(level: int) -> None:
 def test_rows_of_one_score_are_counted_together_wherever_pieces_end(level: int) -> None:
     """Long runs of equal scores lie across the ends of pieces."""
     random = np.random.default_rng(1)
-    logits = np.repeat(np.float32([-2, -0.5, 0, 0.25, 3, 3.5]), bins.CHUNK // 3 + 1)
+    logits = np.repeat(np.array([-2, -0.5, 0, 0.25, 3, 3.5], np.float32), bins.CHUNK // 3 + 1)
     labels = random.integers(0, 2, len(logits)).astype(np.uint8)
     found = bins.count(bins.packed(bins.score_keys(logits), labels), level=level)
     keys = bins.coarse_keys(bins.score_keys(logits), level)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.patches import StepPatch
 
 from susystream.errors import EvaluationError
 from susystream.evaluate.metrics import curve, metrics
-from susystream.evaluate.plots import POINTS, roc_figure, score_figure, thinned
+from susystream.evaluate.plots import POINTS, pace_figure, roc_figure, score_figure, thinned
 from susystream.evaluate.tally import Tally
 
 FIGURES = {name: {"auc": 0.5, "auc_stderr": 0.1} for name in ("toy", "one")}
@@ -72,3 +73,14 @@ def test_a_set_of_one_class_is_our_error() -> None:
         roc_figure({"one": tally}, FIGURES)
     with pytest.raises(EvaluationError, match="both"):
         score_figure("one", tally, auc=0.5)
+
+
+def test_the_pace_is_drawn_from_the_first_row_of_this_run() -> None:
+    figure = pace_figure("big", [(10.0, 500, 2**30), (11.0, 1500, 2**31), (13.0, 2500, 2**31)])
+    speed, memory = figure.axes
+    (steps,) = speed.patches
+    assert isinstance(steps, StepPatch)
+    assert (steps.get_data().values * 1e6).tolist() == [1000, 500]
+    assert memory.lines[0].get_xdata().tolist() == [0, 1, 3]  # type: ignore[union-attr]
+    assert memory.lines[0].get_ydata().tolist() == [1, 2, 2]  # type: ignore[union-attr]
+    assert speed.get_title() == "big: 2,000 rows in 3.0 s"

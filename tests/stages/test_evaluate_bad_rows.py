@@ -60,6 +60,12 @@ def test_bad_rows_are_counted_sampled_and_reported(
     assert "2 bad rows (0.07%) were passed over" in " ".join(said.getvalue().split())
     logged = client.get_metric_history(result.run_id, "window/mine/auc")
     assert [one.step for one in logged] == [0, 1, 2]
+    for name, least in (("rows_per_second", 100), ("memory_bytes", 100 << 20)):
+        points = client.get_metric_history(result.run_id, f"window/mine/{name}")
+        assert [one.step for one in points] == [0, 1, 2]
+        assert all(one.value > least for one in points)
+    names = {one.path for one in client.list_artifacts(result.run_id, "plots")}
+    assert "plots/pace_mine.png" in names
 
 
 @pytest.mark.usefixtures("model")

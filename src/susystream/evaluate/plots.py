@@ -6,7 +6,7 @@ state and no display.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -77,6 +77,35 @@ def score_figure(name: str, tally: Tally, *, auc: float) -> Figure:
     axes.set(xlim=(0, 1), title=f"{name}: {tally.rows:,} events, AUC {auc:.4f}")
     axes.set_ylim(bottom=0)
     axes.legend(fontsize=_FONT)
+    return figure
+
+
+def pace_figure(name: str, points: Sequence[tuple[float, int, int]]) -> Figure:
+    """Rows a second and memory over time, one step a window.
+
+    Args:
+        name: Of the test set.
+        points: (seconds on some clock, rows so far, bytes in use), at least two, in order.
+    """
+    seconds, rows, memory = (np.array(column, np.float64) for column in zip(*points, strict=True))
+    rates = np.diff(rows) / np.maximum(np.diff(seconds), 1e-9)
+    figure, axes = _blank("seconds", "million rows / s")
+    axes.stairs(rates / 1e6, seconds - seconds[0], color=_COLOURS[0], linewidth=2, label="speed")
+    axes.set_ylim(0, 1.15 * float(rates.max()) / 1e6)
+    beside = axes.twinx()
+    beside.plot(
+        seconds - seconds[0],
+        memory / 2**30,
+        color=_COLOURS[1],
+        linestyle=_STYLES[1],
+        linewidth=2,
+        label="memory",
+    )
+    beside.set_ylabel("memory in use, GiB", fontsize=_FONT)
+    beside.set_ylim(0, 1.6 * float(memory.max()) / 2**30)
+    lines = [*axes.get_legend_handles_labels()[0], *beside.get_legend_handles_labels()[0]]
+    axes.legend(lines, ["speed", "memory"], loc="lower right", fontsize=_FONT)
+    axes.set_title(f"{name}: {int(rows[-1] - rows[0]):,} rows in {seconds[-1] - seconds[0]:,.1f} s")
     return figure
 
 

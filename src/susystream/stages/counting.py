@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -27,10 +26,10 @@ from susystream.schema import EventBatch
 from susystream.stages.context import StageContext
 from susystream.stages.precision import ALLOWED, auc_differences
 from susystream.stages.testsets import NamedSet
+from susystream.stages.window_points import WindowPoints
 from susystream.tracking.tracker import TrackedRun
 
 _VERSION = 2  # count up with every change of what a window holds
-_FLUSH_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -44,20 +43,21 @@ class Counting:
 
     def count(self, wanted: NamedSet) -> Counted:
         """Counts a set; what a killed run had counted of it is not scored again."""
-        points, rows = _Points(self.run), wanted.source.rows
+        rows, several = wanted.source.rows, len(self.names) > 1
         with (
             self._journal(wanted) as journal,
             self.context.console.progress(f"rows of {wanted.name}", rows) as progress,
         ):
+            points = WindowPoints(self.run, wanted.name, several, progress)
             counted = count_windows(
                 self._scored(wanted.source),
                 models=self.names,
                 journal=journal,
                 window_rows=self.context.settings.evaluate.window_rows,
-                on_window=points.of(wanted.name, several=len(self.names) > 1),
-                on_progress=progress,
+                on_window=points.window,
+                on_progress=points.progress,
             )
-            points.flush()
+            points.finish()
         if counted.resumed:
             self.context.console.say(f"  {wanted.name}: went on after {counted.resumed:,} rows")
         return counted
@@ -133,31 +133,3 @@ def _dropped(batches: Iterable[EventBatch], skip: int) -> Iterator[EventBatch]:
         skip -= passed
         if passed < len(batch):
             yield batch[passed:]
-
-
-@dataclass(slots=True)
-class _Points:
-    """Figures of windows on their way to the tracking server, some seconds' worth at a time."""
-
-    run: TrackedRun
-    waiting: list[tuple[str, float, int]] = field(default_factory=list)
-    last: float = field(default_factory=time.monotonic)
-
-    def of(self, name: str, *, several: bool) -> Callable[[int, dict[str, dict[str, float]]], None]:
-        """Takes the figures of a set's windows."""
-
-        def take(number: int, figures: dict[str, dict[str, float]]) -> None:
-            for model_id, found in figures.items():
-                prefix = f"{model_id}/" if several else ""
-                self.waiting += [
-                    (f"{prefix}window/{name}/{key}", value, number) for key, value in found.items()
-                ]
-            if time.monotonic() - self.last > _FLUSH_SECONDS:
-                self.flush()
-
-        return take
-
-    def flush(self) -> None:
-        """Sends what waits."""
-        self.run.log_points(self.waiting)
-        self.waiting, self.last = [], time.monotonic()

@@ -1,0 +1,88 @@
+"""What is tracked of each window: its figures, how fast it went, and the memory in use.
+
+In: windows as they are finished. Out: step metrics on the tracking server, some seconds' worth at a
+time, and a picture of speed and memory over time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import psutil
+
+from susystream.evaluate.plots import pace_figure
+from susystream.tracking.tracker import TrackedRun
+
+_FLUSH_SECONDS = 10.0
+_FEWEST = 3  # windows: two points are no picture
+
+
+@dataclass(slots=True)
+class WindowPoints:
+    """The windows of one test set.
+
+    Attributes:
+        run: Where they are tracked.
+        name: The set's.
+        several: Whether the names of figures begin with the model's id.
+        on_progress: Also told of the rows read.
+    """
+
+    run: TrackedRun
+    name: str
+    several: bool
+    on_progress: Callable[[int], None]
+    _waiting: list[tuple[str, float, int]] = field(default_factory=list)
+    _flushed: float = field(default_factory=time.monotonic)
+    _rows: int = 0
+    _pace: list[tuple[float, int, int]] = field(default_factory=list)
+
+    def progress(self, rows: int) -> None:
+        """Takes the rows read so far; the first call says where this run begins."""
+        if not self._pace:
+            self._pace.append((time.monotonic(), rows, memory_in_use()))
+        self._rows = rows
+        self.on_progress(rows)
+
+    def window(self, number: int, figures: dict[str, dict[str, float]]) -> None:
+        """Takes a window; those before the first progress are of an earlier run."""
+        for model_id, found in figures.items():
+            prefix = f"{model_id}/" if self.several else ""
+            self._add(number, {f"{prefix}window/{self.name}/{key}": v for key, v in found.items()})
+        if self._pace:
+            then, before, _ = self._pace[-1]
+            self._pace.append((time.monotonic(), self._rows, memory_in_use()))
+            now, rows, memory = self._pace[-1]
+            rate = (rows - before) / max(now - then, 1e-9)
+            under = f"window/{self.name}"
+            self._add(number, {f"{under}/rows_per_second": rate, f"{under}/memory_bytes": memory})
+        if time.monotonic() - self._flushed > _FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Sends what waits."""
+        self.run.log_points(self._waiting)
+        self._waiting, self._flushed = [], time.monotonic()
+
+    def finish(self) -> None:
+        """Sends the rest, and the picture if there is anything to see."""
+        self.flush()
+        if len(self._pace) > _FEWEST:
+            self.run.log_figure(f"plots/pace_{self.name}.png", pace_figure(self.name, self._pace))
+
+    def _add(self, number: int, values: dict[str, float]) -> None:
+        self._waiting += [(name, value, number) for name, value in values.items()]
+
+
+def memory_in_use() -> int:
+    """Bytes resident in this process and those it started."""
+    own = psutil.Process()
+    total = 0
+    for process in (own, *own.children(recursive=True)):
+        try:
+            total += process.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total
