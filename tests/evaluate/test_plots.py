@@ -80,7 +80,7 @@ def test_the_pace_is_drawn_from_the_first_row_of_this_run() -> None:
     speed, memory = figure.axes
     (steps,) = speed.patches
     assert isinstance(steps, StepPatch)
-    assert (steps.get_data().values * 1e6).tolist() == [1000, 500]
+    assert (np.asarray(steps.get_data()[0]) * 1e6).tolist() == [1000, 500]
     assert memory.lines[0].get_xdata().tolist() == [0, 1, 3]  # type: ignore[union-attr]
     assert memory.lines[0].get_ydata().tolist() == [1, 2, 2]  # type: ignore[union-attr]
     assert speed.get_title() == "big: 2,000 rows in 3.0 s"
