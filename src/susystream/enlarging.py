@@ -28,13 +28,13 @@ from susystream.errors import SettingsError
 def enlarge(
     path: Path, rows: int | None, seed: int, offset: int, source: Path | None, times: int
 ) -> None:
-    r"""Write a large test file to PATH, which ends in .csv or .parquet.
+    """Write a large test file to PATH, which ends in .csv or .parquet.
 
     \b
     susystream data enlarge big.csv --rows 75000000           toy events, 33 GB
     susystream data enlarge big.parquet --rows 75000000       the same, 5 GB
     susystream data enlarge big.csv --from SUSY.csv --times 15    as the report did
-    """
+    """  # noqa: D301  # click reads the backspace: lines as they stand
     if (rows is None) == (source is None):
         raise SettingsError("expected either --rows or --from, received both or neither")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from susystream.data.enlarge import frame_of, write_csv
-from susystream.data.files import FilesSource, file_states, is_glob, matching, named_by
+from susystream.data.enlarge import frame_of, write_csv, write_parquet
+from susystream.data.files import FilesSource, about_rows, file_states, is_glob, matching, named_by
 from susystream.data.scan import count_rows, scan_events
 from susystream.data.source import FileSource, ToySource
 from susystream.errors import BadRow, DataError
@@ -183,3 +183,23 @@ def test_the_state_of_files_changes_with_each_of_them(folder: Path) -> None:
 def test_rows_are_counted_with_or_without_a_last_line_end(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.csv").write_bytes(text.encode())
     assert count_rows(tmp_path / "x.csv") == len(text.splitlines())
+
+
+def test_rows_are_estimated_where_that_is_quick(tmp_path: Path) -> None:
+    events = toy_events(start=0, stop=5000, seed=1)
+    csv, parquet, packed = (tmp_path / f"a.{end}" for end in ("csv", "parquet", "csv.gz"))
+    write_csv([events], csv, progress=lambda rows: None)
+    write_parquet([events], parquet, progress=lambda rows: None)
+    packed.write_bytes(gzip.compress(csv.read_bytes()))
+    assert about_rows(FileSource(parquet)) == 5000
+    found = about_rows(FileSource(csv))
+    assert found is not None
+    assert 4990 <= found <= 5010
+    assert about_rows(FileSource(packed)) is None
+    assert about_rows(FileSource(csv, expected_rows=7)) == 7
+    both = FilesSource(tmp_path / "a.*", (csv, parquet))
+    assert 9990 <= (about_rows(both) or 0) <= 10_010
+    assert about_rows(FilesSource(tmp_path / "*", (csv, packed))) is None
+    empty = tmp_path / "none.csv"
+    empty.touch()
+    assert about_rows(FileSource(empty)) is None

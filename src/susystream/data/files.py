@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from susystream.data.blocks import Block, blocks_of
+from susystream.data.frames import PARQUET, first_bytes
 from susystream.data.parts import Part, sifted_parts
 from susystream.data.scan import count_rows, scan_events
 from susystream.data.source import FileSource, bounded
@@ -20,6 +21,7 @@ from susystream.errors import DataError
 from susystream.schema import EventBatch
 
 _Rows = TypeVar("_Rows", EventBatch, Part)
+_LOOKED_AT = 1 << 20  # bytes, from which the length of a row is estimated
 _LISTED = 100  # names in a description, which a tracking server cuts at some length
 
 
@@ -152,6 +154,27 @@ def sifted_events(source: FileSource | FilesSource) -> Iterator[Part]:
 def paths_of(source: FileSource | FilesSource) -> tuple[Path, ...]:
     """The files a source reads, in its order."""
     return source.paths if isinstance(source, FilesSource) else (source.path,)
+
+
+def about_rows(source: FileSource | FilesSource) -> int | None:
+    """How many rows a source will give: as stated, or an estimate; None where that takes long."""
+    if source.rows is not None:
+        return source.rows
+    found = [_about_rows(path) for path in paths_of(source)]
+    total = sum(rows for rows in found if rows is not None)
+    return None if None in found else min(total, source.limit or total)
+
+
+def _about_rows(path: Path) -> int | None:
+    head = first_bytes(path)
+    if head == PARQUET:
+        return count_rows(path)
+    if head[:2] == b"\x1f\x8b":
+        return None
+    with path.open("rb") as file:
+        piece = file.read(_LOOKED_AT)
+    lines = piece.count(b"\n")
+    return round(path.stat().st_size * lines / (piece.rfind(b"\n") + 1)) if lines else None
 
 
 def _after(paths: Sequence[Path], skip: int) -> tuple[int, int, Sequence[Path]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Literal, Protocol, TypeAlias
 
 import rich.console
@@ -20,12 +21,12 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     ProgressColumn,
-    TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 _PLAIN_EVERY_SECONDS = 5.0
 
@@ -60,10 +61,19 @@ class Console:
         self._rich.print(f"[bold]{escape(text)}[/bold]")
 
     @contextmanager
-    def progress(self, what: str, total: int | None, *, unit: Unit = "rows") -> Iterator[Progress]:
-        """Yields a function that takes how many rows or bytes are done so far."""
+    def progress(
+        self, what: str, total: int | None, *, unit: Unit = "rows", about: bool = False
+    ) -> Iterator[Progress]:
+        """Yields a function that takes how many rows or bytes are done so far.
+
+        Args:
+            what: Is done.
+            total: How many there will be, if that is known.
+            unit: Of both.
+            about: Whether the total is an estimate.
+        """
         if not self._rich.is_terminal:
-            yield self._plain_progress(what, total, unit)
+            yield self._plain_progress(what, total, unit, "about " if about else "")
             return
         with rich.progress.Progress(
             TextColumn("  {task.description}"),
@@ -80,7 +90,7 @@ class Console:
 
             yield show
 
-    def _plain_progress(self, what: str, total: int | None, unit: Unit) -> Progress:
+    def _plain_progress(self, what: str, total: int | None, unit: Unit, about: str) -> Progress:
         first: tuple[float, int] | None = None  # waiting before it is nobody's slowness
         last = 0.0
 
@@ -92,7 +102,9 @@ class Console:
             elif now - last >= _PLAIN_EVERY_SECONDS:
                 last = now
                 rate = (done - first[1]) / (now - first[0])
-                self.say(f"  {what}: {_so_far(done, known or total, unit)}, {_rate(rate, unit)}")
+                whole = known or total
+                so_far = _so_far(done, whole, unit, about)
+                self.say(f"  {what}: {so_far}, {_rate(rate, unit)}{_left(done, whole, rate)}")
 
         return show
 
@@ -108,16 +120,32 @@ class Console:
         self._rich.print(table)
 
 
+class _RowsPerSecond(ProgressColumn):
+    """Rich's own columns show a speed only while the total is unknown."""
+
+    def render(self, task: rich.progress.Task) -> Text:
+        """The speed of the last half minute."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else _rate(speed, "rows"))
+
+
 def _columns(unit: Unit) -> tuple[ProgressColumn, ...]:
     if unit == "bytes":
         return DownloadColumn(), TransferSpeedColumn()
-    return TaskProgressColumn(show_speed=True), MofNCompleteColumn()
+    return MofNCompleteColumn(), _RowsPerSecond()
 
 
-def _so_far(done: int, total: int | None, unit: Unit) -> str:
+def _so_far(done: int, total: int | None, unit: Unit, about: str) -> str:
     if unit == "bytes":
-        return decimal(done) + (f" of {decimal(total)}" if total else "")
-    return f"{done:,}" + (f" of {total:,}" if total else "") + " rows"
+        return decimal(done) + (f" of {about}{decimal(total)}" if total else "")
+    return f"{done:,}" + (f" of {about}{total:,}" if total else "") + " rows"
+
+
+def _left(done: int, total: int | None, rate: float) -> str:
+    """The time left at that rate, if it can be told."""
+    if not total or not rate or done >= total:
+        return ""
+    return f", {timedelta(seconds=round((total - done) / rate))} left"
 
 
 def _rate(a_second: float, unit: Unit) -> str:

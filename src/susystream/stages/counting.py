@@ -12,7 +12,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
-from susystream.data.files import FilesSource, file_states, named_by, paths_of, sifted_events
+from susystream.data.files import (
+    FilesSource,
+    about_rows,
+    file_states,
+    named_by,
+    paths_of,
+    sifted_events,
+)
 from susystream.data.parts import Part
 from susystream.data.source import FileSource, Source, bounded
 from susystream.evaluate.ensemble import NAME, with_ensemble
@@ -43,14 +50,16 @@ class Counting:
 
     def count(self, wanted: NamedSet) -> Counted:
         """Counts a set; what a killed run had counted of it is not scored again."""
-        rows, several = wanted.source.rows, len(self.names) > 1
+        source, several = wanted.source, len(self.names) > 1
+        rows = about_rows(source) if isinstance(source, FileSource | FilesSource) else source.rows
+        about, what = source.rows is None, f"rows of {wanted.name}"
         with (
             self._journal(wanted) as journal,
-            self.context.console.progress(f"rows of {wanted.name}", rows) as progress,
+            self.context.console.progress(what, rows, about=about) as progress,
         ):
             points = WindowPoints(self.run, wanted.name, several, progress)
             counted = count_windows(
-                self._scored(wanted.source),
+                self._scored(source),
                 models=self.names,
                 journal=journal,
                 window_rows=self.context.settings.evaluate.window_rows,
