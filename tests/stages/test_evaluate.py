@@ -18,6 +18,7 @@ from susystream.stages.context import StageContext
 from susystream.stages.evaluate import evaluate
 from susystream.stages.prepare import prepare
 from susystream.stages.publish import publish
+from susystream.stages.result import StageResult
 from susystream.stages.train import train
 
 ONLY_HOLDOUT = ["~evaluate.sets.toy_large", "~evaluate.sets.real", "~evaluate.sets.real_10k"]
@@ -202,3 +203,42 @@ def test_the_file_a_model_was_trained_on_is_no_test_set(opened: Open, tmp_path: 
     path.write_bytes(sample_path().read_bytes().replace(b"1.", b"2.", 1))
     with opened(f"evaluate.input={path}") as context:
         assert evaluate(context).metrics["test/mine/rows"] == 500
+
+
+SPARK = ["evaluate/engine=spark", "evaluate.engine.master='local[2]'"]
+
+
+@pytest.mark.parametrize("scorer", ["openvino", "tensorflow"])
+def test_spark_finds_the_same_figures_in_every_set(
+    opened: Open, said: io.StringIO, scorer: str
+) -> None:
+    with opened() as context:
+        model_id = trained(context)
+    with opened(f"evaluate.scorer={scorer}") as context:
+        local = evaluate(context)
+    with opened(f"evaluate.scorer={scorer}", *SPARK) as context:
+        found = evaluate(context)
+        stored = context.store.load_model(model_id)
+        run = MlflowClient(context.tracker.uri).get_run(found.run_id)
+
+    def figures(result: StageResult) -> dict[str, float]:
+        return {k: v for k, v in result.metrics.items() if not k.endswith("rows_per_second")}
+
+    assert set(found.inputs) == {"holdout", "toy_large", "real", "real_10k"}
+    assert figures(found) == figures(local)
+    assert found.inputs == local.inputs
+    assert found.inputs == stored.test_sets
+    assert {k: run.data.metrics[k] for k in figures(found)} == figures(found)
+    assert said.getvalue().count("Spark at local[2] counts: no windows") == 1
+
+
+def test_the_limits_of_a_file_set_hold_on_spark(opened: Open) -> None:
+    with opened() as context:
+        trained(context)
+    mine = f"+evaluate.sets.mine={{kind: file, path: '{sample_path()}', limit: 100}}"
+    other = f"+evaluate.sets.other={{kind: file, path: '{sample_path()}', expected_rows: 77}}"
+    only = [*ONLY_REAL, "~evaluate.sets.real", "~evaluate.sets.real_10k"]
+    with opened(mine, *only, *SPARK) as context:
+        assert evaluate(context).metrics["test/mine/rows"] == 100
+    with opened(other, *only, *SPARK) as context, pytest.raises(DataError, match="expected 77"):
+        evaluate(context)

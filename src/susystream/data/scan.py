@@ -52,7 +52,7 @@ def scan_events(
     while (frame := _next(frames, path, head)) is not None:
         for part in frame.iter_slices(batch_rows):
             try:
-                batch = _batch(part, number)
+                batch = events_of(part, number)
             except (pl.exceptions.PolarsError, DataError) as error:
                 raise _explained(path, head, error) from error
             yield batch  # outside the try: what the caller raises is not the file's fault
@@ -83,7 +83,7 @@ def first_bytes(path: Path) -> bytes:
 def count_rows(path: Path) -> int:
     """How many events a file holds, by its lines (CSV) or its footer (Parquet)."""
     if first_bytes(path) == _PARQUET:
-        return int(pl.scan_parquet(path).select(pl.len()).collect().item())
+        return int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
     with _opened(path) as text:
         return sum(chunk.count(b"\n") for chunk in iter(lambda: text.read(1 << 22), b""))
 
@@ -109,6 +109,7 @@ def _csv(path: Path, batch_rows: int, skip: int) -> Iterator[pl.DataFrame]:
         quote_char=None,
         low_memory=True,
         skip_lines=skip,
+        glob=False,
     )
     return frame.collect_batches(chunk_size=batch_rows, maintain_order=True)
 
@@ -126,13 +127,18 @@ def _parquet(path: Path, batch_rows: int, skip: int) -> Iterator[pl.DataFrame]:
     if not schema[LABEL].is_numeric() or not schema.get(EVENT_NUMBER, pl.Int64()).is_integer():
         raise DataError("expected a numeric label and integer event numbers, received other types")
     numbered = [EVENT_NUMBER] if EVENT_NUMBER in schema else []
-    frame = pl.scan_parquet(path).select(*numbered, *COLUMNS)
+    frame = pl.scan_parquet(path, glob=False).select(*numbered, *COLUMNS)
     if skip:  # a slice of Parquet passes over whole row groups unread; one of CSV would not
         frame = frame.slice(skip)
     return frame.collect_batches(chunk_size=batch_rows, maintain_order=True)
 
 
-def _batch(frame: pl.DataFrame, number: int) -> EventBatch:
+def events_of(frame: pl.DataFrame, number: int) -> EventBatch:
+    """The events of a frame, numbered from `number` unless it holds numbers.
+
+    Raises:
+        DataError: A field is empty or not finite, or a label neither 0 nor 1.
+    """
     nulls = sum(frame.null_count().row(0))
     if nulls:
         raise DataError(f"expected 19 numbers in each row, received {nulls} empty fields")
@@ -187,10 +193,15 @@ def find_bad_row(path: Path) -> None:
             text = raw.decode("utf-8-sig" if line == 1 else "utf-8", "backslashreplace")
             if len(raw) == _LONGEST_LINE:
                 raise BadRow(str(path), line, "length of the row", text, "at most 1 MiB")
-            _check_row(str(path), line, text.rstrip("\r\n"))
+            check_row(str(path), line, text.rstrip("\r\n"))
 
 
-def _check_row(path: str, line: int, row: str) -> None:
+def check_row(path: str, line: int, row: str) -> None:
+    """The slow, obvious reading of one row.
+
+    Raises:
+        BadRow: It is not 19 good numbers.
+    """
     fields = row.split(",") if row else []
     if len(fields) != len(COLUMNS):
         expected = f"{len(COLUMNS)} columns, not {len(fields)}"

@@ -113,6 +113,14 @@ class FileSource:
                 return
             yield batch
             done += len(batch)
+        self.check_end(done)
+
+    def check_end(self, done: int) -> None:
+        """Whether a scan that did not reach the limit may end after so many rows.
+
+        Raises:
+            DataError: The file does not hold the expected number of rows.
+        """
         if self.expected_rows is not None and done != self.expected_rows:
             raise DataError(
                 f"expected {self.expected_rows:,} rows in {self.path}, received {done:,}; remove "

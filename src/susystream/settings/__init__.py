@@ -27,6 +27,7 @@ from susystream.settings.base import (
     Seconds,
 )
 from susystream.settings.data import DataSettings, TestSet
+from susystream.settings.engine import EngineSettings, LocalEngine
 
 
 class StageSettings(Group):
@@ -119,12 +120,6 @@ class RegistrySettings(Group):
     timeout_seconds: Seconds = 5.0
 
 
-class EngineSettings(Group):
-    """What scores and counts."""
-
-    name: Literal["local"] = "local"
-
-
 class EvaluateSettings(Group):
     """Which stored models are scored on which test sets.
 
@@ -135,6 +130,7 @@ class EvaluateSettings(Group):
         batch_rows: Rows read and counted at once.
         window_rows: Rows of a window: figures are tracked after each, and a killed evaluation
             goes on after the last finished one.
+        engine: Who scores and counts.
         scorer: What computes the logits; `auto` is OpenVINO where it takes the network.
         precision: Of the products inside a network; bfloat16 needs OpenVINO and a processor.
     """
@@ -144,7 +140,7 @@ class EvaluateSettings(Group):
     sets: dict[Name, TestSet] = Field(default_factory=dict)
     batch_rows: Annotated[int, Field(ge=256, le=4_194_304)] = 65_536
     window_rows: Annotated[int, Field(ge=1000, le=100_000_000)] = 1_000_000
-    engine: EngineSettings = EngineSettings()
+    engine: EngineSettings = LocalEngine()
     scorer: Literal["auto", "openvino", "tensorflow"] = "auto"
     precision: Literal["float32", "bfloat16"] = "float32"
 
@@ -209,7 +205,7 @@ def check_settings(config: Mapping[str, Any]) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         # a tagged union adds its tag to the path; a person never typed it
-        tags = {"toy", "real_sample", "real_low_level", "susy", "file", "holdout"}
+        tags = {"toy", "real_sample", "real_low_level", "susy", "file", "holdout", "local", "spark"}
         place = ".".join(str(part) for part in first["loc"] if part not in tags)
         message = first["msg"].removeprefix("Value error, ")
         received = (

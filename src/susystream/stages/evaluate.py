@@ -6,6 +6,8 @@ In: models out of the store, test sets. Out: figures, in MLflow, the model docum
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +15,15 @@ from susystream.errors import DataError, TrackingError
 from susystream.evaluate.metrics import metrics as figures
 from susystream.evaluate.plots import roc_figure, score_figure
 from susystream.evaluate.tally import Tally
+from susystream.model.scorer_plan import ScorerPlan
 from susystream.registry.document import ModelDocument
 from susystream.settings import public_config
+from susystream.settings.engine import SparkEngine as SparkSettings
 from susystream.stages.context import StageContext
 from susystream.stages.counting import Counting
 from susystream.stages.models import scorer_plan_of
 from susystream.stages.result import StageResult
+from susystream.stages.spark_counting import SparkCounting, spark_counting
 from susystream.stages.testsets import NamedSet, test_sets
 from susystream.tracking.tracker import TrackedRun
 
@@ -84,15 +89,31 @@ def _count_sets(
     context: StageContext, run: TrackedRun, documents: dict[str, ModelDocument]
 ) -> list[Evaluated]:
     chosen = context.settings.evaluate
-    scorers = {
-        model_id: scorer_plan_of(document, scorer=chosen.scorer, precision=chosen.precision).open()
+    plans = {
+        model_id: scorer_plan_of(document, scorer=chosen.scorer, precision=chosen.precision)
         for model_id, document in documents.items()
     }
-    counting = Counting(context, run, documents, scorers)
-    return [_count_set(counting, one) for one in test_sets(context, list(documents.values()))]
+    with _counting(context, run, documents, plans) as counting:
+        return [_count_set(counting, one) for one in test_sets(context, list(documents.values()))]
 
 
-def _count_set(counting: Counting, wanted: NamedSet) -> Evaluated:
+@contextmanager
+def _counting(
+    context: StageContext,
+    run: TrackedRun,
+    documents: dict[str, ModelDocument],
+    plans: dict[str, ScorerPlan],
+) -> Iterator[Counting | SparkCounting]:
+    """The engine of the settings."""
+    engine = context.settings.evaluate.engine
+    if isinstance(engine, SparkSettings):
+        with spark_counting(context, engine, plans) as counting:
+            yield counting
+    else:
+        yield Counting(context, run, documents, {key: plan.open() for key, plan in plans.items()})
+
+
+def _count_set(counting: Counting | SparkCounting, wanted: NamedSet) -> Evaluated:
     """Scores and counts a set while its content is hashed.
 
     Raises:
