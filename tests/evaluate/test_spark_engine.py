@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import os
-import signal
-import socket
-import subprocess
-import sys
-import sysconfig
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-import psutil
 import pyarrow as pa
 import pytest
 
@@ -326,138 +318,8 @@ def test_parts_add_up_to_the_whole() -> None:
     assert digest == whole["digest"]
 
 
-def java() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children(recursive=True) if "java" in one.name()]
-
-
-def folders() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob("susystream-spark-*"))
-
-
-def test_a_dead_master_is_one_line_at_once() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody else gets it
-        address = f"spark://127.0.0.1:{taken.getsockname()[1]}"
-        before, started = java(), time.monotonic()
-        with pytest.raises(EvaluationError, match=rf"{address}, received no answer"):
-            SparkEngine(address).__enter__()
-    assert time.monotonic() - started < 6
-    assert java() == before
-
-
 def test_a_process_has_one_session(spark: SparkEngine, tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match="no other session"):
         SparkEngine("local[1]").__enter__()
     small = csv(tmp_path / "a.csv", rows=100)
     assert counted(spark, small) == locally(small)
-
-
-MUTE = """
-import sys, psutil
-from susystream.evaluate.spark_engine import SparkEngine
-engine = SparkEngine(sys.argv[1], timeout_seconds=6)
-try:
-    engine.__enter__()
-except Exception as error:
-    print(f"{type(error).__name__}: {error}")
-print(psutil.Process().children(recursive=True))
-"""
-
-
-def test_a_master_that_says_nothing_is_given_up_after_the_deadline() -> None:
-    left = folders()
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        address = f"spark://127.0.0.1:{mute.getsockname()[1]}"
-        done = python(MUTE, address)
-    error, processes = done.stdout.splitlines()
-    assert error.startswith(
-        f"EvaluationError: expected Spark at {address} to run a task within 6 s"
-    )
-    assert "evaluate.engine.timeout_seconds" in error
-    assert processes == "[]"
-    assert (done.stderr, folders()) == ("", left)
-
-
-def python(code: str, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
-    """Another interpreter, in which every warning is an error."""
-    return subprocess.run(
-        [sys.executable, *more.pop("flags", ["-W", "error"]), "-c", code, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "PYTHONPATH": more.pop("path", str(SRC))},
-        **more,
-    )
-
-
-FARM = "the packages of this interpreter without one of them"
-
-
-def farm(folder: Path, *, without: str) -> Path:
-    """`FARM`, as links; an interpreter with -S sees these alone."""
-    folder.mkdir()
-    for name in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
-        for one in Path(name).iterdir():
-            if not one.name.lower().startswith(without) and one.suffix != ".pth":
-                (folder / one.name).symlink_to(one)
-    return folder
-
-
-SCRIPT = """
-import sys
-from susystream.evaluate.spark_engine import SparkEngine
-with SparkEngine("local[1]", options=dict(one.split("=") for one in sys.argv[1:])) as engine:
-    print(engine._folder.name, flush=True)
-    input()
-"""
-
-
-def test_without_pyspark_the_extra_is_named(tmp_path: Path) -> None:
-    path = f"{SRC}{os.pathsep}{farm(tmp_path / 'farm', without='pyspark')}"
-    done = python(SCRIPT, flags=["-S"], path=path)
-    assert "pip install 'susystream[spark]'" in done.stderr.splitlines()[-1]
-
-
-def test_workers_without_susystream_are_named(tmp_path: Path) -> None:
-    other = tmp_path / "python"
-    packages = farm(tmp_path / "farm", without="susystream")
-    other.write_text(f'#!/bin/sh\nPYTHONPATH={packages} exec {sys.executable} -S "$@"\n')
-    other.chmod(0o755)
-    done = python(SCRIPT, f"spark.pyspark.python={other}", input="\n")
-    assert "expected the package susystream for the Python of" in done.stderr.splitlines()[-1]
-
-
-def test_the_driver_ends_with_us_even_when_we_are_killed() -> None:
-    path = {**os.environ, "PYTHONPATH": str(SRC)}
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT], stdin=-1, stdout=-1, env=path)
-    assert process.stdout is not None
-    assert process.stdin is not None
-    with process.stdout, process.stdin:
-        folder = process.stdout.readline().decode().strip()
-        family = psutil.Process(process.pid).children(recursive=True)
-        assert any("java" in one.name() for one in family)
-        process.send_signal(signal.SIGKILL)
-        process.wait(10)
-    _, alive = psutil.wait_procs(family, 20)
-    assert not alive
-    for left in sorted(Path(folder).rglob("*"), reverse=True):
-        left.rmdir() if left.is_dir() else left.unlink()
-    Path(folder).rmdir()
-
-
-TWICE = """
-import psutil; from pathlib import Path
-from susystream.evaluate.spark_engine import SparkEngine
-for _ in range(2):
-    with SparkEngine('local[1]') as engine: folder = Path(engine._folder.name)
-    print(folder.exists(), psutil.Process().children(recursive=True))
-"""
-
-
-def test_nothing_is_left_of_a_session_and_another_may_follow(tmp_path: Path) -> None:
-    left = folders()
-    done = python(TWICE, cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.split() == ["False", "[]", "False", "[]"]
-    assert list(tmp_path.iterdir()) == []
-    assert folders() == left

