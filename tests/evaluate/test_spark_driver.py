@@ -115,7 +115,8 @@ def test_a_dead_master_is_one_line_at_once() -> None:
 
 
 MUTE = """
-import sys, psutil
+import logging, sys, psutil
+logging.disable()  # py4j logs the end; the commands keep logs in a file
 from pathlib import Path
 from susystream.evaluate.spark_engine import SparkEngine
 engine = SparkEngine(sys.argv[1], timeout_seconds=6)
