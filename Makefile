@@ -3,6 +3,7 @@ PYTHON ?= python3
 PORT ?= 5000
 BIN := .venv/bin
 READY := .venv/.ready
+SPARK := .venv/.spark
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help run test ui check lock clean
@@ -13,7 +14,7 @@ run: $(READY) ## run the main job through MLflow
 	mlflow run . --env-manager local --experiment-name "$${MLFLOW_EXPERIMENT_NAME:-susystream}"
 	@echo 'to type such commands yourself: export PATH="$(CURDIR)/$(BIN):$$PATH"'
 
-test: $(READY) ## run the tests
+test: $(SPARK) ## run the tests
 	pytest -q
 
 ui: $(READY) ## open the MLflow UI on 127.0.0.1, PORT=5000, or say where it is
@@ -29,10 +30,13 @@ check: $(READY) ## lint, types, format
 	ruff format --check .
 	mypy
 
-lock: $(READY) ## write requirements.lock anew from pyproject.toml
+lock: $(READY) ## write both locks anew from pyproject.toml
 	uv pip compile pyproject.toml --extra tfio --extra dev --universal --python-version 3.10 \
 	  --generate-hashes --no-emit-index-url --no-header --prerelease if-necessary-or-explicit \
 	  --quiet --output-file requirements.lock
+	grep -o '"pyspark[<>=~][^"]*"' pyproject.toml | tr -d '"' | uv pip compile - --universal \
+	  --python-version 3.10 --constraint requirements.lock --generate-hashes --no-emit-index-url \
+	  --no-header --no-annotate --quiet --output-file requirements-spark.lock
 
 clean: ## stop the servers, remove the environment and everything made by runs
 	@if [ -e $(READY) ]; then susystream services down; fi
@@ -49,3 +53,10 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)
+
+# what only the Spark engine needs; built by the locked setuptools, for Spark comes as source
+$(SPARK): $(READY) requirements-spark.lock
+	@echo "installing Spark into .venv: 0.5 GB, once"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 --no-build-isolation \
+	  --require-hashes -r requirements-spark.lock
+	@touch $(SPARK)

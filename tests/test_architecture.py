@@ -14,6 +14,7 @@ FLOOR = {
     "disclosure": 0,
     "errors": 0,
     "file_lock": 0,
+    "java": 0,
     "schema": 0,
     "settings": 0,
     "physics": 1,
@@ -24,6 +25,7 @@ FLOOR = {
     "model": 1,
     "registry.document": 1,
     "evaluate": 1,
+    "evaluate.spark_engine": 2,
     "stream": 2,
     "registry": 2,
     "tracking": 2,
@@ -38,7 +40,10 @@ FLOOR = {
     "__main__": 5,
     "": 0,
 }
-ADAPTERS = ("stream", "registry", "tracking", "services", "data.download")
+ADAPTERS = (
+    *("stream", "registry", "tracking", "services", "data.download"),
+    "evaluate.spark_engine",
+)
 ONLY_IN = {
     "hydra": ("composition", "recipes"),
     "omegaconf": ("composition", "recipes"),
@@ -50,6 +55,7 @@ ONLY_IN = {
     "tensorflow": ("model", "stream.dataset", "stream.tfio_reader"),
     "keras": ("model", "stream.dataset"),
     "openvino": ("model.openvino_scorer",),
+    "pyspark": ("evaluate.spark_engine",),
     "tensorflow_io": ("stream.tfio_reader",),
     "click": ("cli", "enlarging", "listing"),
 }
@@ -130,6 +136,7 @@ def test_a_module_is_one_room_with_a_docstring(path: Path) -> None:
 
 def test_importing_the_package_loads_no_heavy_library() -> None:
     heavy = ["tensorflow", "keras", "mlflow", "hydra", "omegaconf", "pymongo", "kafka", "polars"]
+    heavy += ["pyspark", "openvino"]
     code = f"import sys, susystream; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr

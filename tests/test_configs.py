@@ -44,7 +44,11 @@ def test_every_stage_composes_without_an_experiment(stage: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "group", ["data", "stream/codec", "stream/reader", "model", "train", "registry", "tracking"]
+    "group",
+    [
+        *("data", "stream/codec", "stream/reader", "model", "train", "registry", "tracking"),
+        "evaluate/engine",
+    ],
 )
 def test_every_option_of_every_group_composes(group: str) -> None:
     options = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
@@ -61,6 +65,8 @@ def test_the_defaults_of_the_settings_classes_are_those_of_conf() -> None:
     assert settings.train == type(settings.train)()
     assert settings.data == type(settings.data)()
     assert settings.registry == type(settings.registry)()
+    spark = composed("evaluate/engine=spark").evaluate.engine
+    assert spark == type(spark)()
 
 
 def test_seed_report_is_the_reports_own_set_up() -> None:
@@ -82,6 +88,8 @@ def test_seed_report_is_the_reports_own_set_up() -> None:
         ("data.rows=-5", ["data.rows", "-5"]),
         ("+train.epoch=3", ["train.epoch", "3"]),
         ("stream.topic='a b'", ["stream.topic", "a b"]),
+        ("evaluate.engine.name=sparc", ["evaluate.engine", "local", "spark", "sparc"]),
+        ("+evaluate.engine.master=spark://h:1", ["evaluate.engine.master", "spark://h:1"]),
     ],
 )
 def test_a_wrong_value_is_one_line_naming_it(override: str, words: list[str]) -> None:
@@ -120,6 +128,34 @@ def test_a_setting_is_never_suggested_for_itself() -> None:
     with pytest.raises(SettingsError) as caught:
         run_composed(["~train.epochs", "train.epochs=5"])
     assert "did you mean" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("evaluate.engine.options={executor.cores: 2}", ["engine.options", "begin with spark."]),
+        ("evaluate.engine.options={spark.master: local}", ["engine.options", "as master"]),
+        ("evaluate.engine.memory=2", ["engine.memory", "2"]),
+        ("evaluate.engine.master=", ["engine.master", "at least 1"]),
+    ],
+)
+def test_a_wrong_setting_of_spark_is_one_line_naming_it(override: str, words: list[str]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        composed("evaluate/engine=spark", override)
+    message = str(caught.value)
+    assert all(word in message for word in words), message
+
+
+def test_settings_of_spark_pass_by_its_own_names_and_secrets_are_hidden() -> None:
+    options = "{spark.executor.cores: 2, spark.x: true, spark.hadoop.fs.s3a.secret.key: hunter2}"
+    settings = composed("evaluate/engine=spark", f"evaluate.engine.options={options}")
+    engine = settings.evaluate.engine
+    assert engine.spark_options == {  # type: ignore[union-attr]
+        "spark.executor.cores": "2",
+        "spark.x": "true",
+        "spark.hadoop.fs.s3a.secret.key": "hunter2",
+    }
+    assert "hunter2" not in str(public_config(settings))
 
 
 EMPTY = ["stream.bootstrap_servers", "registry.uri", "evaluate.input", "data.path", "data.url"]

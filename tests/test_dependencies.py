@@ -11,7 +11,8 @@ import pytest
 from test_architecture import MODULES, imports
 
 PROJECT = (Path(__file__).parents[1] / "pyproject.toml").read_text().partition("[tool.")[0]
-LOCK = (Path(__file__).parents[1] / "requirements.lock").read_text()
+LOCKS = [Path(__file__).parents[1] / f"requirements{one}.lock" for one in ("", "-spark")]
+LOCK, SPARK_LOCK = (path.read_text() for path in LOCKS)
 
 
 def plain(name: str) -> str:
@@ -33,4 +34,11 @@ def test_every_imported_library_is_declared(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(DECLARED))
 def test_every_declared_library_is_locked(name: str) -> None:
-    assert re.search(rf"^{name}==", LOCK, re.M)
+    assert re.search(rf"^{name}==", LOCK + SPARK_LOCK, re.M)
+
+
+def test_the_main_job_does_not_wait_for_spark() -> None:
+    """The second lock holds what Spark adds and nothing else: both can be installed together."""
+    locked = [set(re.findall(r"^([\w.-]+)==", text, re.M)) for text in (LOCK, SPARK_LOCK)]
+    assert locked[1] == {"pyspark", "py4j"}
+    assert not locked[0] & locked[1]

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from susystream.data.enlarge import frame_of, write_csv
-from susystream.data.scan import scan_events
+from susystream.data.scan import count_rows, scan_events
 from susystream.data.source import FileSource, sample_path
 from susystream.errors import BadRow, DataError
 from susystream.physics.toy import toy_events
@@ -147,6 +147,19 @@ def test_a_line_without_an_end_does_not_fill_the_memory(tmp_path: Path) -> None:
     path.write_bytes(b"1" * (3 << 20))
     with pytest.raises(BadRow, match="length of the row"):
         scan(path)
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_name_is_no_pattern(tmp_path: Path, form: str) -> None:
+    odd, other = tmp_path / f"a [12] *?.{form}", tmp_path / f"a 1 xx.{form}"
+    batch = scan(sample_path())
+    for path, part in ((odd, batch[:7]), (other, batch)):
+        if form == "csv":
+            write_csv(iter([part]), path, progress=lambda rows: None)
+        else:
+            frame_of(part).write_parquet(path)
+    assert_same(scan(odd), batch[:7])
+    assert count_rows(odd) == 7
 
 
 def test_the_bad_row_is_found_late_in_a_large_file(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
+from susystream.java import MINIMUM, find_java, version_of
 from susystream.services import control, ports
 from susystream.services.broker import embedded_broker
-from susystream.services.java import MINIMUM, find_java, version_of
 from susystream.services.kafka_server import launch_kafka
 from susystream.services.launch import PortTaken
 from susystream.services.locks import locked

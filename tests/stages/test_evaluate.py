@@ -18,6 +18,7 @@ from susystream.stages.context import StageContext
 from susystream.stages.evaluate import evaluate
 from susystream.stages.prepare import prepare
 from susystream.stages.publish import publish
+from susystream.stages.result import StageResult
 from susystream.stages.train import train
 
 ONLY_HOLDOUT = ["~evaluate.sets.toy_large", "~evaluate.sets.real", "~evaluate.sets.real_10k"]
@@ -252,3 +253,73 @@ def test_no_file_of_a_glob_may_be_one_a_model_was_trained_on(opened: Open, tmp_p
     seen.rename(seen.with_suffix(".other"))
     with opened(f"evaluate.input={pattern}") as context:
         assert evaluate(context).metrics["test/part/rows"] == 200
+
+
+SPARK = ["evaluate/engine=spark", "evaluate.engine.master='local[2]'"]
+
+
+@pytest.mark.parametrize("scorer", ["openvino", "tensorflow"])
+def test_spark_finds_the_same_figures_in_every_set(
+    opened: Open, said: io.StringIO, scorer: str
+) -> None:
+    with opened() as context:
+        model_id = trained(context)
+    with opened(f"evaluate.scorer={scorer}") as context:
+        local = evaluate(context)
+    with opened(f"evaluate.scorer={scorer}", *SPARK) as context:
+        found = evaluate(context)
+        stored = context.store.load_model(model_id)
+        run = MlflowClient(context.tracker.uri).get_run(found.run_id)
+
+    def figures(result: StageResult) -> dict[str, float]:
+        return {k: v for k, v in result.metrics.items() if not k.endswith("rows_per_second")}
+
+    assert set(found.inputs) == {"holdout", "toy_large", "real", "real_10k"}
+    assert figures(found) == figures(local)
+    assert found.inputs == local.inputs
+    assert found.inputs == stored.test_sets
+    assert {k: run.data.metrics[k] for k in figures(found)} == figures(found)
+    assert said.getvalue().count("Spark at local[2] counts: no windows") == 1
+
+
+def test_spark_finds_the_figures_of_an_ensemble_over_a_glob_and_a_slice(
+    opened: Open, tmp_path: Path
+) -> None:
+    with opened() as context:
+        first = trained(context)
+    with opened("seed=7") as context:
+        second = trained(context)
+    with opened("data.offset=900000", "data.rows=3000") as context:
+        publish(context)
+    for name in ("b", "a"):
+        (tmp_path / f"part-{name}.csv").write_bytes(sample_path().read_bytes())
+    chosen = [f"evaluate.models=[{first},{second}]", "evaluate.ensemble=logits"]
+    for given, rows in ((f"{tmp_path}/part-*.csv", 1000), ("dataset:latest", 2700)):
+        with opened(*chosen, f"evaluate.input='{given}'") as context:
+            local = evaluate(context)
+        with opened(*chosen, f"evaluate.input='{given}'", *SPARK) as context:
+            found = evaluate(context)
+        assert found.inputs == local.inputs
+        (name,) = found.inputs
+        assert found.models["ensemble"]["metrics"][f"test/{name}/rows"] == rows
+        for model in (first, second, "ensemble"):
+            expected = local.models[model]["metrics"][f"test/{name}/log_loss"]
+            assert found.models[model]["metrics"][f"test/{name}/log_loss"] == expected
+
+
+def test_what_spark_does_not_do_is_refused(opened: Open) -> None:
+    for one in ("evaluate.workers=2", "evaluate.bad_rows=skip"):
+        with pytest.raises(SettingsError, match="with the engine spark"), opened(one, *SPARK):
+            pass
+
+
+def test_the_limits_of_a_file_set_hold_on_spark(opened: Open) -> None:
+    with opened() as context:
+        trained(context)
+    mine = f"+evaluate.sets.mine={{kind: file, path: '{sample_path()}', limit: 100}}"
+    other = f"+evaluate.sets.other={{kind: file, path: '{sample_path()}', expected_rows: 77}}"
+    only = [*ONLY_REAL, "~evaluate.sets.real", "~evaluate.sets.real_10k"]
+    with opened(mine, *only, *SPARK) as context:
+        assert evaluate(context).metrics["test/mine/rows"] == 100
+    with opened(other, *only, *SPARK) as context, pytest.raises(DataError, match="expected 77"):
+        evaluate(context)

@@ -112,7 +112,7 @@ def lines_before(path: Path, position: int) -> int:
 
 
 def _row_ranges(path: Path, skip_rows: int) -> Iterator[RowRange]:
-    rows = int(pl.scan_parquet(path).select(pl.len()).collect().item())
+    rows = int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
     for start in range(skip_rows, rows, BLOCK_ROWS):
         yield RowRange(path, start, min(start + BLOCK_ROWS, rows))
 

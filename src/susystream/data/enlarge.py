@@ -11,11 +11,13 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import psutil
 import pyarrow.parquet as pq
 
+from susystream.data.frames import EVENT_NUMBER
 from susystream.errors import DataError
 from susystream.schema import FEATURES, LABEL, EventBatch
 
@@ -56,17 +58,26 @@ def write_csv(batches: Iterable[EventBatch], path: Path, *, progress: Progress) 
     return rows
 
 
-def write_parquet(batches: Iterable[EventBatch], path: Path, *, progress: Progress) -> int:
-    """Writes events as float32 columns, a row group a batch.
+def write_parquet(
+    batches: Iterable[EventBatch], path: Path, *, progress: Progress, numbered: bool = False
+) -> int:
+    """Writes events as float32 columns, a row group a batch, their numbers too if `numbered`.
 
     Returns:
         The number of rows.
     """
+
+    def table(batch: EventBatch) -> Any:
+        frame = frame_of(batch)
+        if numbered:
+            frame = frame.insert_column(0, pl.Series(EVENT_NUMBER, batch.numbers))
+        return frame.to_arrow()
+
     rows = 0
-    schema = frame_of(EventBatch.empty()).to_arrow().schema
+    schema = table(EventBatch.empty()).schema
     with _whole(path) as draft, pq.ParquetWriter(draft, schema, compression="zstd") as writer:
         for batch in batches:
-            writer.write_table(frame_of(batch).to_arrow())
+            writer.write_table(table(batch))
             rows += len(batch)
             progress(rows)
     return rows

@@ -61,7 +61,7 @@ def scan_events(
 def count_rows(path: Path) -> int:
     """How many events a file holds, by its lines (CSV) or its footer (Parquet)."""
     if first_bytes(path) == PARQUET:
-        return int(pl.scan_parquet(path).select(pl.len()).collect().item())
+        return int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
     rows, last = 0, b"\n"
     with opened_text(path) as text:
         for chunk in iter(lambda: text.read(1 << 22), b""):
@@ -89,12 +89,13 @@ def _csv(path: Path, batch_rows: int, skip: int) -> Iterator[pl.DataFrame]:
         quote_char=None,
         low_memory=True,
         skip_lines=skip,
+        glob=False,
     )
     return frame.collect_batches(chunk_size=batch_rows, maintain_order=True)
 
 
 def _parquet(path: Path, batch_rows: int, skip: int) -> Iterator[pl.DataFrame]:
-    frame = pl.scan_parquet(path).select(parquet_columns(path))
+    frame = pl.scan_parquet(path, glob=False).select(parquet_columns(path))
     if skip:  # a slice of Parquet passes over whole row groups unread; one of CSV would not
         frame = frame.slice(skip)
     return frame.collect_batches(chunk_size=batch_rows, maintain_order=True)

@@ -144,7 +144,9 @@ def _one_by_one(
 def _of_parquet(block: RowRange) -> Sifted:
     columns = parquet_columns(block.path)
     rows = block.stop - block.start
-    frame = pl.scan_parquet(block.path).select(columns).slice(block.start, rows).collect()
+    frame = (
+        pl.scan_parquet(block.path, glob=False).select(columns).slice(block.start, rows).collect()
+    )
     if frame.height != rows:
         raise DataError(
             f"expected rows {block.start} to {block.stop} of {block.path}, received "

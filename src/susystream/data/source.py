@@ -165,7 +165,7 @@ def bounded(scan: Iterator[_Rows], bounds: Bounds, *, before: int) -> Iterator[_
     Raises:
         DataError: There are fewer or more.
     """
-    limit, expected_rows, place = bounds.limit, bounds.expected_rows, bounds.place
+    limit = bounds.limit
     done = before
     if limit is not None and done >= limit:
         return
@@ -175,15 +175,24 @@ def bounded(scan: Iterator[_Rows], bounds: Bounds, *, before: int) -> Iterator[_
             return
         yield batch
         done += len(batch)
-    if expected_rows is not None and done != expected_rows:
+    check_end(bounds, done)
+
+
+def check_end(bounds: Bounds, done: int) -> None:
+    """Whether a scan that did not reach its limit may end after so many rows.
+
+    Raises:
+        DataError: There are fewer or more rows than expected.
+    """
+    if bounds.expected_rows is not None and done != bounds.expected_rows:
         raise DataError(
-            f"expected {expected_rows:,} rows in {place}, received {done:,}; remove a fetched "
-            "file and run again, or set data.expected_rows=null for one of your own"
+            f"expected {bounds.expected_rows:,} rows in {bounds.place}, received {done:,}; remove "
+            "a fetched file and run again, or set data.expected_rows=null for one of your own"
         )
-    if limit is not None and done < limit:
+    if bounds.limit is not None and done < bounds.limit:
         raise DataError(
-            f"expected at least data.limit={limit:,} rows in {place}, received {done:,}; lower "
-            "the limit"
+            f"expected at least data.limit={bounds.limit:,} rows in {bounds.place}, received "
+            f"{done:,}; lower the limit"
         )
 
 

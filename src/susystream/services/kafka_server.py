@@ -17,7 +17,7 @@ import uuid
 from pathlib import Path
 
 from susystream.errors import ServiceError
-from susystream.services.java import find_java
+from susystream.java import find_java
 from susystream.services.kafka_jars import KAFKA_VERSION, kafka_jars
 from susystream.services.launch import Launched, ServerCommand, last_line, run_server
 from susystream.services.ports import HOST, free_ports

@@ -26,6 +26,7 @@ from susystream.settings.base import (
     Seconds,
 )
 from susystream.settings.data import DataSettings, FileSet, SliceSet, TestSet, given_set
+from susystream.settings.engine import EngineSettings, LocalEngine
 
 
 class StageSettings(Group):
@@ -118,12 +119,6 @@ class RegistrySettings(Group):
     timeout_seconds: Seconds = 5.0
 
 
-class EngineSettings(Group):
-    """What scores and counts."""
-
-    name: Literal["local"] = "local"
-
-
 class EvaluateSettings(Group):
     """Which stored models are scored on which test sets.
 
@@ -135,6 +130,7 @@ class EvaluateSettings(Group):
         batch_rows: Rows read and counted at once.
         window_rows: Rows of a window: figures are tracked after each, and a killed evaluation
             goes on after the last finished one.
+        engine: Who scores and counts.
         scorer: What computes the logits; `auto` is OpenVINO where it takes the network.
         precision: Of the products inside a network; bfloat16 needs OpenVINO and a processor.
         workers: Processes that read and score files; 1 is this process, with a thread for each
@@ -148,7 +144,7 @@ class EvaluateSettings(Group):
     sets: dict[Name, TestSet] = Field(default_factory=dict)
     batch_rows: Annotated[int, Field(ge=256, le=4_194_304)] = 65_536
     window_rows: Annotated[int, Field(ge=1000, le=100_000_000)] = 1_000_000
-    engine: EngineSettings = EngineSettings()
+    engine: EngineSettings = LocalEngine()
     scorer: Literal["auto", "openvino", "tensorflow"] = "auto"
     precision: Literal["float32", "bfloat16"] = "float32"
     workers: Annotated[int, Field(ge=1, le=1024)] = 1
@@ -162,6 +158,12 @@ class EvaluateSettings(Group):
                 f"expected at least two models with ensemble={self.ensemble}, received "
                 f"{len(set(self.models))}; name more in evaluate.models=[…,…]"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _spark_has_workers_of_its_own(self) -> EvaluateSettings:
+        if self.engine.name == "spark" and (self.workers > 1 or self.bad_rows == "skip"):
+            raise ValueError("expected workers=1 and bad_rows=stop with the engine spark")
         return self
 
     @model_validator(mode="after")
@@ -238,6 +240,7 @@ def check_settings(config: Mapping[str, Any]) -> Settings:
         first = error.errors(include_url=False)[0]
         # a tagged union adds its tag to the path; a person never typed it
         tags = {"toy", "real_sample", "real_low_level", "susy", "file", "slice", "holdout"}
+        tags |= {"local", "spark"}
         place = ".".join(str(part) for part in first["loc"] if part not in tags)
         message = first["msg"].removeprefix("Value error, ")
         received = (

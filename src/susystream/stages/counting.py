@@ -31,7 +31,6 @@ from susystream.model.scorer_plan import ScorerPlan
 from susystream.registry.document import ModelDocument
 from susystream.schema import EventBatch
 from susystream.stages.context import StageContext
-from susystream.stages.precision import ALLOWED, auc_differences
 from susystream.stages.testsets import NamedSet
 from susystream.stages.window_points import WindowPoints
 from susystream.tracking.tracker import TrackedRun
@@ -70,19 +69,6 @@ class Counting:
         if counted.resumed:
             self.context.console.say(f"  {wanted.name}: went on after {counted.resumed:,} rows")
         return counted
-
-    def differences(self, wanted: NamedSet) -> dict[str, float]:
-        """What bfloat16 changes in the AUC of each model, if that is how they are scored."""
-        if self.context.settings.evaluate.precision != "bfloat16":
-            return {}
-        found = auc_differences(wanted.source, self.documents, self.plans)
-        for name, difference in found.items():
-            if difference > ALLOWED:
-                self.context.console.say(
-                    f"  {wanted.name}: bfloat16 moves the AUC of {name} by {difference:.1e}, more "
-                    f"than {ALLOWED:.0e}; evaluate.precision=float32 is exact"
-                )
-        return found
 
     @property
     def names(self) -> list[str]:

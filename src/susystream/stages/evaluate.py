@@ -6,19 +6,23 @@ In: models out of the store, test sets. Out: figures, in MLflow, the model docum
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from susystream.errors import DataError, SettingsError
 from susystream.evaluate.ensemble import NAME
 from susystream.evaluate.metrics import metrics
+from susystream.model.scorer_plan import ScorerPlan
 from susystream.registry.document import ModelDocument
 from susystream.settings import public_config
+from susystream.settings.engine import SparkEngine as SparkSettings
 from susystream.stages import precision, recording
 from susystream.stages.context import StageContext
 from susystream.stages.counting import Counting
 from susystream.stages.models import scorer_plan_of
 from susystream.stages.recording import Evaluated
 from susystream.stages.result import StageResult
+from susystream.stages.spark_counting import SparkCounting, spark_counting
 from susystream.stages.testsets import NamedSet, test_sets
 from susystream.tracking.tracker import TrackedRun
 
@@ -86,11 +90,27 @@ def _count_sets(
         model_id: scorer_plan_of(document, scorer=chosen.scorer, precision=chosen.precision)
         for model_id, document in documents.items()
     }
-    counting = Counting(context, run, documents, plans)
-    return [_count_set(counting, one) for one in test_sets(context, list(documents.values()))]
+    with _counting(context, run, documents, plans) as counting:
+        return [_count_set(counting, one) for one in test_sets(context, list(documents.values()))]
 
 
-def _count_set(counting: Counting, wanted: NamedSet) -> Evaluated:
+@contextmanager
+def _counting(
+    context: StageContext,
+    run: TrackedRun,
+    documents: dict[str, ModelDocument],
+    plans: dict[str, ScorerPlan],
+) -> Iterator[Counting | SparkCounting]:
+    """The engine of the settings."""
+    engine = context.settings.evaluate.engine
+    if isinstance(engine, SparkSettings):
+        with spark_counting(context, engine, documents, plans) as counting:
+            yield counting
+    else:
+        yield Counting(context, run, documents, plans)
+
+
+def _count_set(counting: Counting | SparkCounting, wanted: NamedSet) -> Evaluated:
     """Scores and counts a set while its content is hashed.
 
     Raises:
@@ -115,7 +135,7 @@ def _count_set(counting: Counting, wanted: NamedSet) -> Evaluated:
         )
     seconds = time.monotonic() - started
     figures = {model_id: metrics(tally) for model_id, tally in counted.tallies.items()}
-    for model_id, difference in counting.differences(wanted).items():
+    for model_id, difference in precision.auc_differences(counting, wanted).items():
         figures[model_id][precision.NAME] = difference
     return Evaluated(
         wanted.name,

@@ -1,11 +1,12 @@
 """What bfloat16 costs: the AUC of a sample in both precisions.
 
-In: a test set's source, models, their plans. Out: by how much each model's AUC differs.
+In: a test set, models, how they are scored. Out: by how much each model's AUC differs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 from susystream.data.source import Source
 from susystream.evaluate.metrics import main_figures
@@ -14,33 +15,51 @@ from susystream.model.scorer import Scorer
 from susystream.model.scorer_plan import ScorerPlan
 from susystream.registry.document import ModelDocument
 from susystream.schema import EventBatch, concatenate
+from susystream.stages.context import StageContext
 from susystream.stages.models import scorer_plan_of
+from susystream.stages.testsets import NamedSet
 
 SAMPLE = 131_072  # events: the difference is some 1e-6, and both AUCs are of the same events
 ALLOWED = 1e-4
 NAME = "bfloat16_auc_difference"
 
 
-def auc_differences(
-    source: Source, documents: Mapping[str, ModelDocument], plans: Mapping[str, ScorerPlan]
-) -> dict[str, float]:
-    """|AUC in bfloat16 - AUC in float32| of the set's first events, by model.
+class Scoring(Protocol):
+    """What is scored, and how."""
 
-    Args:
-        source: The set.
-        documents: The models.
-        plans: How they are scored in bfloat16.
+    @property
+    def context(self) -> StageContext:
+        """The settings, and where a warning goes."""
+
+    @property
+    def documents(self) -> Mapping[str, ModelDocument]:
+        """The models."""
+
+    @property
+    def plans(self) -> Mapping[str, ScorerPlan]:
+        """How they are scored."""
+
+
+def auc_differences(scoring: Scoring, wanted: NamedSet) -> dict[str, float]:
+    """|AUC in bfloat16 - AUC in float32| of a set's first events, by model.
 
     Returns:
-        Nothing if the sample holds one class alone.
+        Nothing if bfloat16 is not how they are scored, or the sample holds one class alone.
     """
-    sample = concatenate(list(_first(source)))
+    if scoring.context.settings.evaluate.precision != "bfloat16":
+        return {}
+    sample = concatenate(list(_first(wanted.source)))
     if not 0 < int(sample.labels.sum()) < len(sample):
         return {}
     found = {}
-    for name, document in documents.items():
+    for name, document in scoring.documents.items():
         exact = scorer_plan_of(document, scorer="openvino").open()
-        found[name] = abs(_auc(plans[name].open(), sample) - _auc(exact, sample))
+        found[name] = abs(_auc(scoring.plans[name].open(), sample) - _auc(exact, sample))
+        if found[name] > ALLOWED:
+            scoring.context.console.say(
+                f"  {wanted.name}: bfloat16 moves the AUC of {name} by {found[name]:.1e}, more "
+                f"than {ALLOWED:.0e}; evaluate.precision=float32 is exact"
+            )
     return found
 
 
