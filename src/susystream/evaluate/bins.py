@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -108,45 +109,106 @@ def _whole_bins(ordered: UInt64Array) -> Iterator[UInt64Array]:
 def _counted(ordered: UInt64Array) -> tuple[UInt32Array, UInt32Array, UInt32Array]:
     """Keys, signal and background of sorted rows."""
     keys = (ordered >> np.uint64(1)).astype(np.uint32)
-    ends = _ends(keys)
+    starts = _starts(keys)
     labels = (ordered & np.uint64(1)).astype(np.uint8)
-    signal = np.diff(np.cumsum(labels, dtype=np.uint32)[ends], prepend=np.uint32(0))
-    background = np.diff(ends.astype(np.uint32) + np.uint32(1), prepend=np.uint32(0)) - signal
-    return keys[ends], signal, background
+    events = np.diff(starts, append=len(keys)).astype(np.uint32)
+    if not len(keys):  # reduceat takes no empty array
+        return keys, events, events
+    signal = np.add.reduceat(labels, starts, dtype=np.uint32)
+    return keys[starts], signal, events - signal
 
 
 def combine(first: BinCounts, second: BinCounts, *, limit: int) -> BinCounts:
-    """The sum of both, at the lowest level not below theirs at which at most `limit` bins remain.
-
-    Both are made coarse before they are added, so that never more than `limit` bins are built.
-    """
+    """The sum of both at the lowest level, not below theirs, that leaves at most `limit` bins."""
     if len(first) < len(second):
         first, second = second, first
     level = max(first.level, second.level)
+    if not len(second) and len(first) <= limit:
+        return coarsened(first, level)
     first, second = coarsened(first, level), coarsened(second, level)
-    places = _places(first.keys, second.keys)
-    if len(first) + len(places.fresh) > limit:
-        keys = _inserted(first.keys, second.keys[places.fresh], places.before)
+    if len(first) < len(second):
+        first, second = second, first
+    parts = list(_merged(first, second))
+    if sum(map(len, parts)) > limit:
+        keys = np.concatenate([part.keys for part in parts])
         level = max(level, _level_needed(keys, limit=limit))
-        del keys, places  # a tally's memory peaks here
-        first, second = coarsened(first, level), coarsened(second, level)
-        places = _places(first.keys, second.keys)
-    return _add(first, second, places)
+        parts = [_coarsened(part, level) for part in parts]
+    return _joined(parts, level, first.events + second.events)
 
 
 def coarsened(counts: BinCounts, level: int) -> BinCounts:
     """The counts at a level not below their own."""
     if level == counts.level:
         return counts
-    if not len(counts):
-        return replace(counts, level=level)
-    keys = coarse_keys(counts.keys, level)
-    ends = _ends(keys)
-    starts = np.append(0, ends[:-1] + 1)
-    signal, background = (
-        np.add.reduceat(c, starts, dtype=c.dtype) for c in (counts.signal, counts.background)
+    starts = range(0, len(counts), CHUNK)
+    parts = [_coarsened(_slice(counts, start, start + CHUNK), level) for start in starts]
+    return _joined(parts, level, counts.events)
+
+
+def _merged(first: BinCounts, second: BinCounts) -> Iterator[BinCounts]:
+    """The sum of both, at their level, in pieces that stay in the cache; no key is in two.
+
+    The first is the longer one.
+    """
+    kind = count_type(first.events + second.events)
+    bounds = np.searchsorted(second.keys, first.keys[CHUNK::CHUNK]).tolist()
+    starts = range(0, len(first), CHUNK)
+    for start, (low, high) in zip(starts, pairwise([0, *bounds, len(second)]), strict=True):
+        mine, theirs = _slice(first, start, start + CHUNK), _slice(second, low, high)
+        keys = np.concatenate([mine.keys, theirs.keys])
+        order = np.argsort(keys, kind="stable")  # finds two runs in order, and merges them
+        signal = _gathered(mine.signal, theirs.signal, order, kind)
+        background = _gathered(mine.background, theirs.background, order, kind)
+        yield _grouped(keys[order], signal, background, first.level)
+
+
+def _gathered(
+    mine: CountArray, theirs: CountArray, order: Int64Array, kind: type[np.integer[Any]]
+) -> CountArray:
+    both: CountArray = np.concatenate([mine, theirs]).astype(kind)[order]
+    return both
+
+
+def _coarsened(piece: BinCounts, level: int) -> BinCounts:
+    return _grouped(coarse_keys(piece.keys, level), piece.signal, piece.background, level)
+
+
+def _grouped(
+    keys: UInt32Array, signal: CountArray, background: CountArray, level: int
+) -> BinCounts:
+    """Counts of ascending keys, of which equal ones become one; at least one."""
+    starts = _starts(keys)
+    if len(starts) < len(keys):
+        signal, background = (
+            np.add.reduceat(c, starts, dtype=c.dtype) for c in (signal, background)
+        )
+        keys = keys[starts]
+    return BinCounts(keys, signal, background, level, 0)
+
+
+def _joined(parts: list[BinCounts], level: int, events: int) -> BinCounts:
+    """Pieces one after the other; a bin that ends one and begins the next is one bin."""
+    if not parts:
+        return replace(no_counts(), level=level, events=events)
+    keys, signal, background = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("keys", "signal", "background")
     )
-    return BinCounts(keys[ends], signal, background, level, counts.events)
+    seams = np.cumsum([len(part) for part in parts[:-1]], dtype=np.int64)
+    double = seams[keys[seams - 1] == keys[seams]]
+    for at in double.tolist():  # in order: a bin may be all of a piece
+        signal[at] += signal[at - 1]
+        background[at] += background[at - 1]
+    if len(double):
+        keys, signal, background = (np.delete(c, double - 1) for c in (keys, signal, background))
+    return BinCounts(keys, signal, background, level, events)
+
+
+def _slice(counts: BinCounts, start: int, stop: int) -> BinCounts:
+    rows = slice(start, stop)
+    return BinCounts(
+        counts.keys[rows], counts.signal[rows], counts.background[rows], counts.level, 0
+    )
 
 
 def coarse_keys(keys: UInt32Array, level: int) -> UInt32Array:
@@ -222,56 +284,8 @@ def _joining_levels(keys: UInt32Array) -> Int64Array:
     return np.asarray(levels, np.int64)
 
 
-def _ends(keys: UInt32Array) -> Int64Array:
-    """Positions of the last key of each run of equal keys."""
-    if not len(keys):
-        return np.empty(0, np.int64)
-    return np.append(np.flatnonzero(keys[1:] != keys[:-1]), len(keys) - 1)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Places:
-    """Where the keys of one ascending array belong in another.
-
-    Attributes:
-        known, at: Positions of the keys that the other array holds, in the one and in the other.
-        fresh, before: Positions of those it lacks, and of the other's key each belongs before.
-    """
-
-    known: Int64Array
-    at: Int64Array
-    fresh: Int64Array
-    before: Int64Array
-
-
-def _places(keys: UInt32Array, wanted: UInt32Array) -> _Places:
-    position = np.searchsorted(keys, wanted)
-    found = np.zeros(len(wanted), np.bool_)
-    inside = int(np.searchsorted(position, len(keys)))  # positions rise: those after lie beyond
-    found[:inside] = keys[position[:inside]] == wanted[:inside]
-    known, fresh = np.flatnonzero(found), np.flatnonzero(~found)
-    return _Places(known, position[known], fresh, position[fresh])
-
-
-def _inserted(old: NDArray[_T], new: NDArray[_T], before: Int64Array) -> NDArray[_T]:
-    """`np.insert` for ascending `before`, without its sort."""
-    if not len(new):
-        return old
-    both = np.empty(len(old) + len(new), old.dtype)
-    at = before + np.arange(len(new))
-    is_old = np.ones(len(both), np.bool_)
-    is_old[at] = False
-    both[at], both[is_old] = new, old
-    return both
-
-
-def _add(first: BinCounts, second: BinCounts, places: _Places) -> BinCounts:
-    events = first.events + second.events
-    sums: list[CountArray] = []
-    for mine, theirs in ((first.signal, second.signal), (first.background, second.background)):
-        total: CountArray = mine.astype(count_type(events))
-        new: CountArray = theirs.astype(total.dtype, copy=False)
-        np.add.at(total, places.at, new[places.known])
-        sums.append(_inserted(total, new[places.fresh], places.before))
-    keys = _inserted(first.keys, second.keys[places.fresh], places.before)
-    return BinCounts(keys, sums[0], sums[1], first.level, events)
+def _starts(keys: UInt32Array) -> Int64Array:
+    """Positions of the first key of each run of equal keys."""
+    begins = np.ones(len(keys), np.bool_)
+    np.not_equal(keys[1:], keys[:-1], out=begins[1:])
+    return np.flatnonzero(begins)

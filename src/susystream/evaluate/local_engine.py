@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from queue import Empty, Full, Queue
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from susystream.data.parts import Part
 from susystream.errors import EvaluationError
@@ -24,9 +23,12 @@ from susystream.evaluate.tally import Tally
 from susystream.schema import EventBatch, Float32Array, UInt8Array
 from susystream.stream.slices import ContentDigest
 
-AHEAD = 3  # batches: hides uneven times of both sides, at 12 MB each
+AHEAD = 16  # scored parts, 0.3 MB each: counting may pause for as long as scoring them takes
 _POLL_SECONDS = 0.05  # how soon a waiting side notices that the other has ended
 _JOIN_SECONDS = 30.0  # a scan's own deadlines are shorter
+
+
+_T = TypeVar("_T")
 
 
 class Scorer(Protocol):
@@ -63,8 +65,8 @@ def tally(
         raise EvaluationError("expected at least one model to evaluate, received none; name one")
     tallies = {name: Tally.empty() for name in scorers}
     rows = 0
-    with closing(ReadAhead(scan)) as parts:
-        for one in scored(parts, scorers, threads=threads):
+    with scored(_parts(scan), scorers, threads=threads) as parts:
+        for one in parts:
             for name, logits in one.logits.items():
                 count(tallies[name], name, logits, one.labels)
             rows += len(one.labels)
@@ -79,62 +81,83 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
+@contextmanager
 def scored(
-    parts: Iterator[Part], scorers: Mapping[str, Scorer], *, threads: int | None = None
-) -> Iterator[Scored]:
-    """Scores by a few threads, in order; one batch more than threads is under way at most."""
-    threads = threads or processors()
-
-    def score(part: Part) -> Scored:
-        found = logits_of(scorers, part.events.features)
-        digest = ContentDigest().update(part.events)
-        return Scored(part.events.labels, found, digest, part.rows, part.bad)
-
-    pool = ThreadPoolExecutor(threads, "score")
-    under_way: deque[Future[Scored]] = deque()
-    try:
-        while True:
-            try:
-                part = next(parts, None)
-            except BaseException:
-                yield from (one.result() for one in under_way)  # what came before it, first
-                raise
-            if part is None:
-                break
-            under_way.append(pool.submit(score, part))
-            if len(under_way) > threads:
-                yield under_way.popleft().result()
-        yield from (one.result() for one in under_way)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-class ReadAhead(Iterator[Part]):
-    """The parts of a scan, read ahead by a thread; `close` ends the thread, also midway.
+    parts: Iterable[Part], scorers: Mapping[str, Scorer], *, threads: int | None = None
+) -> Iterator[Iterator[Scored]]:
+    """Scores by a few threads while one reads ahead; what was scored comes in order.
 
     Args:
-        scan: What to read.
-        ahead: How many parts may wait for the reader's caller.
+        parts: Consumed in a thread of its own, and closed there if it is a generator.
+        scorers: By name.
+        threads: How many score; by default one for each processor this process may use.
+    """
+    threads = threads or processors()
+    free = threading.Semaphore(threads + 1)  # one part waits for each of them to end
+
+    def score(part: Part) -> Scored:
+        try:
+            found = logits_of(scorers, part.events.features)
+            digest = ContentDigest().update(part.events)
+            return Scored(part.events.labels, found, digest, part.rows, part.bad)
+        finally:
+            free.release()
+
+    def submitted() -> Iterator[Future[Scored]]:
+        with closing_too(parts):
+            for part in parts:
+                free.acquire()  # always given back: tasks run to their end before the pool ends
+                yield pool.submit(score, part)
+
+    with (
+        ThreadPoolExecutor(threads, "score") as pool,
+        closing(ReadAhead(submitted())) as under_way,
+    ):
+        yield (one.result() for one in under_way)
+
+
+def _parts(scan: Iterable[EventBatch]) -> Iterator[Part]:
+    with closing_too(scan):
+        yield from map(Part.of, scan)
+
+
+@contextmanager
+def closing_too(scan: object) -> Iterator[None]:
+    """Closes a scan that can be closed, at the end of the block and in its thread."""
+    try:
+        yield
+    finally:
+        close = getattr(scan, "close", None)
+        if close is not None:
+            close()
+
+
+class ReadAhead(Iterator[_T]):
+    """What a scan gives, taken ahead by a thread; `close` ends the thread, also midway.
+
+    Args:
+        scan: What to take from; closed in the thread if it is a generator.
+        ahead: How much may wait for the caller.
     """
 
-    def __init__(self, scan: Iterable[EventBatch | Part], *, ahead: int = AHEAD) -> None:
+    def __init__(self, scan: Iterable[_T], *, ahead: int = AHEAD) -> None:
         self._scan = scan
-        self._queue: Queue[Part | None] = Queue(ahead)
+        self._queue: Queue[_T | _End] = Queue(ahead)
         self._error: BaseException | None = None
         self._stop = threading.Event()
         # a daemon: a scan that hangs beyond its own deadlines cannot keep the process alive
         self._thread = threading.Thread(target=self._read, name="read-ahead", daemon=True)
 
-    def __next__(self) -> Part:
+    def __next__(self) -> _T:
         if self._thread.ident is None:
             self._thread.start()
-        batch = self._take()
-        if batch is None:
+        found = self._take()
+        if isinstance(found, _End):
             self.close()
             if self._error is not None:
                 raise self._error
             raise StopIteration
-        return batch
+        return found
 
     def close(self) -> None:
         """Ends the thread: it stops after the batch it is reading and closes the scan."""
@@ -142,27 +165,27 @@ class ReadAhead(Iterator[Part]):
         if self._thread.ident is not None:
             self._thread.join(_JOIN_SECONDS)
 
-    def _take(self) -> Part | None:
+    def _take(self) -> _T | _End:
         while True:
-            alive = self._thread.is_alive()  # asked first: it may put its last batch meanwhile
+            alive = self._thread.is_alive()  # asked first: it may put its last meanwhile
             try:
                 return self._queue.get(timeout=_POLL_SECONDS)
             except Empty:
                 if not alive:
-                    return None
+                    return _End()
 
     def _read(self) -> None:
         try:
-            for one in self._scan:
-                if not self._put(Part.of(one) if isinstance(one, EventBatch) else one):
-                    break
+            with closing_too(self._scan):
+                for one in self._scan:
+                    if not self._put(one):
+                        break
         except BaseException as error:  # raised again in the caller's thread
             self._error = error
         finally:
-            self._close_scan()
-            self._put(None)
+            self._put(_End())
 
-    def _put(self, item: Part | None) -> bool:
+    def _put(self, item: _T | _End) -> bool:
         while not self._stop.is_set():
             try:
                 self._queue.put(item, timeout=_POLL_SECONDS)
@@ -171,13 +194,9 @@ class ReadAhead(Iterator[Part]):
             return True
         return False
 
-    def _close_scan(self) -> None:
-        close = getattr(self._scan, "close", None)
-        try:
-            if close is not None:
-                close()
-        except BaseException as error:
-            self._error = self._error or error
+
+class _End:
+    """Comes last."""
 
 
 def count(counted: Tally, name: str, logits: Float32Array, labels: UInt8Array) -> None:

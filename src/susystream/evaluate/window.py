@@ -80,17 +80,15 @@ class Window:
 
     def counts(self) -> BinCounts:
         """The counts of all bins that hold an event."""
-        background, signal = self._cells[::2], self._cells[1::2]
-        at = np.flatnonzero((background != 0) | (signal != 0))
         events = int(self._cells.sum())
-        kind = count_type(events)
-        return BinCounts(
-            ordinal_keys(at + self._first, self.level),
-            signal[at].astype(kind),
-            background[at].astype(kind),
-            self.level,
-            events,
-        )
+        kind, found = count_type(events), []
+        for start in range(0, self._width, CHUNK):
+            background, signal = self._cells[2 * start : 2 * (start + CHUNK)].reshape(-1, 2).T
+            at = np.flatnonzero(background + signal)
+            keys = ordinal_keys(at + (self._first + start), self.level)
+            found.append((keys, signal[at].astype(kind), background[at].astype(kind)))
+        keys, signal, background = (np.concatenate(c) for c in zip(*found, strict=True))
+        return BinCounts(keys, signal, background, self.level, events)
 
 
 def bin_ordinals(keys: UInt32Array, level: int) -> Int64Array:

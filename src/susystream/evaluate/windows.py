@@ -7,7 +7,7 @@ digest, and rough figures of each window as it is finished.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ from susystream.errors import EvaluationError
 from susystream.evaluate import bins
 from susystream.evaluate.bins import BinCounts
 from susystream.evaluate.journal import Journal
-from susystream.evaluate.local_engine import ReadAhead, Scorer, count, scored
+from susystream.evaluate.local_engine import Scorer, closing_too, count, scored
 from susystream.evaluate.metrics import main_figures
 from susystream.evaluate.scored import Scored, ScoredRows, joined
 from susystream.evaluate.tally import Tally
@@ -104,13 +104,7 @@ def scored_here(
         scorers: By name.
         window_rows: No part crosses a multiple of it.
     """
-
-    @contextmanager
-    def opened(skip: int) -> Iterator[Iterator[Scored]]:
-        with closing(ReadAhead(scan(skip))) as parts:
-            yield scored(cut_at(parts, window_rows), scorers)
-
-    return opened
+    return lambda skip: scored(cut_at(_parts(scan(skip)), window_rows), scorers)
 
 
 class _State:
@@ -163,16 +157,23 @@ class _State:
         self._number += 1
 
 
+def _parts(scan: Iterable[EventBatch | Part]) -> Iterator[Part]:
+    with closing_too(scan):
+        for one in scan:
+            yield Part.of(one) if isinstance(one, EventBatch) else one
+
+
 def cut_at(parts: Iterator[_Rows], window_rows: int) -> Iterator[_Rows]:
     """The same rows in parts, none of which crosses a multiple of `window_rows`."""
     room = window_rows
-    for part in parts:
-        start = 0
-        while start < len(part):
-            piece = part[start : start + room]
-            yield piece
-            start += len(piece)
-            room = room - len(piece) or window_rows
+    with closing_too(parts):
+        for part in parts:
+            start = 0
+            while start < len(part):
+                piece = part[start : start + room]
+                yield piece
+                start += len(piece)
+                room = room - len(piece) or window_rows
 
 
 def rough_figures(logits: Float32Array, labels: UInt8Array) -> dict[str, float]:
