@@ -12,13 +12,13 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ from susystream.model.network import build_network
 from susystream.model.openvino_scorer import OpenVinoScorer, Precision
 from susystream.model.scorer_plan import OpenVinoPlan
 from susystream.schema import COLUMNS, FEATURES
+from susystream.stages.result import peak_rss_bytes
 
 ALL = tuple(range(len(FEATURES)))
 HIDDEN = (128, 256, 128)
@@ -108,6 +109,7 @@ def careful_way(path: Path, network: keras.Model, rows: int) -> float:
     signature = (tf.TensorSpec((None, 18), tf.float32), tf.TensorSpec((None,), tf.float32))
     data = tf.data.Dataset.from_generator(batches, output_signature=signature)
     ready = data.rebatch(8192).prefetch(4)
+    warnings.filterwarnings("ignore", "Your input ran out of data")  # how a generator ends
     return rate(rows, lambda: network.evaluate(ready, verbose=0))
 
 
@@ -206,8 +208,7 @@ def child(path: Path) -> None:
 
     counted = count_windows(scored_here(scan, scorers=scorers), models=scorers)
     metrics(counted.tallies["one"])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    sys.stdout.write(json.dumps({"peak": peak}) + "\n")
+    sys.stdout.write(json.dumps({"peak": peak_rss_bytes()}) + "\n")
 
 
 def bfloat16_difference(network: keras.Model) -> float:

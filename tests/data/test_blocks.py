@@ -120,9 +120,10 @@ def test_every_row_may_be_bad(tmp_path: Path) -> None:
 def test_a_byte_order_mark_is_passed_over_at_the_beginning_only(tmp_path: Path) -> None:
     path = tmp_path / "events.csv"
     path.write_bytes(b"\xef\xbb\xbf" + ROWS[0] + b"1,2,3\n" + b"\xef\xbb\xbf" + ROWS[1])
-    events, bad = read(path)
-    assert events.numbers.tolist() == [0]
-    assert [one.line for one in bad] == [2, 3]
+    for size in (1, 1 << 25):  # each line a block, or all of them one
+        events, bad = read(path, size=size)
+        assert events.numbers.tolist() == [0]
+        assert [one.line for one in bad] == [2, 3]
 
 
 @pytest.mark.parametrize("size", [10, 1 << 25])

@@ -6,6 +6,7 @@ is parsed whole; only where that fails it is halved, until few rows are left to 
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +90,8 @@ def bad_row(path: Path, rows_before: int, bad: BadLine) -> BadRow:
 
 def _of_text(block: TextRange | Text) -> Sifted:
     content = content_of(block)
-    whole = _strict(content, content.count(b"\n") + (not content.endswith(b"\n")))
+    rows = content.count(b"\n") + (not content.endswith(b"\n"))
+    whole = _strict(content, rows, first=block.start == 0)
     if whole is not None:
         return Sifted(whole, whole.numbers, len(whole), ())
     lines = content.split(b"\n")
@@ -100,8 +102,10 @@ def _of_text(block: TextRange | Text) -> Sifted:
     return Sifted(events, events.numbers, len(lines), tuple(bad))
 
 
-def _strict(text: bytes, rows: int) -> EventBatch | None:
+def _strict(text: bytes, rows: int, *, first: bool) -> EventBatch | None:
     """The events of some lines, numbered from 0; None if a line is none."""
+    if not first and text.startswith(codecs.BOM_UTF8):
+        return None  # polars passes over it wherever its input begins; only a file may
     try:
         frame = pl.read_csv(text, has_header=False, schema=TEXT_SCHEMA, quote_char=None)
         return batch_of(frame, 0) if frame.height == rows else None
@@ -118,7 +122,8 @@ def _halved(
     if len(lines) <= _FEW:
         yield from _one_by_one(lines, first, block, bad)
         return
-    whole = _strict(b"\n".join(lines) + b"\n", len(lines))
+    at_start = first == block.start == 0
+    whole = _strict(b"\n".join(lines) + b"\n", len(lines), first=at_start)
     if whole is not None:
         yield EventBatch(whole.numbers + first, whole.features, whole.labels)
         return
@@ -133,8 +138,9 @@ def _one_by_one(
     for row, line in enumerate(lines, first):
         if len(line) >= LONGEST_LINE:  # where the next row begins is not known
             raise BadRow(str(block.path), row + 1, "length of the row", "", "at most 1 MiB")
-        fault = fault_of(line, first=row == block.start == 0)
-        event = None if fault else _strict(line + b"\n", 1)
+        at_start = row == block.start == 0
+        fault = fault_of(line, first=at_start)
+        event = None if fault else _strict(line + b"\n", 1, first=at_start)
         if event is None:
             bad.append(BadLine(row, fault or _UNREADABLE._replace(text=line.decode("latin-1"))))
         else:
