@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import pickle
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,14 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from susystream.data.bad_rows import SAMPLED, BadRows
+from susystream.data.bad_rows import BadRows
 from susystream.data.blocks import RowRange, TextRange, blocks_of, content_of, lines_before
 from susystream.data.enlarge import frame_of, write_parquet
+from susystream.data.files import about_rows
 from susystream.data.parts import Part, part_of, sifted_parts
 from susystream.data.rows import fault_of
-from susystream.data.scan import scan_events
-from susystream.data.sift import sifted
-from susystream.data.source import sample_path
+from susystream.data.scan import count_rows, scan_events
+from susystream.data.sift import SAMPLED, first_bad_row, sifted
+from susystream.data.source import FileSource, sample_path
 from susystream.errors import BadRow, DataError
 from susystream.physics.toy import toy_events
 from susystream.schema import EventBatch, concatenate
@@ -111,10 +114,31 @@ def scanned(content: bytes, path: Path) -> EventBatch:
 def test_every_row_may_be_bad(tmp_path: Path) -> None:
     path = tmp_path / "events.csv"
     path.write_bytes(b"1,2,3\n" * 3000)
-    events, bad = read(path)
-    assert len(events) == 0
-    assert [one.line for one in bad] == list(range(1, 3001))
+    (part,) = sifted_parts(path, batch_rows=5000)
+    assert (len(part.events), len(part)) == (0, 3000)  # all are counted, and the first are kept
+    bad = part.bad
+    assert [one.line for one in bad] == list(range(1, 1 + SAMPLED))
     assert str(bad[6]).startswith(f"{path}, line 7, number of columns: expected 19 columns, not 3")
+
+
+def test_a_file_of_something_else_is_refused_at_its_first_row_in_little_memory(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "events.csv"
+    path.write_bytes(b"1\n" * (20 << 20))
+    started = time.monotonic()
+    found = first_bad_row(path)
+    assert found is not None
+    assert found.line == 1
+    assert time.monotonic() - started < 20
+
+
+def test_the_text_of_a_bad_row_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_bytes(b"x" * 500_000 + b"\n" + ROWS[0])
+    (part,) = sifted_parts(path, batch_rows=10)
+    assert len(part.bad[0].text) == 200
+    assert len(part.events) == 1
 
 
 def test_a_byte_order_mark_is_passed_over_at_the_beginning_only(tmp_path: Path) -> None:
@@ -130,8 +154,11 @@ def test_a_byte_order_mark_is_passed_over_at_the_beginning_only(tmp_path: Path) 
 def test_a_line_without_an_end_is_an_error_wherever_it_is_cut(tmp_path: Path, size: int) -> None:
     path = tmp_path / "events.csv"
     path.write_bytes(ROWS[0] + b"1" * (3 << 20))
-    with pytest.raises(BadRow, match="length of the row: expected at most 1 MiB"):
+    with pytest.raises(BadRow, match="line 2, length of the row: expected at most 1 MiB"):
         read(path, size=size)
+    path.write_bytes(b"".join(ROWS) + b"1" * (3 << 20))
+    with pytest.raises(BadRow, match="line 501, length of the row: expected at most 1 MiB"):
+        read(path, size=70_000)
 
 
 def test_lines_are_counted_up_to_a_position(tmp_path: Path) -> None:
@@ -174,6 +201,20 @@ def test_parquet_keeps_numbers_of_its_own_and_names_bad_rows(tmp_path: Path) -> 
     assert_same(found, EventBatch(events.numbers[keep], events.features[keep], events.labels[keep]))
     named = [(one.line, one.column, one.text) for one in bad]
     assert named == [(4, "MT2", "None"), (6, "R", "inf"), (8, "label", "2.0")]
+    with pytest.raises(BadRow, match=r"events\.parquet, line 4, MT2: expected a finite number"):
+        list(scan_events(path))
+
+
+@pytest.mark.parametrize("cut", [0.5, 0.99])
+@pytest.mark.parametrize("look", [read, count_rows, lambda path: about_rows(FileSource(path))])
+def test_a_cut_parquet_file_is_one_line(tmp_path: Path, cut: float, look: Any) -> None:
+    path = tmp_path / "events.parquet"
+    write_parquet([toy_events(start=0, stop=5000, seed=1)], path, progress=lambda rows: None)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(cut * len(whole))])
+    with pytest.raises(DataError, match=r"expected a whole Parquet file at .*events\.parquet") as e:
+        look(path)
+    assert "\n" not in str(e.value)
 
 
 @pytest.mark.parametrize("cut", [0.5, 0.999])
@@ -232,11 +273,12 @@ def test_events_alone_are_a_part() -> None:
 
 def test_bad_rows_are_counted_and_the_first_ones_shown() -> None:
     found = BadRows()
-    found.add(BadRow(f"/a/b{i}.csv", i, "MT2", "x" * 300, "a number") for i in range(1500))
+    for _ in range(2):
+        found.add(750, (BadRow(f"/a/b{i}.csv", i, "MT2", "x", "a number") for i in range(700)))
     assert found.count == 1500
     lines = found.table().splitlines()
     assert len(lines) == 1 + SAMPLED
-    assert lines[:2] == ["file,line,column,expected,received", "b0.csv,0,MT2,a number," + "x" * 200]
+    assert lines[:2] == ["file,line,column,expected,received", "b0.csv,0,MT2,a number,x"]
 
 
 def test_a_bad_row_survives_the_way_between_processes() -> None:

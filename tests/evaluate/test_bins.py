@@ -131,3 +131,45 @@ def test_rows_of_one_score_are_counted_together_wherever_pieces_end(level: int) 
     pairs = zip(found.signal.tolist(), found.background.tolist(), strict=True)
     assert dict(zip(found.keys.tolist(), pairs, strict=True)) == expected
     assert found.events == len(logits)
+
+
+PAIRS = st.dictionaries(st.integers(0, 2**32 - 2), st.tuples(st.integers(0, 9), st.integers(1, 9)))
+
+
+def counts_of(found: dict[int, tuple[int, int]], level: int) -> bins.BinCounts:
+    keys = np.array(sorted(found), np.uint32)
+    signal, background = (np.array([found[int(k)][i] for k in keys], np.uint32) for i in (0, 1))
+    events = int(signal.sum() + background.sum())
+    return bins.coarsened(bins.BinCounts(keys, signal, background, 0, events), level)
+
+
+@given(PAIRS, PAIRS, LEVELS, LEVELS, st.sampled_from([1, 3, 1 << 18]), st.integers(260, 400))
+def test_counts_add_up_wherever_pieces_end(
+    one: dict[int, tuple[int, int]],
+    two: dict[int, tuple[int, int]],
+    first: int,
+    second: int,
+    chunk: int,
+    limit: int,
+) -> None:
+    a, b = counts_of(one, first), counts_of(two, second)
+    before = [c.copy() for part in (a, b) for c in (part.keys, part.signal, part.background)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bins, "CHUNK", chunk)
+        found = bins.combine(a, b, limit=limit)
+    assert found.level == max(first, second)
+    expected: dict[int, list[int]] = {}
+    for part in (a, b):
+        for key, s, n in zip(
+            bins.coarse_keys(part.keys, found.level).tolist(),
+            part.signal.tolist(),
+            part.background.tolist(),
+            strict=True,
+        ):
+            total = expected.setdefault(key, [0, 0])
+            total[0], total[1] = total[0] + s, total[1] + n
+    pairs = map(list, zip(found.signal.tolist(), found.background.tolist(), strict=True))
+    assert dict(zip(found.keys.tolist(), pairs, strict=True)) == expected
+    assert found.keys.tolist() == sorted(expected)
+    after = [c for part in (a, b) for c in (part.keys, part.signal, part.background)]
+    assert all(np.array_equal(x, y) for x, y in zip(before, after, strict=True))

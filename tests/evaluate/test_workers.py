@@ -19,6 +19,7 @@ import pytest
 
 from susystream.data.enlarge import write_csv, write_parquet
 from susystream.data.files import FilesSource, sifted_events
+from susystream.data.source import bounded
 from susystream.errors import BadRow, DataError, EvaluationError
 from susystream.evaluate.ensemble import with_ensemble
 from susystream.evaluate.journal import Journal
@@ -149,6 +150,38 @@ def test_what_broke_off_is_gone_on_with_by_one_process_or_by_several(
     assert (found.tallies, found.digest) == (expected.tallies, expected.digest)
 
 
+def test_a_bad_row_behind_the_limit_is_nobodys_business(paths: tuple[Path, ...]) -> None:
+    lines = paths[0].read_bytes().splitlines(keepends=True)
+    lines[900] = b"1,2,3\n"
+    paths[0].write_bytes(b"".join(lines))
+    source = FilesSource(Path("all"), paths, limit=800)
+    opened = Workers(PLANS, None, 2).scored(
+        paths, bounded=lambda rows, before: bounded(rows, source, before=before)
+    )
+    assert count_windows(opened, models=PLANS).digest.rows == 800
+
+
+def test_what_broke_off_goes_on_with_bad_rows_too(paths: tuple[Path, ...], tmp_path: Path) -> None:
+    lines = paths[0].read_bytes().splitlines(keepends=True)
+    for row in (3, 1400, 1499, 1500, 2000):
+        lines[row] = b"1,2,3\n"
+    paths[0].write_bytes(b"".join(lines))
+
+    def break_off(number: int, figures: Any) -> None:
+        raise KeyboardInterrupt
+
+    expected = here(paths, skip_bad=True)
+    for first, second in ((here, by_workers), (by_workers, here)):
+        with pytest.raises(KeyboardInterrupt), Journal(tmp_path / "j", {}) as journal:
+            first(paths, skip_bad=True, journal=journal, on_window=break_off)
+        with Journal(tmp_path / "j", {}) as journal:
+            found = second(paths, skip_bad=True, journal=journal)
+        assert found.resumed == WINDOW
+        assert (found.tallies, found.digest) == (expected.tallies, expected.digest)
+        assert found.bad.count == 5
+        assert [one.line for one in found.bad.sample] == [4, 1401, 1500, 1501, 2001]
+
+
 def test_a_cut_gzip_is_an_error_after_what_came_before(paths: tuple[Path, ...]) -> None:
     paths[1].write_bytes(paths[1].read_bytes()[:-2000])
     read: list[int] = []
@@ -216,7 +249,7 @@ def test_a_worker_loads_neither_keras_nor_tensorflow(paths: tuple[Path, ...]) ->
         "from susystream.data.blocks import blocks_of\n"
         "from pathlib import Path\n"
         "worker.start(pickle.dumps((pickle.load(open(sys.argv[1], 'rb')), None)))\n"
-        "scores = worker.score(next(blocks_of(Path(sys.argv[2]))))\n"
+        "scores = worker.score(next(blocks_of(Path(sys.argv[2]))), 1)\n"
         "print(scores.rows, [m for m in ('keras', 'tensorflow', 'mlflow') if m in sys.modules])\n"
     )
     plans = paths[0].with_name("plans.pickle")

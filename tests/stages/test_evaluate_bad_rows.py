@@ -13,9 +13,11 @@ from susystream.data.enlarge import write_csv
 from susystream.data.source import ToySource
 from susystream.errors import BadRow, DataError, ModelError
 from susystream.model.openvino_scorer import has_bfloat16
+from susystream.stages import recording
 from susystream.stages.evaluate import evaluate
 from susystream.stages.publish import publish
 from susystream.stages.train import train
+from susystream.stages.window_points import WindowPoints
 
 
 @pytest.fixture
@@ -89,8 +91,40 @@ def test_workers_give_the_figures_of_one_process(opened: Open, path: Path) -> No
 
 
 @pytest.mark.usefixtures("model")
+def test_a_file_that_changes_while_it_is_read_is_noticed(
+    opened: Open, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last rows are written anew when its first window is done."""
+    whole = path.read_bytes()
+
+    def change(self: WindowPoints, number: int, figures: object) -> None:
+        path.write_bytes(whole)
+
+    monkeypatch.setattr(WindowPoints, "window", change)
+    given = [f"evaluate.input={path}", "evaluate.window_rows=1000"]
+    with opened(*given) as context, pytest.raises(DataError, match=r"mine\.csv to stay as it is"):
+        evaluate(context)
+
+
+@pytest.mark.usefixtures("model")
+def test_a_run_that_fails_after_its_scan_keeps_the_windows(
+    opened: Open, path: Path, said: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = [f"evaluate.input={path}", "evaluate.window_rows=1000"]
+    with monkeypatch.context() as patch, opened(*given) as context:
+        patch.setattr(recording, "store", lambda *given: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            evaluate(context)
+    with opened(*given) as context:
+        evaluate(context)
+    assert "went on after 3,000 rows" in said.getvalue()
+
+
+@pytest.mark.usefixtures("model")
 def test_the_cost_of_bfloat16_is_measured_and_recorded(opened: Open, path: Path) -> None:
-    with opened(f"evaluate.input={path}", "evaluate.precision=bfloat16") as context:
+    spoil(path)
+    given = [f"evaluate.input={path}", "evaluate.bad_rows=skip", "evaluate.precision=bfloat16"]
+    with opened(*given) as context:
         if not has_bfloat16():
             with pytest.raises(ModelError, match="processor with bfloat16"):
                 evaluate(context)

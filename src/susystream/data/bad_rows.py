@@ -9,12 +9,12 @@ import csv
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
+from susystream.data.sift import SAMPLED
 from susystream.errors import BadRow
 
-SAMPLED = 1000
-_LONGEST = 200  # characters of a text
 _COLUMNS = ("file", "line", "column", "expected", "received")
 
 
@@ -30,12 +30,10 @@ class BadRows:
     count: int = 0
     sample: list[BadRow] = field(default_factory=list)
 
-    def add(self, rows: Iterable[BadRow]) -> None:
-        """Counts some, in the order of the input."""
-        for row in rows:
-            self.count += 1
-            if len(self.sample) < SAMPLED:
-                self.sample.append(row)
+    def add(self, count: int, sample: Iterable[BadRow]) -> None:
+        """Counts some, of which the first are shown, in the order of the input."""
+        self.count += count
+        self.sample += islice(sample, SAMPLED - len(self.sample))
 
     def table(self) -> str:
         """The sample as CSV with a header; names of files without their folders."""
@@ -43,6 +41,5 @@ class BadRows:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(_COLUMNS)
         for row in self.sample:
-            name, shown = Path(row.path).name, row.text[:_LONGEST]
-            writer.writerow((name, row.line, row.column, row.expected, shown))
+            writer.writerow((Path(row.path).name, row.line, row.column, row.expected, row.text))
         return text.getvalue()

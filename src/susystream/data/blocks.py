@@ -13,9 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TypeAlias
 
-import polars as pl
-
-from susystream.data.frames import PARQUET, first_bytes, opened_text
+from susystream.data.frames import PARQUET, first_bytes, opened_text, parquet_rows
 from susystream.data.rows import LONGEST_LINE
 from susystream.errors import DataError
 
@@ -112,7 +110,7 @@ def lines_before(path: Path, position: int) -> int:
 
 
 def _row_ranges(path: Path, skip_rows: int) -> Iterator[RowRange]:
-    rows = int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
+    rows = parquet_rows(path)
     for start in range(skip_rows, rows, BLOCK_ROWS):
         yield RowRange(path, start, min(start + BLOCK_ROWS, rows))
 

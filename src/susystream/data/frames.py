@@ -6,6 +6,8 @@ In: a file's first bytes, or a frame of its rows. Out: what kind of file it is, 
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -52,18 +54,51 @@ def parquet_columns(path: Path) -> list[str]:
     Raises:
         DataError: A column is missing or of another type.
     """
-    schema = pl.read_parquet_schema(path)
+    with _parquet_errors(path):
+        schema = pl.read_parquet_schema(path)
     missing = [name for name in COLUMNS if name not in schema]
     if missing:
-        raise DataError(f"expected columns {missing} as well, received {list(schema)[:30]}")
+        raise DataError(f"{path}: expected columns {missing} too, received {list(schema)[:30]}")
     wrong = {name: str(schema[name]) for name in FEATURES if schema[name] != pl.Float32}
     if wrong:  # rounding is the owner's decision, not ours
-        raise DataError(
-            f"expected Float32 features, received {dict(list(wrong.items())[:3])}; cast them"
-        )
+        shown = dict(list(wrong.items())[:3])
+        raise DataError(f"{path}: expected Float32 features, received {shown}; cast them")
     if not schema[LABEL].is_numeric() or not schema.get(EVENT_NUMBER, pl.Int64()).is_integer():
-        raise DataError("expected a numeric label and integer event numbers, received other types")
+        raise DataError(
+            f"{path}: expected a numeric label and integer event numbers, received other types"
+        )
     return [*([EVENT_NUMBER] if EVENT_NUMBER in schema else []), *COLUMNS]
+
+
+def parquet_rows(path: Path) -> int:
+    """How many rows a Parquet file states.
+
+    Raises:
+        DataError: It is damaged.
+    """
+    with _parquet_errors(path):
+        return int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
+
+
+def parquet_frame(path: Path, columns: list[str], start: int, rows: int) -> pl.DataFrame:
+    """Some rows of a Parquet file.
+
+    Raises:
+        DataError: It is damaged.
+    """
+    with _parquet_errors(path):
+        return pl.scan_parquet(path, glob=False).select(columns).slice(start, rows).collect()
+
+
+@contextmanager
+def _parquet_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except pl.exceptions.PolarsError as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(
+            f"expected a whole Parquet file at {path}, received: {first}; write or fetch it again"
+        ) from error
 
 
 def batch_of(frame: pl.DataFrame, number: int) -> EventBatch:

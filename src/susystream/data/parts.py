@@ -23,9 +23,9 @@ class Part:
 
     Attributes:
         events: The good rows.
-        bad: The others, in order.
+        bad: The first of the others, in order.
         places: Where in the part each event lies, int64, ascending.
-        bad_places: Where each bad row lies.
+        bad_places: Where each of these lies.
         rows: How many rows, good and bad.
     """
 

@@ -19,6 +19,7 @@ from susystream.data.frames import (
     first_bytes,
     opened_text,
     parquet_columns,
+    parquet_rows,
 )
 from susystream.data.sift import first_bad_row
 from susystream.errors import DataError
@@ -46,12 +47,12 @@ def scan_events(
         raise DataError(f"expected events in {path}, received an empty file; give another")
     number = start_number + skip_rows
     frames = _frames(path, head, batch_rows, skip_rows)
-    while (frame := _next(frames, path, head)) is not None:
+    while (frame := _next(frames, path)) is not None:
         for part in frame.iter_slices(batch_rows):
             try:
                 batch = batch_of(part, number)
             except (pl.exceptions.PolarsError, DataError) as error:
-                raise _explained(path, head, error) from error
+                raise _explained(path, error) from error
             yield batch  # outside the try: what the caller raises is not the file's fault
             number += part.height
     if number == start_number and head != PARQUET:
@@ -61,7 +62,7 @@ def scan_events(
 def count_rows(path: Path) -> int:
     """How many events a file holds, by its lines (CSV) or its footer (Parquet)."""
     if first_bytes(path) == PARQUET:
-        return int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
+        return parquet_rows(path)
     rows, last = 0, b"\n"
     with opened_text(path) as text:
         for chunk in iter(lambda: text.read(1 << 22), b""):
@@ -69,11 +70,11 @@ def count_rows(path: Path) -> int:
     return rows + (last != b"\n")  # the last line may lack its end
 
 
-def _next(frames: Iterator[pl.DataFrame], path: Path, head: bytes) -> pl.DataFrame | None:
+def _next(frames: Iterator[pl.DataFrame], path: Path) -> pl.DataFrame | None:
     try:
         return next(frames, None)
     except (pl.exceptions.PolarsError, DataError, OSError, EOFError) as error:
-        raise _explained(path, head, error) from error
+        raise _explained(path, error) from error
 
 
 def _frames(path: Path, head: bytes, batch_rows: int, skip: int) -> Iterator[pl.DataFrame]:
@@ -101,15 +102,14 @@ def _parquet(path: Path, batch_rows: int, skip: int) -> Iterator[pl.DataFrame]:
     return frame.collect_batches(chunk_size=batch_rows, maintain_order=True)
 
 
-def _explained(path: Path, head: bytes, error: Exception) -> DataError:
+def _explained(path: Path, error: Exception) -> DataError:
     """The first bad row if there is one, else what went wrong on one line."""
-    if head != PARQUET:
-        try:
-            found = first_bad_row(path)
-        except DataError as damage:
-            return damage
-        if found is not None:
-            return found
+    try:
+        found = first_bad_row(path)
+    except DataError as damage:
+        return damage
+    if found is not None:
+        return found
     if isinstance(error, DataError):
         return DataError(f"{path}: {error}")
     first = (str(error).splitlines() or [type(error).__name__])[0]

@@ -14,12 +14,28 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from susystream.data.blocks import Block, RowRange, Text, TextRange, blocks_of, content_of
-from susystream.data.frames import TEXT_SCHEMA, batch_of, parquet_columns
+from susystream.data.blocks import (
+    Block,
+    RowRange,
+    Text,
+    TextRange,
+    blocks_of,
+    content_of,
+    lines_before,
+)
+from susystream.data.frames import (
+    EVENT_NUMBER,
+    TEXT_SCHEMA,
+    batch_of,
+    parquet_columns,
+    parquet_frame,
+)
 from susystream.data.rows import LONGEST_LINE, Fault, fault_of
 from susystream.errors import BadRow, DataError
-from susystream.schema import FEATURES, LABEL, EventBatch, Int64Array, concatenate
+from susystream.schema import LABEL, EventBatch, Int64Array, concatenate
 
+SAMPLED = 1000  # bad rows of a block, or of a window, that are kept; the others are counted
+_LONGEST_TEXT = 200  # characters of a bad row
 _FEW = 256  # rows: looking at each costs as much as parsing some more halves
 _UNREADABLE = Fault("row", "", "19 numbers")
 
@@ -45,7 +61,7 @@ class Sifted:
         events: The good rows; their numbers are those of the file if it holds numbers.
         places: Which row of the block each event is, int64, ascending.
         rows: How many rows the block has, good and bad.
-        bad: The others, in order.
+        bad: The first of the others, in order.
         numbered: Whether the file holds event numbers.
     """
 
@@ -56,16 +72,20 @@ class Sifted:
     numbered: bool = False
 
 
-def sifted(block: Block) -> Sifted:
+def sifted(block: Block, *, most_bad: int = SAMPLED) -> Sifted:
     """A block's events and bad rows.
+
+    Args:
+        block: What to read.
+        most_bad: So many bad rows are kept; 1 ends at the first, and what is behind it is not read.
 
     Raises:
         BadRow: A line has no end.
         DataError: The file is not what it should be as a whole.
     """
     if isinstance(block, RowRange):
-        return _of_parquet(block)
-    return _of_text(block)
+        return _of_parquet(block, most_bad)
+    return _of_text(block, most_bad)
 
 
 def first_bad_row(path: Path) -> BadRow | None:
@@ -76,7 +96,7 @@ def first_bad_row(path: Path) -> BadRow | None:
     """
     lines = 0
     for block in blocks_of(path):
-        found = sifted(block)
+        found = sifted(block, most_bad=1)
         if found.bad:
             return bad_row(path, lines, found.bad[0])
         lines += found.rows
@@ -88,18 +108,13 @@ def bad_row(path: Path, rows_before: int, bad: BadLine) -> BadRow:
     return BadRow(str(path), rows_before + bad.row + 1, *bad.fault)
 
 
-def _of_text(block: TextRange | Text) -> Sifted:
+def _of_text(block: TextRange | Text, most_bad: int) -> Sifted:
     content = content_of(block)
-    rows = content.count(b"\n") + (not content.endswith(b"\n"))
-    whole = _strict(content, rows, first=block.start == 0)
-    if whole is not None:
-        return Sifted(whole, whole.numbers, len(whole), ())
-    lines = content.split(b"\n")
-    if not lines[-1]:
-        del lines[-1]
+    if not content.endswith(b"\n"):
+        content += b"\n"
     bad: list[BadLine] = []
-    events = concatenate(list(_halved(lines, 0, block, bad)))
-    return Sifted(events, events.numbers, len(lines), tuple(bad))
+    events = concatenate(list(_halved(content, 0, block, bad, most_bad)))
+    return Sifted(events, events.numbers, content.count(b"\n"), tuple(bad))
 
 
 def _strict(text: bytes, rows: int, *, first: bool) -> EventBatch | None:
@@ -114,70 +129,80 @@ def _strict(text: bytes, rows: int, *, first: bool) -> EventBatch | None:
 
 
 def _halved(
-    lines: list[bytes], first: int, block: TextRange | Text, bad: list[BadLine]
+    text: bytes, first: int, block: TextRange | Text, bad: list[BadLine], most_bad: int
 ) -> Iterator[EventBatch]:
-    """The events of lines from number `first` on; bad ones are appended to `bad`."""
-    if not lines:
+    """The events of lines from number `first` on; the first bad ones are appended to `bad`."""
+    if len(bad) == most_bad == 1:
         return
-    if len(lines) <= _FEW:
-        yield from _one_by_one(lines, first, block, bad)
-        return
-    at_start = first == block.start == 0
-    whole = _strict(b"\n".join(lines) + b"\n", len(lines), first=at_start)
+    rows = text.count(b"\n")
+    whole = _strict(text, rows, first=first == block.start == 0)
     if whole is not None:
         yield EventBatch(whole.numbers + first, whole.features, whole.labels)
-        return
-    middle = len(lines) // 2
-    yield from _halved(lines[:middle], first, block, bad)
-    yield from _halved(lines[middle:], first + middle, block, bad)
+    elif rows <= _FEW:
+        yield from _one_by_one(text, first, block, bad, most_bad)
+    else:
+        middle = text.find(b"\n", len(text) // 2) + 1
+        if middle == len(text):  # the last line is half of all
+            middle = text.rfind(b"\n", 0, -1) + 1
+        yield from _halved(text[:middle], first, block, bad, most_bad)
+        first += text.count(b"\n", 0, middle)
+        yield from _halved(text[middle:], first, block, bad, most_bad)
 
 
 def _one_by_one(
-    lines: list[bytes], first: int, block: TextRange | Text, bad: list[BadLine]
+    text: bytes, first: int, block: TextRange | Text, bad: list[BadLine], most_bad: int
 ) -> Iterator[EventBatch]:
-    for row, line in enumerate(lines, first):
+    for row, line in enumerate(text.split(b"\n")[:-1], first):
         if len(line) >= LONGEST_LINE:  # where the next row begins is not known
-            raise BadRow(str(block.path), row + 1, "length of the row", "", "at most 1 MiB")
+            number = lines_before(block.path, block.start) + row + 1
+            raise BadRow(str(block.path), number, "length of the row", "", "at most 1 MiB")
         at_start = row == block.start == 0
         fault = fault_of(line, first=at_start)
         event = None if fault else _strict(line + b"\n", 1, first=at_start)
-        if event is None:
-            bad.append(BadLine(row, fault or _UNREADABLE._replace(text=line.decode("latin-1"))))
-        else:
+        if event is not None:
             yield EventBatch(event.numbers + row, event.features, event.labels)
+        elif len(bad) < most_bad:
+            fault = fault or _UNREADABLE._replace(text=line.decode("latin-1"))
+            bad.append(BadLine(row, fault._replace(text=fault.text[:_LONGEST_TEXT])))
 
 
-def _of_parquet(block: RowRange) -> Sifted:
+def _of_parquet(block: RowRange, most_bad: int) -> Sifted:
     columns = parquet_columns(block.path)
     rows = block.stop - block.start
-    frame = (
-        pl.scan_parquet(block.path, glob=False).select(columns).slice(block.start, rows).collect()
-    )
+    frame = parquet_frame(block.path, columns, block.start, rows)
     if frame.height != rows:
         raise DataError(
             f"expected rows {block.start} to {block.stop} of {block.path}, received "
             f"{frame.height} of them; the file was changed: run again"
         )
     frame = frame.with_row_index("row")
-    good = frame.filter(pl.all_horizontal(_is_event(name) for name in (LABEL, *FEATURES)))
+    good = frame.filter(pl.all_horizontal(_is_event(name) for name in columns))
     places = good["row"].to_numpy().astype(np.int64)
     wrong = frame.join(good.select("row"), on="row", how="anti", maintain_order="left")
-    bad = tuple(_bad_lines(wrong))
-    return Sifted(batch_of(good.drop("row"), 0), places, rows, bad, columns[0] != LABEL)
+    bad = tuple(_bad_lines(wrong.head(most_bad)))
+    try:
+        events = batch_of(good.drop("row"), 0)
+    except DataError as error:
+        raise DataError(f"{block.path}: {error}") from error
+    return Sifted(events, places, rows, bad, columns[0] != LABEL)
 
 
 def _is_event(name: str) -> pl.Expr:
     value = pl.col(name)
+    if name == EVENT_NUMBER:
+        return value.is_not_null()
     allowed = (value == 0) | (value == 1) if name == LABEL else value.is_finite()
     return allowed.fill_null(value=False)
 
 
 def _bad_lines(frame: pl.DataFrame) -> Iterator[BadLine]:
     for values in frame.iter_rows(named=True):
-        for name in (LABEL, *FEATURES):
-            value = values[name]
-            expected = "0 or 1" if name == LABEL else "a finite float32"
-            good = value in (0, 1) if name == LABEL else value is not None and np.isfinite(value)
+        row = values.pop("row")
+        for name, value in values.items():
+            if name == LABEL:
+                expected, good = "0 or 1", value in (0, 1)
+            else:
+                expected, good = "a finite number", value is not None and np.isfinite(value)
             if not good:
-                yield BadLine(values["row"], Fault(name, str(value), expected))
+                yield BadLine(row, Fault(name, str(value), expected))
                 break

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -32,7 +32,6 @@ Float64Array: TypeAlias = NDArray[np.float64]
 MAX_LEVEL = 149
 CHUNK = 1 << 18  # keys worked on at a time, for the cache and for memory
 MIN_LIMIT = 260  # bins of the coarsest level: 130 of each sign
-_T = TypeVar("_T", bound=np.generic)
 POSITIVE = np.uint32(1 << 31)  # the key of the bin of the smallest positive logits
 
 

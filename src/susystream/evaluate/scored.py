@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from susystream.data.parts import cut
+from susystream.data.sift import SAMPLED
 from susystream.errors import BadRow
 from susystream.schema import Float32Array, Int64Array, UInt8Array
 from susystream.stream.slices import ContentDigest
@@ -26,7 +27,7 @@ class Scored:
         logits: float32, shape (n,), by model.
         digest: Of the n events.
         rows: How many rows, good and bad.
-        bad: The bad ones.
+        bad: The first of the bad ones.
     """
 
     labels: UInt8Array
@@ -46,7 +47,7 @@ def joined(parts: list[Scored]) -> Scored:
         {name: np.concatenate([part.logits[name] for part in parts]) for name in parts[0].logits},
         digest,
         sum(part.rows for part in parts),
-        tuple(one for part in parts for one in part.bad),
+        tuple(one for part in parts for one in part.bad)[:SAMPLED],
     )
 
 

@@ -146,7 +146,7 @@ class _State:
         for name, logits in one.logits.items():
             count(self.tallies[name], name, logits, one.labels)
         self.digest = self.digest.merge(one.digest)
-        self.bad.add(one.bad)
+        self.bad.add(one.rows - len(one.labels), one.bad)
         self.rows += one.rows
 
     def _tell(self, window: Scored) -> None:

@@ -83,8 +83,8 @@ def start(shipped: bytes) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def score(block: Block) -> BlockScores:
-    """Reads a block and scores its events.
+def score(block: Block, most_bad: int) -> BlockScores:
+    """Reads a block and scores its events; of bad rows the first `most_bad` are kept.
 
     Raises:
         SusystreamError: It cannot be read, or a scorer cannot be opened.
@@ -93,7 +93,7 @@ def score(block: Block) -> BlockScores:
     from susystream.evaluate.ensemble import logits_of
     from susystream.stream.slices import content_hashes
 
-    found = sifted(block)
+    found = sifted(block, most_bad=most_bad)
     events = found.events
     return BlockScores(
         events.labels,

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from susystream.data.blocks import Block
 from susystream.data.files import blocks_on
+from susystream.data.sift import SAMPLED
 from susystream.errors import EvaluationError
 from susystream.evaluate import worker
 from susystream.evaluate.ensemble import Mean
@@ -65,9 +66,10 @@ class Workers:
         def opened(skip: int) -> Iterator[Iterator[Scored]]:
             with self._pool() as pool:
                 passed, blocks = blocks_on(paths, skip)
-                scores = _in_order(pool, blocks, self.processes + AHEAD)
-                rows = bounded(_placed(scores, skip, passed, skip_bad=skip_bad), skip)
-                yield (part.summed() for part in cut_at(rows, window_rows))
+                scores = _in_order(pool, blocks, self.processes + AHEAD, SAMPLED if skip_bad else 1)
+                rows = bounded(_placed(scores, skip, passed), skip)
+                parts = cut_at(rows if skip_bad else _good(rows), window_rows)
+                yield (part.summed() for part in parts)
 
         return opened
 
@@ -93,7 +95,7 @@ class Workers:
 
 
 def _in_order(
-    pool: ProcessPoolExecutor, blocks: Iterable[Block], most: int
+    pool: ProcessPoolExecutor, blocks: Iterable[Block], most: int, most_bad: int
 ) -> Iterator[tuple[Block, BlockScores]]:
     """The blocks' scores in the order of the blocks, of which `most` are under way at once."""
     under_way: deque[tuple[Block, Future[BlockScores]]] = deque()
@@ -101,20 +103,32 @@ def _in_order(
     while True:
         try:
             block = next(source, None)
-        except BaseException:
+        except Exception:
             yield from ((one, scores.result()) for one, scores in under_way)  # what came before
             raise
         if block is None:
             break
-        under_way.append((block, pool.submit(worker.score, block)))
+        under_way.append((block, pool.submit(worker.score, block, most_bad)))
         if len(under_way) >= most:
             first, scores = under_way.popleft()
             yield first, scores.result()
     yield from ((one, scores.result()) for one, scores in under_way)
 
 
+def _good(rows: Iterator[ScoredRows]) -> Iterator[ScoredRows]:
+    """The same rows.
+
+    Raises:
+        BadRow: The first one.
+    """
+    for part in rows:
+        if part.bad:
+            raise part.bad[0]
+        yield part
+
+
 def _placed(
-    found: Iterator[tuple[Block, BlockScores]], skip: int, passed: int, *, skip_bad: bool
+    found: Iterator[tuple[Block, BlockScores]], skip: int, passed: int
 ) -> Iterator[ScoredRows]:
     """Scores with their place in the input.
 
@@ -122,10 +136,6 @@ def _placed(
         found: In order.
         skip: Rows before the first block.
         passed: Those of them that lie in files before the first block's.
-        skip_bad: Whether bad rows are allowed.
-
-    Raises:
-        BadRow: The first one, if they are not.
     """
     path: Path | None = None
     file_start, done = passed, skip
@@ -134,7 +144,5 @@ def _placed(
             file_start = done
         path = block.path
         rows = scores.placed(path, done=done, file_start=file_start)
-        if rows.bad and not skip_bad:
-            raise rows.bad[0]
         yield rows
         done += len(rows)

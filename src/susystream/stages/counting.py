@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -22,6 +23,7 @@ from susystream.data.files import (
 )
 from susystream.data.parts import Part
 from susystream.data.source import FileSource, Source, bounded
+from susystream.errors import DataError
 from susystream.evaluate.ensemble import NAME, with_ensemble
 from susystream.evaluate.journal import Journal
 from susystream.evaluate.windows import Counted, OpenScored, count_windows, scored_here
@@ -46,16 +48,16 @@ class Counting:
     run: TrackedRun
     documents: Mapping[str, ModelDocument]
     plans: Mapping[str, ScorerPlan]
+    kept: ExitStack  # holds the finished windows until all that they led to is recorded
 
     def count(self, wanted: NamedSet) -> Counted:
         """Counts a set; what a killed run had counted of it is not scored again."""
         source, several = wanted.source, len(self.names) > 1
         rows = about_rows(source) if isinstance(source, FileSource | FilesSource) else source.rows
         about, what = source.rows is None, f"rows of {wanted.name}"
-        with (
-            self._journal(wanted) as journal,
-            self.context.console.progress(what, rows, about=about) as progress,
-        ):
+        files = file_states(source)
+        journal = self.kept.enter_context(self._journal(wanted))
+        with self.context.console.progress(what, rows, about=about) as progress:
             points = WindowPoints(self.run, wanted.name, several, progress)
             counted = count_windows(
                 self._scored(source),
@@ -66,6 +68,11 @@ class Counting:
                 on_progress=points.progress,
             )
             points.finish()
+        if file_states(source) != files:
+            raise DataError(
+                f"expected {named_by(source)} to stay as it is while it is read, received another "
+                "size or time of change; let its writer finish, and run again"
+            )
         if counted.resumed:
             self.context.console.say(f"  {wanted.name}: went on after {counted.resumed:,} rows")
         return counted

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from susystream.errors import DataError, SettingsError
 from susystream.evaluate.ensemble import NAME
@@ -33,14 +33,17 @@ def evaluate(context: StageContext, *, parent_run_id: str | None = None) -> Stag
     documents = _chosen(context)
     ids, titles = tuple(documents), _titles(context, documents)
     context.console.heading(f"evaluate {', '.join(ids)}")
-    with context.tracker.run(
-        "evaluate",
-        name=f"evaluate {ids[0]}" + (f" and {len(ids) - 1} more" if len(ids) > 1 else ""),
-        params=public_config(context.settings),
-        tags={"model_id": ",".join(ids)},
-        parent_run_id=parent_run_id,
-    ) as run:
-        sets = _count_sets(context, run, documents)
+    with (
+        context.tracker.run(
+            "evaluate",
+            name=f"evaluate {ids[0]}" + (f" and {len(ids) - 1} more" if len(ids) > 1 else ""),
+            params=public_config(context.settings),
+            tags={"model_id": ",".join(ids)},
+            parent_run_id=parent_run_id,
+        ) as run,
+        ExitStack() as kept,
+    ):
+        sets = _count_sets(context, run, documents, kept)
         found = {name: recording.metrics_of(name, sets) for name in titles}
         recording.log(run, found, sets)
         recording.store(context, documents, found, sets)
@@ -83,14 +86,15 @@ def _titles(context: StageContext, documents: Mapping[str, ModelDocument]) -> di
 
 
 def _count_sets(
-    context: StageContext, run: TrackedRun, documents: dict[str, ModelDocument]
+    context: StageContext, run: TrackedRun, documents: dict[str, ModelDocument], kept: ExitStack
 ) -> list[Evaluated]:
+    """Counts every set; `kept` closes what would let a run that fails now go on later."""
     chosen = context.settings.evaluate
     plans = {
         model_id: scorer_plan_of(document, scorer=chosen.scorer, precision=chosen.precision)
         for model_id, document in documents.items()
     }
-    with _counting(context, run, documents, plans) as counting:
+    with _counting(context, run, documents, plans, kept) as counting:
         return [_count_set(counting, one) for one in test_sets(context, list(documents.values()))]
 
 
@@ -100,6 +104,7 @@ def _counting(
     run: TrackedRun,
     documents: dict[str, ModelDocument],
     plans: dict[str, ScorerPlan],
+    kept: ExitStack,
 ) -> Iterator[Counting | SparkCounting]:
     """The engine of the settings."""
     engine = context.settings.evaluate.engine
@@ -107,7 +112,7 @@ def _counting(
         with spark_counting(context, engine, documents, plans) as counting:
             yield counting
     else:
-        yield Counting(context, run, documents, plans)
+        yield Counting(context, run, documents, plans, kept)
 
 
 def _count_set(counting: Counting | SparkCounting, wanted: NamedSet) -> Evaluated:
@@ -116,6 +121,7 @@ def _count_set(counting: Counting | SparkCounting, wanted: NamedSet) -> Evaluate
     Raises:
         DataError: It holds no event, or other ones than it must.
     """
+    differences = precision.auc_differences(counting, wanted)  # first: an error loses no scan
     started = time.monotonic()
     counted = counting.count(wanted)
     digest = counted.digest
@@ -135,7 +141,7 @@ def _count_set(counting: Counting | SparkCounting, wanted: NamedSet) -> Evaluate
         )
     seconds = time.monotonic() - started
     figures = {model_id: metrics(tally) for model_id, tally in counted.tallies.items()}
-    for model_id, difference in precision.auc_differences(counting, wanted).items():
+    for model_id, difference in differences.items():
         figures[model_id][precision.NAME] = difference
     return Evaluated(
         wanted.name,

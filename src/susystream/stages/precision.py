@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-from susystream.data.source import Source
+from susystream.data.files import FilesSource, sifted_events
+from susystream.data.source import FileSource, Source
 from susystream.evaluate.metrics import main_figures
 from susystream.evaluate.tally import Tally
 from susystream.model.scorer import Scorer
@@ -46,9 +47,11 @@ def auc_differences(scoring: Scoring, wanted: NamedSet) -> dict[str, float]:
     Returns:
         Nothing if bfloat16 is not how they are scored, or the sample holds one class alone.
     """
-    if scoring.context.settings.evaluate.precision != "bfloat16":
+    chosen = scoring.context.settings.evaluate
+    if chosen.precision != "bfloat16":
         return {}
-    sample = concatenate(list(_first(wanted.source)))
+    skip_bad = chosen.bad_rows == "skip"
+    sample = concatenate(list(_first(wanted.source, skip_bad=skip_bad)))
     if not 0 < int(sample.labels.sum()) < len(sample):
         return {}
     found = {}
@@ -63,9 +66,13 @@ def auc_differences(scoring: Scoring, wanted: NamedSet) -> dict[str, float]:
     return found
 
 
-def _first(source: Source) -> Iterator[EventBatch]:
+def _first(source: Source, *, skip_bad: bool) -> Iterator[EventBatch]:
+    """The first events, read as they will be counted."""
     left = SAMPLE
-    for batch in source.batches():
+    batches: Iterator[EventBatch] = source.batches()
+    if skip_bad and isinstance(source, FileSource | FilesSource):
+        batches = (part.events for part in sifted_events(source))
+    for batch in batches:
         yield batch[:left]
         left -= min(left, len(batch))
         if not left:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from susystream.data.enlarge import write_parquet
-from susystream.data.files import FilesSource, paths_of
+from susystream.data.files import FilesSource, about_rows, paths_of
 from susystream.data.source import FileSource, check_end
 from susystream.evaluate.spark_engine import SparkEngine
 from susystream.evaluate.windows import Counted
@@ -39,7 +39,8 @@ class SparkCounting:
             DataError: The file does not hold the expected number of rows, or a bad one.
         """
         source = self._as_files(wanted)
-        with self.context.console.progress(f"rows of {wanted.name}", source.rows) as progress:
+        what, rows, about = f"rows of {wanted.name}", about_rows(source), source.rows is None
+        with self.context.console.progress(what, rows, about=about) as progress:
             counted = self.engine.count(
                 [str(path) for path in paths_of(source)],
                 plans=self.plans,

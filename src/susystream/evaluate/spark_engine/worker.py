@@ -6,6 +6,7 @@ its tally and of the content's digest, which `merged` adds up.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import io
 import pickle
@@ -186,7 +187,9 @@ def _of_text(lines: Any, block: Block, done: int) -> EventBatch:
     text = pc.binary_join(listed, pa.scalar(b"\n"))[0].as_py()
     try:
         frame = pl.read_csv(io.BytesIO(text), has_header=False, schema=TEXT_SCHEMA, quote_char=None)
-        if frame.height != len(lines):
+        # polars passes over a byte order mark wherever its input begins; only a file may have one
+        marked = text.startswith(codecs.BOM_UTF8) and block.line + done != 1
+        if frame.height != len(lines) or marked:
             raise DataError(f"expected {len(lines)} rows, received {frame.height}")
         return batch_of(frame, block.first + done)
     except (pl.exceptions.PolarsError, DataError) as error:
