@@ -163,13 +163,18 @@ class EvaluateSettings(Group):
     @model_validator(mode="after")
     def _spark_has_workers_of_its_own(self) -> EvaluateSettings:
         if self.engine.name == "spark" and (self.workers > 1 or self.bad_rows == "skip"):
-            raise ValueError("expected workers=1 and bad_rows=stop with the engine spark")
+            raise ValueError(
+                "expected workers=1 and bad_rows=stop with the engine spark, received "
+                f"workers={self.workers} and bad_rows={self.bad_rows}"
+            )
         return self
 
     @model_validator(mode="after")
     def _bfloat16_needs_openvino(self) -> EvaluateSettings:
         if self.precision == "bfloat16" and self.scorer == "tensorflow":
-            raise ValueError("expected scorer auto or openvino with precision bfloat16")
+            raise ValueError(
+                "expected scorer auto or openvino with precision bfloat16, received tensorflow"
+            )
         return self
 
     @field_validator("input")
@@ -243,11 +248,8 @@ def check_settings(config: Mapping[str, Any]) -> Settings:
         tags |= {"local", "spark"}
         place = ".".join(str(part) for part in first["loc"] if part not in tags)
         message = first["msg"].removeprefix("Value error, ")
-        received = (
-            ""
-            if first["type"] == "missing"
-            else f", received {public_value(place, first['input'])}"
-        )
+        told = first["type"] == "missing" or ", received " in message  # or it says so itself
+        received = "" if told else f", received {public_value(place, first['input'])}"
         raise SettingsError(f"setting {place}: {message}{received}; correct it") from None
 
 
