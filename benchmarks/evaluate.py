@@ -33,7 +33,6 @@ import tensorflow as tf
 from susystream.data.enlarge import write_csv, write_parquet
 from susystream.data.source import FileSource, ToySource
 from susystream.errors import ModelError
-from susystream.evaluate.local_engine import processors
 from susystream.evaluate.metrics import metrics
 from susystream.evaluate.tally import Tally
 from susystream.evaluate.windows import count_windows, scored_here
@@ -42,6 +41,7 @@ from susystream.model.layers import plan_of
 from susystream.model.network import build_network
 from susystream.model.openvino_scorer import OpenVinoScorer, Precision
 from susystream.model.scorer_plan import OpenVinoPlan
+from susystream.processors import processors
 from susystream.schema import COLUMNS, FEATURES
 from susystream.stages.result import peak_rss_bytes
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from susystream.errors import BadRow, EvaluationError
-from susystream.evaluate.local_engine import AHEAD, ReadAhead, Scorer, tally
+from susystream.evaluate.local_engine import AHEAD, ReadAhead, tally
 from susystream.evaluate.tally import Tally
+from susystream.model.scorer import Scorer
 from susystream.schema import FEATURES, EventBatch, Float32Array
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import pickle
 import signal
@@ -21,12 +22,14 @@ from susystream.data.enlarge import write_csv, write_parquet
 from susystream.data.files import FilesSource, sifted_events
 from susystream.data.source import bounded
 from susystream.errors import BadRow, DataError, EvaluationError
+from susystream.evaluate import local_engine
 from susystream.evaluate.ensemble import with_ensemble
 from susystream.evaluate.journal import Journal
 from susystream.evaluate.windows import Counted, count_windows, scored_here
 from susystream.evaluate.workers import Workers
+from susystream.model.network import architecture_of, build_network
 from susystream.model.plan import Activation, Dense, Plan, Scaling
-from susystream.model.scorer_plan import OpenVinoPlan
+from susystream.model.scorer_plan import OpenVinoPlan, TensorFlowPlan
 from susystream.physics.toy import toy_events
 
 WINDOW = 1500
@@ -240,6 +243,25 @@ def _runs(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def test_a_network_that_tensorflow_scores_gives_the_same_bits(paths: tuple[Path, ...]) -> None:
+    network = build_network(
+        features=18,
+        hidden=(32, 16),
+        dropout=(0.1, 0.1),
+        activation="relu",
+        mean=[0.0] * 18,
+        std=[1.0] * 18,
+        seed=3,
+    )
+    architecture = json.dumps(architecture_of(network))
+    one = TensorFlowPlan(architecture, tuple(network.get_weights()), tuple(range(18)))
+    opened = Workers({"one": one}, None, 2).scored(paths, window_rows=WINDOW)
+    found = count_windows(opened, models=["one"], window_rows=WINDOW)
+    source = FilesSource(Path("all"), paths)
+    expected = local_engine.tally(source.batches(), scorers={"one": one.open()})
+    assert found.tallies == expected
 
 
 def test_a_worker_loads_neither_keras_nor_tensorflow(paths: tuple[Path, ...]) -> None:

@@ -7,7 +7,10 @@ of them, in that order, numbered on from file to file.
 from __future__ import annotations
 
 import glob
+import gzip
+import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +24,7 @@ from susystream.errors import DataError
 from susystream.schema import EventBatch
 
 _Rows = TypeVar("_Rows", EventBatch, Part)
-_LOOKED_AT = 1 << 20  # bytes, from which the length of a row is estimated
+_LOOKED_AT = 1 << 22  # bytes, from which the length of a row is estimated
 _LISTED = 100  # names in a description, which a tracking server cuts at some length
 
 
@@ -157,7 +160,7 @@ def paths_of(source: FileSource | FilesSource) -> tuple[Path, ...]:
 
 
 def about_rows(source: FileSource | FilesSource) -> int | None:
-    """How many rows a source will give: as stated, or an estimate; None where that takes long."""
+    """How many rows a source will give: as stated, or an estimate; None where there is none."""
     if source.rows is not None:
         return source.rows
     found = [_about_rows(path) for path in paths_of(source)]
@@ -169,12 +172,15 @@ def _about_rows(path: Path) -> int | None:
     head = first_bytes(path)
     if head == PARQUET:
         return count_rows(path)
-    if head[:2] == b"\x1f\x8b":
-        return None
-    with path.open("rb") as file:
-        piece = file.read(_LOOKED_AT)
+    packed = head[:2] == b"\x1f\x8b"
+    with path.open("rb") as file, gzip.open(file) if packed else nullcontext(file) as text:
+        try:
+            piece = text.read(_LOOKED_AT)
+        except (EOFError, OSError, zlib.error):
+            return None  # the scan will say what is wrong with it
+        taken = file.tell() if packed else piece.rfind(b"\n") + 1
     lines = piece.count(b"\n")
-    return round(path.stat().st_size * lines / (piece.rfind(b"\n") + 1)) if lines else None
+    return round(path.stat().st_size * lines / taken) if lines else None
 
 
 def _after(paths: Sequence[Path], skip: int) -> tuple[int, int, Sequence[Path]]:

@@ -15,7 +15,7 @@ import numpy as np
 from susystream.schema import Float32Array
 
 if TYPE_CHECKING:
-    from susystream.evaluate.local_engine import Scorer
+    from susystream.model.scorer import Scorer
 
 NAME = "ensemble"  # among the names of models; no model may have it as its id
 Mean = Literal["logits", "probabilities"]

@@ -7,19 +7,20 @@ the scan: all of them release the interpreter lock for most of their time.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from queue import Empty, Full, Queue
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from susystream.data.parts import Part
 from susystream.errors import EvaluationError
 from susystream.evaluate.ensemble import logits_of
 from susystream.evaluate.scored import Scored
 from susystream.evaluate.tally import Tally
+from susystream.model.scorer import Scorer
+from susystream.processors import processors
 from susystream.schema import EventBatch, Float32Array, UInt8Array
 from susystream.stream.slices import ContentDigest
 
@@ -29,14 +30,6 @@ _JOIN_SECONDS = 30.0  # a scan's own deadlines are shorter
 
 
 _T = TypeVar("_T")
-
-
-class Scorer(Protocol):
-    """What gives each event its score; several threads may ask at once."""
-
-    def logits(self, features: Float32Array) -> Float32Array:
-        """Logits, float32 of shape (n,), of features of shape (n, 18)."""
-        ...
 
 
 def tally(
@@ -72,13 +65,6 @@ def tally(
             rows += len(one.labels)
             on_progress(rows)
     return tallies
-
-
-def processors() -> int:
-    """How many this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @contextmanager

@@ -19,10 +19,11 @@ from susystream.errors import EvaluationError
 from susystream.evaluate import bins
 from susystream.evaluate.bins import BinCounts
 from susystream.evaluate.journal import Journal
-from susystream.evaluate.local_engine import Scorer, closing_too, count, scored
+from susystream.evaluate.local_engine import closing_too, count, scored
 from susystream.evaluate.metrics import main_figures
 from susystream.evaluate.scored import Scored, ScoredRows, joined
 from susystream.evaluate.tally import Tally
+from susystream.model.scorer import Scorer
 from susystream.schema import EventBatch, Float32Array, UInt8Array
 from susystream.stream.slices import ContentDigest
 

@@ -14,9 +14,9 @@ from typing import Any, Literal
 import numpy as np
 
 from susystream.errors import ModelError
-from susystream.evaluate.local_engine import processors
 from susystream.model.plan import Activation, ActivationName, Dense, Layer, Plan, Scaling
 from susystream.model.scorer import check_features
+from susystream.processors import processors
 from susystream.schema import FEATURES, Float32Array
 
 BLOCK_ROWS = 4096  # the arrays of a block stay in the processor's cache

@@ -93,6 +93,8 @@ class Counting:
         chosen = self.context.settings.evaluate
         skip_bad, rows = chosen.bad_rows == "skip", chosen.window_rows
         if chosen.workers == 1 or not isinstance(source, FileSource | FilesSource):
+            if chosen.workers > 1:
+                self.context.console.say(f"  {source.name} is no file: one process scores it")
             scan = partial(_after, source, skip_bad=skip_bad)
             return scored_here(scan, scorers=self._scorers, window_rows=rows)
         workers = Workers(self.plans, chosen.ensemble, chosen.workers)

@@ -25,8 +25,9 @@ from susystream.data.frames import EVENT_NUMBER, TEXT_SCHEMA, batch_of
 from susystream.data.rows import fault_of
 from susystream.errors import BadRow, DataError
 from susystream.evaluate.ensemble import Mean, logits_of, with_ensemble
-from susystream.evaluate.local_engine import Scorer, count
+from susystream.evaluate.local_engine import count
 from susystream.evaluate.tally import Tally
+from susystream.model.scorer import Scorer
 from susystream.model.scorer_plan import ScorerPlan
 from susystream.schema import COLUMNS, EventBatch
 from susystream.stream.slices import ContentDigest
