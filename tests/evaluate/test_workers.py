@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import multiprocessing
 import os
 import pickle
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +25,7 @@ from susystream.data.enlarge import write_csv, write_parquet
 from susystream.data.files import FilesSource, sifted_events
 from susystream.data.source import bounded
 from susystream.errors import BadRow, DataError, EvaluationError
-from susystream.evaluate import local_engine
+from susystream.evaluate import local_engine, workers
 from susystream.evaluate.ensemble import with_ensemble
 from susystream.evaluate.journal import Journal
 from susystream.evaluate.windows import Counted, count_windows, scored_here
@@ -206,6 +209,26 @@ def test_a_killed_worker_is_an_error_and_leaves_no_other(paths: tuple[Path, ...]
         by_workers(paths * 40, on_progress=kill)
     assert killed
     assert not [pid for pid in killed if psutil.pid_exists(pid) and _runs(pid)]
+
+
+def much(_: int) -> bytes:
+    return b"x" * (100 << 20)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.2, 0.4])
+def test_workers_killed_while_they_send_are_noticed(seconds: float) -> None:
+    """Half a message lies in the pipe then, and the pool's own thread awaits the rest."""
+    pool: Any = ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))
+    pool.submit(len, "a").result()
+    sent = [pool.submit(much, number) for number in range(6)]
+    time.sleep(seconds)
+    for process in list(pool._processes.values()):
+        process.kill()
+    started = time.monotonic()
+    with pytest.raises(BrokenProcessPool):
+        _ = [workers._result(pool, one) for one in sent]
+    pool.shutdown(cancel_futures=True)
+    assert time.monotonic() - started < 20
 
 
 def test_workers_end_with_a_parent_that_is_killed(paths: tuple[Path, ...], tmp_path: Path) -> None:

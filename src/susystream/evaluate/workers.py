@@ -10,11 +10,12 @@ import multiprocessing
 import pickle
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from susystream.data.blocks import Block
 from susystream.data.files import blocks_on
@@ -28,6 +29,8 @@ from susystream.evaluate.worker import BlockScores
 from susystream.model.scorer_plan import ScorerPlan
 
 AHEAD = 2  # blocks more than workers are under way: none waits for this process
+_POLL_SECONDS = 2.0  # the pool itself notices a death within milliseconds, but for one case
+_END_SECONDS = 30.0
 Bounded = Callable[[Iterator[ScoredRows], int], Iterator[ScoredRows]]
 
 
@@ -104,15 +107,36 @@ def _in_order(
         try:
             block = next(source, None)
         except Exception:
-            yield from ((one, scores.result()) for one, scores in under_way)  # what came before
+            yield from ((one, _result(pool, scores)) for one, scores in under_way)  # the former
             raise
         if block is None:
             break
         under_way.append((block, pool.submit(worker.score, block, most_bad)))
         if len(under_way) >= most:
             first, scores = under_way.popleft()
-            yield first, scores.result()
-    yield from ((one, scores.result()) for one, scores in under_way)
+            yield first, _result(pool, scores)
+    yield from ((one, _result(pool, scores)) for one, scores in under_way)
+
+
+def _result(pool: Any, scores: Future[BlockScores]) -> BlockScores:
+    """A block's scores.
+
+    A worker that is killed while it sends leaves half a message, of which the pool's own thread
+    would await the rest for ever: this process holds the other end of the pipe open too.
+
+    Raises:
+        BrokenProcessPool: A worker was killed.
+    """
+    while not scores.done():
+        wait([scores], timeout=_POLL_SECONDS)
+        workers = list((pool._processes or {}).values())
+        if not scores.done() and any(not one.is_alive() for one in workers):
+            for one in workers:
+                one.kill()
+            pool._result_queue._writer.close()  # the end of the pipe ends the waiting
+            wait([scores], timeout=_END_SECONDS)
+            break
+    return scores.result(timeout=_POLL_SECONDS)
 
 
 def _good(rows: Iterator[ScoredRows]) -> Iterator[ScoredRows]:
