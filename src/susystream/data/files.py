@@ -19,7 +19,7 @@ from susystream.data.blocks import Block, blocks_of
 from susystream.data.frames import PARQUET, first_bytes
 from susystream.data.parts import Part, sifted_parts
 from susystream.data.scan import count_rows, scan_events
-from susystream.data.source import FileSource, bounded
+from susystream.data.source import FileSource, bounded, stated_rows
 from susystream.errors import DataError
 from susystream.schema import EventBatch
 
@@ -75,9 +75,7 @@ class FilesSource:
     @property
     def rows(self) -> int | None:
         """As stated; the files were not read yet."""
-        if self.limit is None or self.expected_rows is None:
-            return self.limit or self.expected_rows
-        return min(self.limit, self.expected_rows)
+        return stated_rows(self)
 
     @property
     def place(self) -> str:

@@ -95,9 +95,7 @@ class FileSource:
     @property
     def rows(self) -> int | None:
         """As stated; the file was not read yet."""
-        if self.limit is None or self.expected_rows is None:
-            return self.limit or self.expected_rows
-        return min(self.limit, self.expected_rows)
+        return stated_rows(self)
 
     def batches(self) -> Iterator[EventBatch]:
         """The file's events.
@@ -141,6 +139,12 @@ class Bounds(Protocol):
     @property
     def place(self) -> str:
         """What is read, for a person."""
+
+
+def stated_rows(bounds: Bounds) -> int | None:
+    """How many rows there are to be, as far as that is stated."""
+    stated = [rows for rows in (bounds.limit, bounds.expected_rows) if rows is not None]
+    return min(stated, default=None)
 
 
 class Rows(Protocol):

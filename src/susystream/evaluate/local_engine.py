@@ -58,7 +58,7 @@ def tally(
         raise EvaluationError("expected at least one model to evaluate, received none; name one")
     tallies = {name: Tally.empty() for name in scorers}
     rows = 0
-    with scored(_parts(scan), scorers, threads=threads) as parts:
+    with scored(as_parts(scan), scorers, threads=threads) as parts:
         for one in parts:
             for name, logits in one.logits.items():
                 count(tallies[name], name, logits, one.labels)
@@ -102,9 +102,11 @@ def scored(
         yield (one.result() for one in under_way)
 
 
-def _parts(scan: Iterable[EventBatch]) -> Iterator[Part]:
+def as_parts(scan: Iterable[EventBatch | Part]) -> Iterator[Part]:
+    """The rows of a scan as parts; closes the scan at the end."""
     with closing_too(scan):
-        yield from map(Part.of, scan)
+        for one in scan:
+            yield Part.of(one) if isinstance(one, EventBatch) else one
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from susystream.errors import EvaluationError
 from susystream.evaluate import bins
 from susystream.evaluate.bins import BinCounts
 from susystream.evaluate.journal import Journal
-from susystream.evaluate.local_engine import closing_too, count, scored
+from susystream.evaluate.local_engine import as_parts, closing_too, count, scored
 from susystream.evaluate.metrics import main_figures
 from susystream.evaluate.scored import Scored, ScoredRows, joined
 from susystream.evaluate.tally import Tally
@@ -105,7 +105,7 @@ def scored_here(
         scorers: By name.
         window_rows: No part crosses a multiple of it.
     """
-    return lambda skip: scored(cut_at(_parts(scan(skip)), window_rows), scorers)
+    return lambda skip: scored(cut_at(as_parts(scan(skip)), window_rows), scorers)
 
 
 class _State:
@@ -156,12 +156,6 @@ class _State:
         }
         self._on_window(self._number, figures)
         self._number += 1
-
-
-def _parts(scan: Iterable[EventBatch | Part]) -> Iterator[Part]:
-    with closing_too(scan):
-        for one in scan:
-            yield Part.of(one) if isinstance(one, EventBatch) else one
 
 
 def cut_at(parts: Iterator[_Rows], window_rows: int) -> Iterator[_Rows]:
