@@ -68,20 +68,25 @@ class BadRow(DataError):
 
     Args:
         path: The file.
-        line: Its line number, counted from 1.
+        line: Its line number, counted from 1; in Parquet its row.
         column: The column's name, or what is wrong with the row as a whole.
         text: The offending text; long text is cut to 80 characters.
         expected: What should have stood there.
     """
 
     def __init__(self, path: str, line: int, column: str, text: str, expected: str) -> None:
-        shown = text if len(text) <= 80 else text[:77] + "..."
-        super().__init__(
-            f"{path}, line {line}, {column}: expected {expected}, received {shown!r}; "
-            "correct or remove the row"
-        )
         self.path, self.line, self.column = path, line, column
         self.text, self.expected = text, expected
+        shown = text if len(text) <= 80 else text[:77] + "..."
+        super().__init__(
+            f"{self.place}: expected {expected}, received {shown!r}; correct or remove the row"
+        )
+
+    @property
+    def place(self) -> str:
+        """Where it stands, for people."""
+        unit = "row" if self.path.endswith(".parquet") else "line"
+        return f"{self.path}, {unit} {self.line}, {self.column}"
 
     def __reduce__(self) -> tuple[type[BadRow], tuple[str, int, str, str, str]]:
         return type(self), (self.path, self.line, self.column, self.text, self.expected)

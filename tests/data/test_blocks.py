@@ -201,7 +201,7 @@ def test_parquet_keeps_numbers_of_its_own_and_names_bad_rows(tmp_path: Path) -> 
     assert_same(found, EventBatch(events.numbers[keep], events.features[keep], events.labels[keep]))
     named = [(one.line, one.column, one.text) for one in bad]
     assert named == [(4, "MT2", "None"), (6, "R", "inf"), (8, "label", "2.0")]
-    with pytest.raises(BadRow, match=r"events\.parquet, line 4, MT2: expected a finite number"):
+    with pytest.raises(BadRow, match=r"events\.parquet, row 4, MT2: expected a finite number"):
         list(scan_events(path))
 
 

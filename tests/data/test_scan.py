@@ -227,7 +227,7 @@ def test_a_file_nobody_may_read_is_an_error(read: Callable[[Path], object]) -> N
         (lambda f: f.with_columns(pl.col("MT2").cast(pl.Float64)), "Float32 features"),
         (lambda f: f.with_columns(pl.col("label").cast(pl.String)), "numeric label"),
         (lambda f: f.with_columns(label=pl.lit(3.0)), "label: expected 0 or 1"),
-        (lambda f: f.with_columns(MT2=pl.lit(None, pl.Float32)), "line 1, MT2: .*None"),
+        (lambda f: f.with_columns(MT2=pl.lit(None, pl.Float32)), "row 1, MT2: .*None"),
         (lambda f: f.with_columns(MT2=pl.lit(float("nan"), pl.Float32)), "MT2: expected a finite"),
         (lambda f: f.with_columns(event_number=pl.lit(2**63, pl.UInt64)), "below 2\\^63"),
     ],

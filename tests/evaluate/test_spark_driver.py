@@ -186,6 +186,17 @@ def test_the_driver_ends_with_us_even_when_we_are_killed() -> None:
     shutil.rmtree(folder)
 
 
+def test_a_driver_that_is_gone_is_named_whatever_the_error_says() -> None:
+    from py4j.protocol import Py4JError
+
+    from susystream.evaluate.spark_engine.failures import explained
+
+    mute = Py4JError("An error occurred while calling o330.select")
+    told = [str(explained(mute, master="local[2]", ended=ended)) for ended in (True, False)]
+    assert "expected the driver of Spark at local[2] to live until the end" in told[0]
+    assert "received: An error occurred while calling o330.select" in told[1]
+
+
 ENDED = """
 import _thread, logging, sys, threading, time, psutil
 logging.disable()  # py4j logs the end; the commands keep logs in a file

@@ -253,7 +253,7 @@ def test_a_selector_finds_its_model(
 @pytest.mark.parametrize(
     "selector",
     [
-        *("m2026", "m20260109", "x", ".*", "run:none", "best:none", "2020-01-01", "name:"),
+        *("m2026", "m20260109", "x", ".*", "run:none", "2020-01-01", "name:"),
         *("{$ne: 1}", *NO_TIMES),
     ],
 )
@@ -282,6 +282,22 @@ def test_what_is_near_comes_first_be_it_an_id_or_a_name(
 ) -> None:
     store.save_model(model(name="report_mlp"))
     with pytest.raises(NotFound) as caught:
+        store.load_model(selector)
+    assert str(caught.value).partition("near it: ")[2].split(", ")[0] == near
+
+
+@pytest.mark.parametrize(
+    ("selector", "near"),
+    [
+        ("best:auc", "best:test/toy.csv/auc"),
+        ("best:test/toy.csv/lgo_loss", "best:test/toy.csv/log_loss"),
+        ("best:nothing_like_it", "best:test/toy.csv/auc"),
+    ],
+)
+def test_a_metric_that_no_model_has_names_those_that_one_has(
+    store: ModelStore, three: list[ModelDocument], selector: str, near: str
+) -> None:
+    with pytest.raises(NotFound, match=r"best:<metric> of a metric that a model has") as caught:
         store.load_model(selector)
     assert str(caught.value).partition("near it: ")[2].split(", ")[0] == near
 

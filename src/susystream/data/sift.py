@@ -88,6 +88,24 @@ def sifted(block: Block, *, most_bad: int = SAMPLED) -> Sifted:
     return _of_text(block, most_bad)
 
 
+def events_of(text: bytes, rows: int, *, number: int, at_start: bool) -> EventBatch | None:
+    """The events of so many lines of text, if every line is one.
+
+    Args:
+        text: Lines as they stand in a file.
+        rows: How many they are.
+        number: Of the first event.
+        at_start: Whether a file begins with them.
+    """
+    if not at_start and text.startswith(codecs.BOM_UTF8):
+        return None  # polars passes over it wherever its input begins; only a file may
+    try:
+        frame = pl.read_csv(text, has_header=False, schema=TEXT_SCHEMA, quote_char=None)
+        return batch_of(frame, number) if frame.height == rows else None
+    except (pl.exceptions.PolarsError, DataError):
+        return None
+
+
 def first_bad_row(path: Path) -> BadRow | None:
     """The first bad row of a file of text, if there is one.
 
@@ -117,17 +135,6 @@ def _of_text(block: TextRange | Text, most_bad: int) -> Sifted:
     return Sifted(events, events.numbers, content.count(b"\n"), tuple(bad))
 
 
-def _strict(text: bytes, rows: int, *, first: bool) -> EventBatch | None:
-    """The events of some lines, numbered from 0; None if a line is none."""
-    if not first and text.startswith(codecs.BOM_UTF8):
-        return None  # polars passes over it wherever its input begins; only a file may
-    try:
-        frame = pl.read_csv(text, has_header=False, schema=TEXT_SCHEMA, quote_char=None)
-        return batch_of(frame, 0) if frame.height == rows else None
-    except (pl.exceptions.PolarsError, DataError):
-        return None
-
-
 def _halved(
     text: bytes, first: int, block: TextRange | Text, bad: list[BadLine], most_bad: int
 ) -> Iterator[EventBatch]:
@@ -135,9 +142,9 @@ def _halved(
     if len(bad) == most_bad == 1:
         return
     rows = text.count(b"\n")
-    whole = _strict(text, rows, first=first == block.start == 0)
+    whole = events_of(text, rows, number=first, at_start=first == block.start == 0)
     if whole is not None:
-        yield EventBatch(whole.numbers + first, whole.features, whole.labels)
+        yield whole
     elif rows <= _FEW:
         yield from _one_by_one(text, first, block, bad, most_bad)
     else:
@@ -158,9 +165,9 @@ def _one_by_one(
             raise BadRow(str(block.path), number, "length of the row", "", "at most 1 MiB")
         at_start = row == block.start == 0
         fault = fault_of(line, first=at_start)
-        event = None if fault else _strict(line + b"\n", 1, first=at_start)
+        event = None if fault else events_of(line, 1, number=row, at_start=at_start)
         if event is not None:
-            yield EventBatch(event.numbers + row, event.features, event.labels)
+            yield event
         elif len(bad) < most_bad:
             fault = fault or _UNREADABLE._replace(text=line.decode("latin-1"))
             bad.append(BadLine(row, fault._replace(text=fault.text[:_LONGEST_TEXT])))

@@ -74,6 +74,18 @@ def near_selectors(selector: str, known: Sequence[tuple[str, str]]) -> list[str]
     return begin or [found[text] for text in alike] or ids
 
 
+def near_metrics(selector: str, known: Sequence[str]) -> list[str]:
+    """Selectors of metrics whose names hold the one wanted, or look like it, else the usual."""
+    wanted = selector.removeprefix("best:").casefold()
+    ends = {name.rpartition("/")[2]: name for name in reversed(known)}
+    holding = [name for name in known if wanted and wanted in name.casefold()]
+    alike = difflib.get_close_matches(wanted, known, n=5)
+    alike += [ends[one] for one in difflib.get_close_matches(wanted, list(ends), n=5)]
+    usual = [name for name in known if name.endswith(("/auc", "/accuracy", "/loss"))]
+    found = holding or list(dict.fromkeys(alike)) or usual or list(known)
+    return [f"best:{name}" for name in found[:5]]
+
+
 def _moment(text: str) -> str | None:
     """The UTC time as stored, if the text is a time; a date is the end of its day."""
     if _DATE.fullmatch(text):

@@ -180,8 +180,12 @@ class EvaluateSettings(Group):
     @field_validator("input")
     @classmethod
     def _files_or_a_slice(cls, value: str | None) -> str | None:
-        if value is not None:
-            given_set(value)
+        try:
+            if value is not None:
+                given_set(value)
+        except ValidationError as error:  # which would name a field that no one set
+            message = error.errors(include_url=False)[0]["msg"]
+            raise ValueError(message.removeprefix("Value error, ")) from None
         return value
 
     @property
@@ -250,7 +254,8 @@ def check_settings(config: Mapping[str, Any]) -> Settings:
         message = first["msg"].removeprefix("Value error, ")
         told = first["type"] == "missing" or ", received " in message  # or it says so itself
         received = "" if told else f", received {public_value(place, first['input'])}"
-        raise SettingsError(f"setting {place}: {message}{received}; correct it") from None
+        cure = "" if "; " in message else "; correct it"
+        raise SettingsError(f"setting {place}: {message}{received}{cure}") from None
 
 
 def public_config(settings: Settings) -> dict[str, Any]:

@@ -69,7 +69,22 @@ class SliceSet(Group):
                 "expected dataset:<id or latest> or slice:<topic>/<partition>:<start>-<end>"
                 "[/<partition>:…]"
             )
+        if value.startswith("slice:"):
+            _check_spans(value)
         return value
+
+
+def _check_spans(value: str) -> None:
+    """Whether every partition comes once and has offsets."""
+    seen = set()
+    for partition, start, end in re.findall(r"(\d+):(\d+)-(\d+)", value.partition("/")[2]):
+        if int(start) > int(end):
+            raise ValueError(
+                f"expected start <= end in partition {partition}, received {start}-{end}"
+            )
+        if int(partition) in seen:
+            raise ValueError(f"expected partition {partition} once, received it again")
+        seen.add(int(partition))
 
 
 class HoldoutSet(Group):

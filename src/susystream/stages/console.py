@@ -104,7 +104,8 @@ class Console:
                 rate = (done - first[1]) / (now - first[0])
                 whole = known or total
                 so_far = _so_far(done, whole, unit, about)
-                self.say(f"  {what}: {so_far}, {_rate(rate, unit)}{_left(done, whole, rate)}")
+                speed = f", {_rate(rate, unit)}" if rate else ""  # Spark tells rows by the task
+                self.say(f"  {what}: {so_far}{speed}{_left(done, whole, rate)}")
 
         return show
 

@@ -23,7 +23,7 @@ from susystream.data.files import (
 )
 from susystream.data.parts import Part
 from susystream.data.source import FileSource, Source, bounded
-from susystream.errors import DataError
+from susystream.errors import BadRow, DataError
 from susystream.evaluate.ensemble import NAME, with_ensemble
 from susystream.evaluate.journal import Journal
 from susystream.evaluate.windows import Counted, OpenScored, count_windows, scored_here
@@ -59,14 +59,17 @@ class Counting:
         journal = self.kept.enter_context(self._journal(wanted))
         with self.context.console.progress(what, rows, about=about) as progress:
             points = WindowPoints(self.run, wanted.name, several, progress)
-            counted = count_windows(
-                self._scored(source),
-                models=self.names,
-                journal=journal,
-                window_rows=self.context.settings.evaluate.window_rows,
-                on_window=points.window,
-                on_progress=points.progress,
-            )
+            try:
+                counted = count_windows(
+                    self._scored(source),
+                    models=self.names,
+                    journal=journal,
+                    window_rows=self.context.settings.evaluate.window_rows,
+                    on_window=points.window,
+                    on_progress=points.progress,
+                )
+            except BadRow as bad:
+                raise DataError(f"{bad}, or set evaluate.bad_rows=skip to count such rows") from bad
             points.finish()
         if file_states(source) != files:
             raise DataError(

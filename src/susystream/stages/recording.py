@@ -14,6 +14,7 @@ from susystream.errors import TrackingError
 from susystream.evaluate.plots import roc_figure, score_figure
 from susystream.evaluate.tally import Tally
 from susystream.registry.document import ModelDocument
+from susystream.stages.console import Console
 from susystream.stages.context import StageContext
 from susystream.tracking.tracker import TrackedRun
 
@@ -119,13 +120,17 @@ def show(context: StageContext, titles: Mapping[str, str], sets: list[Evaluated]
         context.console.table(title, _COLUMNS, rows)
     for one in sets:
         if one.bad.count:
-            share = one.bad.count / (one.rows + one.bad.count)
-            context.console.say(
-                f"{one.name}: {one.bad.count:,} bad rows ({share:.2%}) were passed over, the first "
-                f"{str(one.bad.sample[0]).removesuffix('; correct or remove the row')}; see "
-                f"bad_rows/{one.name}.csv in the run"
-            )
+            _show_bad_rows(context.console, one)
     context.console.say("error: standard error of the AUC; bracket: within which it is proven")
+
+
+def _show_bad_rows(console: Console, one: Evaluated) -> None:
+    bad, first = one.bad.count, one.bad.sample[0]
+    rows = "1 bad row" if bad == 1 else f"{bad:,} bad rows"
+    console.say(f"{one.name}: {rows} of {one.rows + bad:,} ({bad / (one.rows + bad):.2%}) left out")
+    console.say(f"  see bad_rows/{one.name}.csv in the run; the first:")
+    console.say(f"  {first.place}")
+    console.say(f"  expected {first.expected}, received {first.text!r}")
 
 
 def _table_row(one: Evaluated, found: dict[str, float]) -> tuple[str, ...]:

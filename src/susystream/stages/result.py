@@ -28,7 +28,9 @@ class StageResult:
         inputs: What it read, by name.
         metrics: Figures by the names used in MLflow and the model document.
         rows: Events it handled.
-        seconds: Wall time.
+        seconds: Wall time of all of it, starting servers and drawing pictures included:
+            `rows_per_second` beside it is `rows` in that time, and the metric
+            `test/<set>/rows_per_second` the speed of the scan alone.
         models: Several models: {id: {"metrics": {...}}}.
         objective: What a sweep optimises, if the stage has one.
     """

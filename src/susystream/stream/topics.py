@@ -217,7 +217,7 @@ def topic_id(connection: KafkaConnection, topic: str) -> str | None:
 def _no_topic(topic: str) -> StreamError:
     return StreamError(
         f"expected topic {topic}, the broker has none of this name; "
-        "publish first or correct stream.topic"
+        "publish first, or correct the name (stream.topic, or in evaluate.input)"
     )
 
 

@@ -184,7 +184,8 @@ class SparkEngine:
                 raise
             # without a session the driver itself may have failed, which only its log tells
             log = driver.last_words(Path(self._folder.name)) if self._session is None else ""
-            raise explained(error, master=self.master, log=log) from error
+            ended = self._session is not None and driver.has_ended()
+            raise explained(error, master=self.master, log=log, ended=ended) from error
 
     def _end(self, **deadline: float) -> None:
         driver.end_driver(Path(self._folder.name), **deadline)

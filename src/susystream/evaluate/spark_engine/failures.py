@@ -27,8 +27,17 @@ def is_sparks(error: BaseException) -> bool:
     return not ours or isinstance(error, ConnectionError | EOFError)  # its driver is gone
 
 
-def explained(error: BaseException, *, master: str, log: str = "") -> SusystreamError:
-    """Our error for one of Spark's; `log` is what its driver wrote last."""
+def explained(
+    error: BaseException, *, master: str, log: str = "", ended: bool = False
+) -> SusystreamError:
+    """Our error for one of Spark's.
+
+    Args:
+        error: As it came out of Spark.
+        master: Where it ran.
+        log: What its driver wrote last.
+        ended: Whether the driver is gone, which the error itself need not tell.
+    """
     text = f"{_said_by(error)}\n{log}"
     if found := _OURS.search(text):
         kind = getattr(errors, found[1], EvaluationError)
@@ -49,7 +58,7 @@ def explained(error: BaseException, *, master: str, log: str = "") -> Susystream
             f"expected the same Python here and on the workers of {master}, received different "
             "versions; name another as spark.pyspark.python in evaluate.engine.options"
         )
-    if isinstance(error, ConnectionError | EOFError):
+    if ended or isinstance(error, ConnectionError | EOFError):
         return EvaluationError(
             f"expected the driver of Spark at {master} to live until the end, received its end; "
             "give it more memory (evaluate.engine.memory), or see what killed it"

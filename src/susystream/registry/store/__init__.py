@@ -28,6 +28,7 @@ from susystream.registry.selectors import (
     escape,
     escaped,
     latest,
+    near_metrics,
     near_selectors,
     plain,
     query,
@@ -220,6 +221,8 @@ class ModelStore:
 
     def _not_found(self, collection: str, key: str, selector: str) -> NotFound:
         """With ids and names that begin alike or look alike, else the latest ids."""
+        if collection == "models" and selector.startswith("best:"):
+            return self._no_such_metric(selector)
         newest = self._of(collection).find({}, {key: 1, "name": 1}, sort=latest(key)).limit(1000)
         known = [(str(one[key]), str(one.get("name"))) for one in newest]
         near = near_selectors(selector, known)
@@ -227,6 +230,15 @@ class ModelStore:
         return NotFound(
             f"expected {SELECTORS} in {collection}, received {selector!r} ({several}); "
             + (f"near it: {', '.join(near[:5])}" if near else "nothing is stored yet")
+        )
+
+    def _no_such_metric(self, selector: str) -> NotFound:
+        newest = self._of("models").find({}, {"metrics": 1}, sort=latest("model_id")).limit(1000)
+        known = sorted({name for one in newest for name in plain(one).get("metrics", {})})
+        near = near_metrics(selector, known)
+        return NotFound(
+            f"expected best:<metric> of a metric that a model has, received {selector!r}; "
+            + (f"near it: {', '.join(near)}" if near else "no model has one yet")
         )
 
     def _inline_weights(self, found: dict[str, Any]) -> None:
