@@ -1,21 +1,31 @@
-"""Publishing: two commands at once take turns; a slice is what the record says."""
+"""Publishing: commands take turns, a slice is what the record says, nothing is published twice."""
 
 from __future__ import annotations
 
 import io
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+from kafka import KafkaAdminClient
+from pymongo import MongoClient
 from stages.desk import Open
 
+from susystream.stages import already_there
+from susystream.stages.context import StageContext
+from susystream.stages.prepare import prepare_data
 from susystream.stages.publish import publish
 from susystream.stages.train import train
+from susystream.stream.codec import codec_named
+from susystream.stream.producer import end_of
+from susystream.stream.slices import TopicSlice
+from susystream.stream.topics import watermarks
 
 
 def test_two_publications_to_one_topic_at_once_take_turns(opened: Open, said: io.StringIO) -> None:
     wanted = ("data.rows=60000", "stream/codec=csv")
     with (
         opened(*wanted) as context,
-        opened(*wanted) as other,
+        opened(*wanted, "data.offset=1000000") as other,
         ThreadPoolExecutor(2) as pool,
     ):
         results = list(pool.map(publish, (context, other)))
@@ -26,3 +36,71 @@ def test_two_publications_to_one_topic_at_once_take_turns(opened: Open, said: io
     assert said.getvalue().count("waiting for another command that publishes") == 1
     with opened(f"train.dataset={second.dataset_ids[0]}") as context:
         assert train(context).rows == 54_000
+
+
+def log_of(context: StageContext) -> dict[int, tuple[int, int]]:
+    return watermarks(context.kafka, context.settings.stream.topic)
+
+
+def test_what_is_published_is_not_published_again(opened: Open, said: io.StringIO) -> None:
+    with opened() as context:
+        first, log = publish(context), log_of(context)
+        second = publish(context)
+        assert log_of(context) == log
+    assert second.dataset_ids == first.dataset_ids
+    assert second.rows == first.rows
+    assert second.run_id != first.run_id
+    assert "the topic holds these events" in " ".join(said.getvalue().split())
+
+
+@pytest.mark.parametrize(
+    "changed",
+    ["stream.reuse=false", "data.offset=1000000", "stream/codec=csv", "stream.topic=another"],
+)
+def test_other_events_or_another_form_are_published(opened: Open, changed: str) -> None:
+    with opened() as context:
+        first = publish(context)
+    with opened(changed) as context:
+        second = publish(context)
+        held = sum(high for _, high in log_of(context).values())
+    assert second.dataset_ids != first.dataset_ids
+    alone = 0 if "topic" in changed else TopicSlice.from_json(first.inputs["slice"]).messages
+    assert held == alone + TopicSlice.from_json(second.inputs["slice"]).messages
+
+
+def test_a_topic_that_was_made_anew_is_published_to(opened: Open) -> None:
+    with opened() as context:
+        first = publish(context)
+        admin = KafkaAdminClient(bootstrap_servers=context.kafka.bootstrap_servers)
+        admin.delete_topics([context.settings.stream.topic])
+        admin.close()
+        second = publish(context)
+    assert second.dataset_ids != first.dataset_ids
+    assert second.inputs["slice"] == first.inputs["slice"]
+
+
+def forgotten(context: StageContext) -> None:
+    """As if the only publication had been killed just before it was registered."""
+    (record,) = context.store.list_datasets()
+    registry = context.settings.registry
+    with MongoClient[dict[str, object]](registry.uri) as client:
+        client[registry.database]["datasets"].delete_many({})
+    codec = codec_named(record.codec, events_per_message=record.events_per_message)
+    log = dict.fromkeys(range(context.settings.stream.partitions), (0, 0))
+    begin = end_of(context.settings.stream.topic, log)
+    already_there.unfinished(context, prepare_data(context), codec).note(begin)
+
+
+def test_a_publication_that_was_killed_before_it_was_registered_is_only_registered(
+    opened: Open, said: io.StringIO
+) -> None:
+    with opened() as context:
+        first, log = publish(context), log_of(context)
+        forgotten(context)
+        second = publish(context)
+        assert log_of(context) == log
+        third = publish(context)
+    assert second.inputs["slice"] == first.inputs["slice"]
+    assert second.metrics["stream/resumed_messages"] == first.metrics["stream/messages"]
+    assert third.dataset_ids == second.dataset_ids != first.dataset_ids
+    assert "goes on after" in said.getvalue()

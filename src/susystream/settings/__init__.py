@@ -50,12 +50,16 @@ class ReaderSettings(Group):
 
 
 class StreamSettings(Group):
-    """The broker and the topic. An empty address means the embedded broker."""
+    """The broker and the topic. An empty address means the embedded broker.
+
+    With `reuse`, events that a registered data set holds on the topic are not published again.
+    """
 
     bootstrap_servers: OptionalText = None
     topic: Name = "susy"
     partitions: Annotated[int, Field(gt=0, le=1000)] = 2
     timeout_seconds: Seconds = 10.0
+    reuse: bool = True
     security: dict[str, str] = Field(default_factory=dict, repr=False)
     codec: CodecSettings = CodecSettings()
     reader: ReaderSettings = ReaderSettings()

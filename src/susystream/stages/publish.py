@@ -15,13 +15,15 @@ from susystream.errors import PublishError
 from susystream.file_lock import file_lock
 from susystream.registry.document import DatasetRecord, new_id, now_iso
 from susystream.settings import public_config
+from susystream.stages import already_there
 from susystream.stages.context import StageContext
 from susystream.stages.prepare import prepare_data
 from susystream.stages.result import StageResult
 from susystream.stream.codec import Codec, codec_named
 from susystream.stream.producer import Publication
 from susystream.stream.producer import publish as publish_events
-from susystream.stream.topics import cluster_id
+from susystream.stream.slices import TopicSlice
+from susystream.stream.topics import cluster_id, topic_id
 from susystream.tracking.tracker import TrackedRun
 
 
@@ -39,22 +41,24 @@ def publish(context: StageContext, *, parent_run_id: str | None = None) -> Stage
     ) as run:
         prepared = prepare_data(context)
         codec = _codec(context, prepared)
-        publication = _publish_train(context, prepared, codec)
-        _check(publication, prepared)
-        record = _record(context, prepared, publication, codec=codec, run_id=run.run_id)
-        context.store.save_dataset(record)
-        metrics = _log(run, record, publication)
-    context.console.say(
-        f"  {publication.rows:,} events in {publication.slice.messages:,} messages, "
-        f"{metrics['stream/events_per_second']:,.0f} events/s"
-    )
-    context.console.say(f"  data set {record.dataset_id}: {publication.slice}")
-    if publication.note:
-        context.console.say(f"  note: {publication.note}")
+        with _alone_on(context, settings.stream.topic):
+            record = already_there.registered(context, prepared, codec)
+            if record:
+                context.console.say("  the topic holds these events: nothing is published again")
+                metrics = _metrics(record)
+            else:
+                publication = _publish_train(context, prepared, codec)
+                record = _record(context, prepared, publication, codec=codec, run_id=run.run_id)
+                context.store.save_dataset(record)
+                already_there.unfinished(context, prepared, codec).forget()
+                metrics = _metrics(record) | _metrics_of(publication)
+                _show(context, publication)
+        _log(run, record, metrics)
+    context.console.say(f"  data set {record.dataset_id}: {TopicSlice.from_json(record.slice)}")
     return StageResult(
         "publish",
         run.run_id,
-        publication.rows,
+        record.rows,
         time.monotonic() - started,
         dataset_ids=(record.dataset_id,),
         inputs={"train": str(prepared.train), "slice": record.slice},
@@ -77,18 +81,21 @@ def _codec(context: StageContext, prepared: Prepared) -> Codec:
 
 def _publish_train(context: StageContext, prepared: Prepared, codec: Codec) -> Publication:
     stream, kafka = context.settings.stream, context.kafka  # a start is no part of publishing
-    with (
-        _alone_on(context, stream.topic),
-        context.console.progress("events published", prepared.rows_train) as progress,
-    ):
-        return publish_events(
+    unfinished = already_there.unfinished(context, prepared, codec)
+    held = already_there.held(context, prepared, codec, unfinished.begin())
+    with context.console.progress("events published", prepared.rows_train) as progress:
+        publication = publish_events(
             scan_events(prepared.train),
             connection=kafka,
             topic=stream.topic,
             codec=codec,
             partitions=stream.partitions,
             progress=progress,
+            held=held,
+            on_begin=unfinished.note,
         )
+    _check(publication, prepared)
+    return publication
 
 
 @contextmanager
@@ -140,25 +147,40 @@ def _record(
         rows=publication.rows,
         digest=str(publication.digest),
         cluster_id=cluster_id(context.kafka),
+        topic_id=topic_id(context.kafka, publication.slice.topic),
         source=prepared.source,
-        split={
-            "part": "train",
-            "test_rows": prepared.rows_test,
-            "test_digest": prepared.digest_test,
-        },
+        split=already_there.split_of(prepared),
         scaler=prepared.scaler.to_json(),
         run_id=run_id,
     )
 
 
-def _log(run: TrackedRun, record: DatasetRecord, publication: Publication) -> dict[str, float]:
-    metrics = {
-        "stream/events": float(publication.rows),
-        "stream/messages": float(publication.slice.messages),
+def _metrics(record: DatasetRecord) -> dict[str, float]:
+    messages = TopicSlice.from_json(record.slice).messages
+    return {"stream/events": float(record.rows), "stream/messages": float(messages)}
+
+
+def _metrics_of(publication: Publication) -> dict[str, float]:
+    """What only publishing tells; the rate is of what was sent."""
+    sent = 1 - publication.held / max(1, publication.slice.messages)
+    return {
         "stream/bytes": float(publication.bytes),
-        "stream/events_per_second": publication.rows / publication.seconds,
+        "stream/resumed_messages": float(publication.held),
+        "stream/events_per_second": sent * publication.rows / publication.seconds,
     }
+
+
+def _show(context: StageContext, publication: Publication) -> None:
+    rate = _metrics_of(publication)["stream/events_per_second"]
+    context.console.say(
+        f"  {publication.rows:,} events in {publication.slice.messages:,} messages, "
+        f"{rate:,.0f} events/s"
+    )
+    if publication.note:
+        context.console.say(f"  note: {publication.note}")
+
+
+def _log(run: TrackedRun, record: DatasetRecord, metrics: dict[str, float]) -> None:
     run.log_metrics(metrics)
     run.log_dataset(f"{record.name} {record.dataset_id}", record.to_json(), context="published")
     run.set_tags({"dataset_id": record.dataset_id})
-    return metrics

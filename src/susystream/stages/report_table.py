@@ -70,4 +70,5 @@ def _seconds_to_load(prepared: StageResult) -> float:
 
 
 def _produced(published: StageResult) -> str:
-    return f"{published.rows / published.metrics['stream/events_per_second']:.2f} s"
+    rate = published.metrics.get("stream/events_per_second")
+    return f"{published.rows / rate:.2f} s" if rate else "held already"

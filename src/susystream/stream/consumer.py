@@ -51,10 +51,13 @@ class KafkaReader:
             StreamStalled: No message came for `stall_seconds`.
             BadMessage: A message is damaged or not ours.
         """
+        yield from decoded(self.messages(wanted), codec=self.codec, wanted=wanted)
+
+    def messages(self, wanted: TopicSlice) -> Iterator[list[Message]]:
+        """The messages of the slice, in its order; raises as `batches` but for `BadMessage`."""
         with broker_errors(self.connection), closing(self._consumer()) as consumer:
             check_held(wanted, watermarks_of(consumer, wanted.topic))
-            pieces = self._messages(consumer, wanted)
-            yield from decoded(pieces, codec=self.codec, wanted=wanted)
+            yield from self._messages(consumer, wanted)
 
     def _consumer(self) -> Any:
         return KafkaConsumer(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,6 +41,7 @@ class Publication:
         seconds: Wall time.
         bytes: Of keys and values.
         note: What will remove the messages later, in one line; empty if nothing will.
+        held: Messages that a publication which was killed had left, and that were not sent again.
     """
 
     slice: TopicSlice
@@ -49,6 +50,7 @@ class Publication:
     seconds: float
     bytes: int
     note: str = ""
+    held: int = 0
 
 
 @dataclass(slots=True)
@@ -114,10 +116,23 @@ def publish(
     codec: Codec,
     partitions: int,
     progress: Callable[[int], None],
+    held: TopicSlice | None = None,
+    on_begin: Callable[[TopicSlice], None] = lambda begin: None,
 ) -> Publication:
     """Writes the events, messages dealt to the partitions in turn, and proves their offsets.
 
     The producer is idempotent: a retry inside the client can neither repeat nor reorder.
+
+    Args:
+        batches: All events, whatever the log holds of them.
+        connection: The broker.
+        topic: Made if there is none.
+        codec: The form of the messages.
+        partitions: Of the topic.
+        progress: Takes how many events are done.
+        held: What the log holds of just these events, as `susystream.stream.resuming` finds it;
+            it is not sent again.
+        on_begin: Called before the first message with the empty slice at which the others begin.
 
     Raises:
         BrokerUnavailable: Nothing answers at the address.
@@ -127,10 +142,13 @@ def publish(
     note = ensure_topic(connection, topic, partitions)
     if note:
         _log.warning(note)
+    if held is None:
+        held = end_of(topic, watermarks(connection, topic))
+        on_begin(held)
     with broker_errors(connection):
         producer = _producer(connection)
     silence = _delivery_seconds(connection) + _GRACE_SECONDS
-    sender = _Sender(producer, codec, topic, partitions, silence)
+    sender = _Sender(producer, codec, held, silence)
     digest, patience = ContentDigest(), 0.0  # after a failure there is nothing to wait for
     try:
         for batch in batches:
@@ -141,10 +159,22 @@ def publish(
         patience = connection.timeout_seconds
     finally:
         _close(producer, patience)
-    written = _slice_of(sender.deliveries, topic, partitions)
+    written = _slice_of(sender.deliveries, held)
     _check_log(written, connection)
-    seconds = time.monotonic() - started
-    return Publication(written, digest.rows, digest, seconds, sender.deliveries.sent_bytes, note)
+    return Publication(
+        written,
+        digest.rows,
+        digest,
+        time.monotonic() - started,
+        sender.bytes,
+        note,
+        held.messages,
+    )
+
+
+def end_of(topic: str, held: Mapping[int, tuple[int, int]]) -> TopicSlice:
+    """The empty slice at the end of a topic's log, of its watermarks."""
+    return TopicSlice(topic, tuple((p, high, high) for p, (_, high) in sorted(held.items())))
 
 
 def _delivery_seconds(connection: KafkaConnection) -> float:
@@ -176,55 +206,63 @@ def _close(producer: Any, patience: float) -> None:
             producer.close(timeout=1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Sender:
     """Deals the messages to the partitions in turn, as fast as they are acknowledged."""
 
     producer: Any
     codec: Codec
-    topic: str
-    partitions: int
+    held: TopicSlice
     silence_seconds: float
     deliveries: _Deliveries = field(default_factory=_Deliveries)
+    messages: int = 0
+    bytes: int = 0
 
     def send(self, batch: EventBatch) -> None:
         for key, value in self.codec.encode(batch):
-            try:
-                self._send(key, value)
-            except KafkaError as error:
-                self.deliveries.failed(error)
-            if self.deliveries.error or self.deliveries.exceeds(_OUTSTANDING, _OUTSTANDING_BYTES):
-                self.deliveries.wait_until_at_most(
-                    _OUTSTANDING, _OUTSTANDING_BYTES, self.silence_seconds
-                )
+            turn, place = divmod(self.messages, len(self.held.ranges))
+            partition, start, end = self.held.ranges[place]
+            self.messages += 1
+            self.bytes += len(key) + len(value)
+            if turn >= end - start:
+                self._send(partition, key, value)
 
-    def _send(self, key: bytes, value: bytes) -> None:
-        partition = self.deliveries.sent % self.partitions
+    def _send(self, partition: int, key: bytes, value: bytes) -> None:
+        try:
+            self._hand_over(partition, key, value)
+        except KafkaError as error:
+            self.deliveries.failed(error)
+        if self.deliveries.error or self.deliveries.exceeds(_OUTSTANDING, _OUTSTANDING_BYTES):
+            self.deliveries.wait_until_at_most(
+                _OUTSTANDING, _OUTSTANDING_BYTES, self.silence_seconds
+            )
+
+    def _hand_over(self, partition: int, key: bytes, value: bytes) -> None:
         self.deliveries.sending(key, value)
-        future = self.producer.send(self.topic, value=value, key=key, partition=partition)
+        future = self.producer.send(self.held.topic, value=value, key=key, partition=partition)
         future.add_callback(self.deliveries.delivered, len(key) + len(value))
         future.add_errback(self.deliveries.failed)
 
 
-def _slice_of(deliveries: _Deliveries, topic: str, partitions: int) -> TopicSlice:
-    """The exact slice; our messages must stand without gaps.
+def _slice_of(deliveries: _Deliveries, held: TopicSlice) -> TopicSlice:
+    """The exact slice; our messages must stand without gaps behind those that were held.
 
     Raises:
-        PublishError: There are gaps, so another producer wrote at the same time.
+        PublishError: They do not, so another producer wrote at the same time.
     """
-    for partition, (low, high) in deliveries.ranges.items():
-        if high - low + 1 != deliveries.counts[partition]:
-            raise PublishError(
-                f"expected {deliveries.counts[partition]} messages without a gap in partition "
-                f"{partition} of {topic}, received offsets {low} to {high}; another producer wrote "
-                "at the same time: publish to a topic of its own (stream.topic=...)"
-            )
     ranges = []
-    for partition in range(partitions):
-        if partition in deliveries.ranges:
-            low, high = deliveries.ranges[partition]
-            ranges.append((partition, low, high + 1))
-    return TopicSlice(topic, tuple(ranges))
+    for partition, start, end in held.ranges:
+        low, high = deliveries.ranges.get(partition, (end, end - 1))
+        sent = deliveries.counts.get(partition, 0)
+        if low != end or high - low + 1 != sent:
+            raise PublishError(
+                f"expected {sent} messages without a gap from offset {end} in partition "
+                f"{partition} of {held.topic}, received offsets {low} to {high}; another producer "
+                "wrote at the same time: publish to a topic of its own (stream.topic=...)"
+            )
+        if start <= high:
+            ranges.append((partition, start, high + 1))
+    return TopicSlice(held.topic, tuple(ranges))
 
 
 def _check_log(written: TopicSlice, connection: KafkaConnection) -> None:

@@ -216,6 +216,7 @@ class DatasetRecord(Document):
     rows: Annotated[int, Field(ge=0)]
     digest: Annotated[str, Field(pattern=r"^m[12]:[0-9a-f]{32}$")]
     cluster_id: str
+    topic_id: str | None = None
     source: Json
     split: Json
     scaler: Json
