@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from own_broker import OwnBroker
 from stream_messages import append, events, new_topic, pieces, published, same
 
 from susystream.errors import PublishError
@@ -117,8 +121,11 @@ def test_messages_that_come_after_the_look_are_noticed(broker: str) -> None:
 
 PUBLISHER = """
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
+from own_broker import OwnBroker
 from stream_messages import events, pieces
 from susystream.stages.unfinished import Unfinished
 from susystream.stream.codec import CsvCodec
@@ -172,3 +179,34 @@ def test_killed_twenty_times_it_leaves_every_event_once(broker: str, tmp_path: P
     assert whole.messages == ROWS
     read = concatenate(list(KafkaReader(connection, CsvCodec()).batches(whole)))
     assert same(read, batch)
+
+
+@pytest.mark.filterwarnings(
+    # kafka-python leaves the sockets of refused connections to the garbage collector
+    "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
+)
+def test_a_broker_that_is_killed_and_comes_back_loses_and_repeats_nothing(tmp_path: Path) -> None:
+    batch, topic = events(30_000), new_topic()
+    with OwnBroker(tmp_path) as own, ThreadPoolExecutor(1) as pool:
+        connection = KafkaConnection(own.address)
+
+        def interrupted() -> Iterator[EventBatch]:
+            for number, piece in enumerate(pieces(batch, 1000)):
+                if number in (5, 20):
+                    own.kill()
+                    pool.submit(own.start)
+                yield piece
+
+        publication = publish(
+            interrupted(),
+            connection=connection,
+            topic=topic,
+            codec=CsvCodec(),
+            partitions=3,
+            progress=lambda _: None,
+        )
+        assert publication.digest == ContentDigest().update(batch)
+        assert watermarks(connection, topic) == dict.fromkeys(range(3), (0, 10000))
+        read = list(KafkaReader(connection, CsvCodec()).batches(publication.slice))
+        assert same(concatenate(read), batch)
+    gc.collect()  # here, not in the middle of another test
