@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from kafka import KafkaProducer
 from mlflow import MlflowClient
 from stages.desk import Open
 
@@ -123,6 +124,38 @@ def test_offsets_no_data_set_covers_are_read_by_the_codec_of_the_settings(opened
     assert identity["source"]["dataset_id"] is None
     with opened(wanted) as context, pytest.raises(BadMessage, match="expected a block"):
         evaluate(context)
+
+
+def test_bad_messages_are_set_aside_and_counted_up_to_a_limit(opened: Open) -> None:
+    trained(opened)
+    with opened() as context:
+        sent = publish_events(
+            [toy_events(start=10**6, stop=10**6 + 100, seed=1)],
+            connection=context.kafka,
+            topic=new_id("t"),
+            codec=CsvCodec(),
+            partitions=1,
+            progress=lambda rows: None,
+        )
+        producer = KafkaProducer(bootstrap_servers=context.kafka.bootstrap_servers)
+        for number in range(2):
+            producer.send(sent.slice.topic, key=b"%d" % number, value=b"not ours")
+        producer.close(timeout=10)
+    given = ["stream/codec=csv", f"evaluate.input=slice:{sent.slice.topic}/0:0-102"]
+    for limit, stops in ((2, False), (1, True), (0, True)):
+        with opened(*given, f"stream.max_bad={limit}") as context:
+            client = MlflowClient(context.tracker.uri)
+            if stops:
+                with pytest.raises(BadMessage, match=r"\.dead.*stream\.max_bad"):
+                    evaluate(context)
+            else:
+                (identity,) = evaluate(context).inputs.values()
+                assert (identity["rows"], identity["digest"]) == (100, str(sent.digest))
+            experiment = client.get_experiment_by_name(context.settings.tracking.experiment)
+        assert experiment is not None
+        run = client.search_runs([experiment.experiment_id], max_results=1)[0]
+        assert run.data.metrics["stream/bad_messages"] == min(2, limit + 1)
+        assert (run.info.status == "FAILED") == stops
 
 
 def refused(opened: Open, wanted: str, kind: type[SusystreamError], words: str) -> None:

@@ -53,6 +53,7 @@ class StreamSettings(Group):
     """The broker and the topic. An empty address means the embedded broker.
 
     With `reuse`, events that a registered data set holds on the topic are not published again.
+    So many messages that are no events are passed over (`max_bad`), each set aside.
     """
 
     bootstrap_servers: OptionalText = None
@@ -60,6 +61,7 @@ class StreamSettings(Group):
     partitions: Annotated[int, Field(gt=0, le=1000)] = 2
     timeout_seconds: Seconds = 10.0
     reuse: bool = True
+    max_bad: int = Field(0, ge=0)
     security: dict[str, str] = Field(default_factory=dict, repr=False)
     codec: CodecSettings = CodecSettings()
     reader: ReaderSettings = ReaderSettings()

@@ -17,6 +17,7 @@ from susystream.services.broker import embedded_broker
 from susystream.services.store import embedded_store
 from susystream.settings import Settings
 from susystream.stages.console import Console
+from susystream.stream.dead_letters import DeadLetters
 from susystream.stream.topics import KafkaConnection
 from susystream.tracking.tracker import Tracker
 
@@ -44,6 +45,18 @@ class StageContext:
         if address is None:
             address = self._stack.enter_context(embedded_broker(self.settings.home, say=self._say))
         return KafkaConnection(address, stream.timeout_seconds, dict(stream.security))
+
+    @cached_property
+    def dead_letters(self) -> DeadLetters:
+        """Where messages go that are no events; its count is that of this stage."""
+        letters = DeadLetters(self.kafka, self.settings.stream.max_bad)
+        return self._stack.enter_context(letters)
+
+    @property
+    def bad_messages(self) -> int:
+        """How many this stage set aside; asks no broker."""
+        letters = self.__dict__.get("dead_letters")
+        return letters.count if letters else 0
 
     @cached_property
     def store(self) -> ModelStore:

@@ -20,6 +20,7 @@ from susystream.stages import precision, recording
 from susystream.stages.context import StageContext
 from susystream.stages.counting import Counting
 from susystream.stages.models import scorer_plan_of
+from susystream.stages.readers import bad_messages_logged
 from susystream.stages.recording import Evaluated
 from susystream.stages.result import StageResult
 from susystream.stages.spark_counting import SparkCounting, spark_counting
@@ -41,6 +42,7 @@ def evaluate(context: StageContext, *, parent_run_id: str | None = None) -> Stag
             tags={"model_id": ",".join(ids)},
             parent_run_id=parent_run_id,
         ) as run,
+        bad_messages_logged(context, run),
         ExitStack() as kept,
     ):
         sets = _count_sets(context, run, documents, kept)

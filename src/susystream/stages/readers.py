@@ -6,42 +6,53 @@ In: a data set record. Out: a function that reads the slice from its start, any 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from susystream.errors import StreamError
 from susystream.registry.document import DatasetRecord
 from susystream.schema import EventBatch
-from susystream.settings import ReaderSettings
+from susystream.stages.context import StageContext
 from susystream.stream.codec import Codec, codec_named
 from susystream.stream.consumer import KafkaReader
 from susystream.stream.slices import TopicSlice
-from susystream.stream.topics import KafkaConnection, cluster_id
+from susystream.stream.topics import cluster_id
+from susystream.tracking.tracker import TrackedRun
 
 Reader = Callable[[TopicSlice], Iterator[EventBatch]]
 
 
-def open_reader(
-    settings: ReaderSettings, *, connection: KafkaConnection, record: DatasetRecord
-) -> Reader:
-    """Reads slices of the record's topic with the client that `settings` names.
+def open_reader(context: StageContext, record: DatasetRecord) -> Reader:
+    """Reads slices of the record's topic with the client that the settings name.
 
     Raises:
         StreamError: The broker is another cluster than the one that holds the data set.
     """
-    here = cluster_id(connection)
+    here = cluster_id(context.kafka)
     if here != record.cluster_id:
         raise StreamError(
             f"expected Kafka cluster {record.cluster_id}, which holds data set "
-            f"{record.dataset_id}, received {here} at {connection.bootstrap_servers}; "
+            f"{record.dataset_id}, received {here} at {context.kafka.bootstrap_servers}; "
             "give that cluster's address in stream.bootstrap_servers or publish again"
         )
     codec = codec_named(record.codec, events_per_message=record.events_per_message)
-    return reader_of(settings, connection=connection, codec=codec)
+    return reader_of(context, codec)
 
 
-def reader_of(settings: ReaderSettings, *, connection: KafkaConnection, codec: Codec) -> Reader:
-    """Reads slices of any topic whose messages have the codec's form."""
+@contextmanager
+def bad_messages_logged(context: StageContext, run: TrackedRun) -> Iterator[None]:
+    """Logs how many messages the block set aside, if any, whether or not they end it."""
+    try:
+        yield
+    finally:
+        if context.bad_messages:
+            run.log_metrics({"stream/bad_messages": float(context.bad_messages)})
+
+
+def reader_of(context: StageContext, codec: Codec) -> Reader:
+    """Reads slices of any topic whose messages have the codec's form; bad ones are set aside."""
+    settings, on_bad = context.settings.stream.reader, context.dead_letters.put
     if settings.name == "kafka":
-        return KafkaReader(connection, codec, settings.stall_seconds).batches
+        return KafkaReader(context.kafka, codec, settings.stall_seconds, on_bad=on_bad).batches
     from susystream.stream.tfio_reader import TfioReader  # an extra: loaded only when asked for
 
-    return TfioReader(connection, codec, settings.stall_seconds).batches
+    return TfioReader(context.kafka, codec, settings.stall_seconds, on_bad).batches

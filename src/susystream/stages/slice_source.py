@@ -124,7 +124,7 @@ def offsets_of(text: str) -> TopicSlice:
 
 def _of_dataset(context: StageContext, selector: str) -> SliceSource:
     record = context.store.load_dataset(selector)
-    reader = open_reader(context.settings.stream.reader, connection=context.kafka, record=record)
+    reader = open_reader(context, record)
     wanted = TopicSlice.from_json(record.slice)
     topic = topic_id(context.kafka, wanted.topic)
     return SliceSource(
@@ -144,7 +144,7 @@ def _of_offsets(
     ]
     same = [record for record in known if TopicSlice.from_json(record.slice) == wanted]
     codec = _codec(context, known)
-    reader = reader_of(context.settings.stream.reader, connection=context.kafka, codec=codec)
+    reader = reader_of(context, codec)
     record = same[0] if same else None
     topic = topic_id(context.kafka, wanted.topic)
     return SliceSource(wanted.topic, wanted, reader, codec.name, here, topic, record), known

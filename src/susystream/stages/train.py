@@ -21,7 +21,7 @@ from susystream.schema import EventBatch, feature_indices
 from susystream.settings import public_config, public_uri
 from susystream.stages.context import StageContext
 from susystream.stages.models import document_of, prove_stored
-from susystream.stages.readers import Reader, open_reader
+from susystream.stages.readers import Reader, bad_messages_logged, open_reader
 from susystream.stages.result import StageResult
 from susystream.stream.dataset import SliceDataset
 from susystream.stream.slices import ContentDigest, TopicSlice
@@ -50,7 +50,8 @@ def train(context: StageContext, *, parent_run_id: str | None = None) -> StageRe
         parent_run_id=parent_run_id,
     ) as run:
         run.log_dataset(f"{record.name} {record.dataset_id}", record.to_json(), context="training")
-        network, metrics = _train(context, record, run)
+        with bad_messages_logged(context, run):
+            network, metrics = _train(context, record, run)
         document = document_of(
             network,
             settings=settings,
@@ -82,7 +83,7 @@ def _train(
 ) -> tuple[Network, dict[str, float]]:
     settings = context.settings
     network = _network(context, record)
-    reader = open_reader(settings.stream.reader, connection=context.kafka, record=record)
+    reader = open_reader(context, record)
     parts = _parts(context, record)
     digests, seconds = _prove(reader, parts, record)
     training, validation = _datasets(context, reader, parts, digests)

@@ -17,7 +17,7 @@ from kafka.errors import OffsetOutOfRangeError
 from susystream.errors import SliceTruncated, StreamStalled
 from susystream.schema import EventBatch
 from susystream.stream.codec import Codec, Message
-from susystream.stream.ordering import Ordered, check_held, decoded
+from susystream.stream.ordering import OnBad, Ordered, check_held, decoded, refuse
 from susystream.stream.slices import TopicSlice
 from susystream.stream.topics import KafkaConnection, broker_errors, watermarks_of
 
@@ -34,12 +34,14 @@ class KafkaReader:
         codec: The form of the messages.
         stall_seconds: Silence after which a read is given up.
         ahead_bytes: By how much a partition may run ahead of the others; bounds the memory.
+        on_bad: What becomes of messages that are no events.
     """
 
     connection: KafkaConnection
     codec: Codec
     stall_seconds: float = 20.0
     ahead_bytes: int = 33_554_432
+    on_bad: OnBad = refuse
 
     def batches(self, wanted: TopicSlice) -> Iterator[EventBatch]:
         """The events of the slice, in its order.
@@ -51,7 +53,9 @@ class KafkaReader:
             StreamStalled: No message came for `stall_seconds`.
             BadMessage: A message is damaged or not ours.
         """
-        yield from decoded(self.messages(wanted), codec=self.codec, wanted=wanted)
+        yield from decoded(
+            self.messages(wanted), codec=self.codec, wanted=wanted, on_bad=self.on_bad
+        )
 
     def messages(self, wanted: TopicSlice) -> Iterator[list[Message]]:
         """The messages of the slice, in its order; raises as `batches` but for `BadMessage`."""

@@ -6,8 +6,9 @@ In: messages as they arrive, partition by partition. Out: events in `TopicSlice.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from typing import NamedTuple, TypeAlias
 
 from susystream.errors import BadMessage, SliceTruncated
 from susystream.schema import EventBatch, concatenate
@@ -120,20 +121,50 @@ def check_held(wanted: TopicSlice, held: dict[int, tuple[int, int]]) -> None:
             )
 
 
+class Place(NamedTuple):
+    """Where a message stands."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"topic {self.topic}, partition {self.partition}, offset {self.offset}"
+
+
+OnBad: TypeAlias = Callable[[Place, Message, BadMessage], None]
+"""What to do with a message that is no event: raise, or return to pass over it."""
+
+
+def refuse(place: Place, message: Message, error: BadMessage) -> None:
+    """Raises: no bad message is passed over."""
+    raise error
+
+
 def decoded(
-    pieces: Iterable[list[Message]], *, codec: Codec, wanted: TopicSlice
+    pieces: Iterable[list[Message]], *, codec: Codec, wanted: TopicSlice, on_bad: OnBad = refuse
 ) -> Iterator[EventBatch]:
     """The events of a slice's messages, which come in order, in batches of `BATCH_ROWS`.
 
     The batches depend on the content only, not on how messages happened to arrive.
 
+    Args:
+        pieces: All messages.
+        codec: Their form.
+        wanted: Where they stand.
+        on_bad: Called with each that is not of this form.
+
     Raises:
-        BadMessage: Naming partition and offset.
+        BadMessage: By `refuse`, naming partition and offset.
         SliceTruncated: There were not as many messages as the slice spans.
     """
     count, rows, held = 0, 0, list[EventBatch]()
     for messages in pieces:
-        batch = _decode(messages, codec, wanted, count)
+        try:
+            batch = codec.decode_many(messages)
+        except BadMessage:
+            places = islice(wanted.order(), count, None)  # slow, but only on the way out
+            batch = concatenate(list(_good(messages, places, codec, wanted.topic, on_bad)))
         count += len(messages)
         rows += len(batch)
         held.append(batch)
@@ -150,15 +181,17 @@ def decoded(
         yield concatenate(held)
 
 
-def _decode(messages: list[Message], codec: Codec, wanted: TopicSlice, before: int) -> EventBatch:
-    try:
-        return codec.decode_many(messages)
-    except BadMessage as error:
-        places = islice(wanted.order(), before, None)  # slow, but only on the way out
-        for (partition, offset), (key, value) in zip(places, messages, strict=False):
-            try:
-                codec.decode(key, value)
-            except BadMessage as one:
-                place = f"topic {wanted.topic}, partition {partition}, offset {offset}"
-                raise BadMessage(f"{place}: {one}") from one
-        raise BadMessage(f"topic {wanted.topic}: {error}") from error
+def _good(
+    messages: list[Message],
+    places: Iterable[tuple[int, int]],
+    codec: Codec,
+    topic: str,
+    on_bad: OnBad,
+) -> Iterator[EventBatch]:
+    """Message by message, those that are events."""
+    for (partition, offset), message in zip(places, messages, strict=False):
+        place = Place(topic, partition, offset)
+        try:
+            yield codec.decode(*message)
+        except BadMessage as error:
+            on_bad(place, message, BadMessage(f"{place}: {error}"))

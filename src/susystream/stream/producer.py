@@ -166,7 +166,7 @@ def publish(
         digest.rows,
         digest,
         time.monotonic() - started,
-        sender.bytes,
+        sender.size,
         note,
         held.messages,
     )
@@ -216,14 +216,14 @@ class _Sender:
     silence_seconds: float
     deliveries: _Deliveries = field(default_factory=_Deliveries)
     messages: int = 0
-    bytes: int = 0
+    size: int = 0
 
     def send(self, batch: EventBatch) -> None:
         for key, value in self.codec.encode(batch):
             turn, place = divmod(self.messages, len(self.held.ranges))
             partition, start, end = self.held.ranges[place]
             self.messages += 1
-            self.bytes += len(key) + len(value)
+            self.size += len(key) + len(value)
             if turn >= end - start:
                 self._send(partition, key, value)
 

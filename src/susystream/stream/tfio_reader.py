@@ -25,7 +25,7 @@ import tensorflow as tf
 from susystream.errors import ReaderUnsupported, StreamError, StreamStalled
 from susystream.schema import EventBatch
 from susystream.stream.codec import Codec, Message
-from susystream.stream.ordering import Ordered, check_held, decoded
+from susystream.stream.ordering import OnBad, Ordered, check_held, decoded, refuse
 from susystream.stream.slices import TopicSlice
 from susystream.stream.topics import KafkaConnection, watermarks
 
@@ -51,11 +51,13 @@ class TfioReader:
         connection: The broker.
         codec: The form of the messages.
         stall_seconds: Silence after which a read is given up.
+        on_bad: What becomes of messages that are no events.
     """
 
     connection: KafkaConnection
     codec: Codec
     stall_seconds: float = 20.0
+    on_bad: OnBad = refuse
 
     def batches(self, wanted: TopicSlice) -> Iterator[EventBatch]:
         """The events of the slice, in its order.
@@ -81,7 +83,7 @@ class TfioReader:
             for partition in spans
         }
         pieces = self._pieces(wanted, sources)
-        yield from decoded(pieces, codec=self.codec, wanted=wanted)
+        yield from decoded(pieces, codec=self.codec, wanted=wanted, on_bad=self.on_bad)
 
     def _configuration(self) -> list[str]:
         bad = sorted(name for name, value in self.connection.security.items() if "=" in value)

@@ -111,11 +111,12 @@ def _admin(connection: KafkaConnection) -> Iterator[Any]:
             admin.close()
 
 
-def ensure_topic(connection: KafkaConnection, topic: str, partitions: int) -> str:
+def ensure_topic(connection: KafkaConnection, topic: str, partitions: int | None) -> str:
     """Makes the topic if there is none, and waits until each partition has a leader.
 
     A topic made here keeps its messages without any limit, whatever the cluster's own defaults
-    are; replicas are as many as the broker's default. One that others made stays as it is.
+    are; replicas are as many as the broker's default. One that others made stays as it is. With
+    `partitions` None any number will do, and a new one has one.
 
     Returns:
         What will remove messages from a topic that others made, in one line; empty if nothing.
@@ -125,12 +126,12 @@ def ensure_topic(connection: KafkaConnection, topic: str, partitions: int) -> st
         StreamError: The topic exists with another number of partitions, compacts its messages,
             or has no leaders.
     """
-    if partitions < 1:
+    if partitions is not None and partitions < 1:
         raise SettingsError(f"expected stream.partitions of at least 1, received {partitions}")
     with _admin(connection) as admin:
-        made = _make(admin, topic, partitions)
+        made = _make(admin, topic, partitions or 1)
         leaders = _leaders_within(admin, topic, connection.timeout_seconds)
-        if len(leaders) != partitions:
+        if partitions is not None and len(leaders) != partitions:
             raise StreamError(
                 f"expected topic {topic} with {partitions} partitions, received {len(leaders)}; "
                 f"set stream.partitions={len(leaders)} or another stream.topic"

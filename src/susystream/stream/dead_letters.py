@@ -1,0 +1,113 @@
+"""Messages that are no events, set aside on a topic of their own.
+
+In: a message, its position and what is wrong with it. Out: the same on `<topic>.dead`, where a
+person finds it, and a count; beyond a limit an error.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from susystream.errors import BadMessage, StreamError
+from susystream.stream.codec import Message
+from susystream.stream.ordering import Place
+from susystream.stream.topics import KafkaConnection, broker_errors, ensure_topic
+
+SUFFIX = ".dead"
+
+
+@dataclass(slots=True)
+class DeadLetters:
+    """Sets bad messages aside; `with` closes what the first of them opened.
+
+    The key of a dead letter is its position, `topic/partition/offset`, the value that of the
+    message, and the headers hold `reason`, `topic`, `partition`, `offset` and the message's `key`.
+    A message that is read in several epochs is set aside once.
+
+    Attributes:
+        connection: The broker.
+        limit: So many are passed over; one more is an error.
+        count: So many were found.
+    """
+
+    connection: KafkaConnection
+    limit: int = 0
+    count: int = field(default=0, init=False)
+    _seen: set[Place] = field(default_factory=set, init=False)
+    _producer: Any = field(default=None, init=False)
+    _topics: set[str] = field(default_factory=set, init=False)
+
+    def __enter__(self) -> DeadLetters:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._producer is not None:
+            with suppress(KafkaError):
+                self._producer.close(timeout=self.connection.timeout_seconds)
+            self._producer = None
+
+    def put(self, place: Place, message: Message, error: BadMessage) -> None:
+        """Sets a message aside, and returns when the broker holds it.
+
+        Raises:
+            BadMessage: It is one more than the limit.
+            StreamError: The broker did not take it.
+        """
+        if place in self._seen:
+            return
+        self._seen.add(place)
+        self.count += 1
+        self._send(place, message, str(error))
+        if self.count > self.limit:
+            beyond = f"{error}; it is on topic {place.topic}{SUFFIX}"
+            if self.limit:
+                beyond += f", and one more than stream.max_bad={self.limit}"
+            raise BadMessage(f"{beyond}; publish again, or raise stream.max_bad") from error
+
+    def _send(self, place: Place, message: Message, reason: str) -> None:
+        topic = place.topic + SUFFIX
+        key, value = message
+        headers = {"reason": reason, **place._asdict()}
+        with broker_errors(self.connection):
+            producer = self._opened(topic)
+            sent = producer.send(
+                topic,
+                key="/".join(str(one) for one in place).encode(),
+                value=value,
+                headers=[
+                    *((name, str(one).encode()) for name, one in headers.items()),
+                    *([] if key is None else [("key", key)]),
+                ],
+            )
+            try:
+                sent.get(timeout=self.connection.timeout_seconds)
+            except KafkaError as error:
+                raise StreamError(
+                    f"expected to set a bad message aside on topic {topic} ({reason}), received: "
+                    f"{' '.join(str(error).split())[:200]}; allow writing to that topic"
+                ) from error
+
+    def _opened(self, topic: str) -> Any:
+        if self._producer is None:
+            self._producer = KafkaProducer(
+                **self.connection.client_settings(),
+                acks="all",
+                max_block_ms=int(self.connection.timeout_seconds * 1000),
+                max_request_size=10_485_760,
+                allow_auto_create_topics=False,
+            )
+        if topic not in self._topics:
+            ensure_topic(self.connection, topic, None)
+            self._topics.add(topic)
+        return self._producer
