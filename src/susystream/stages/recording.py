@@ -14,6 +14,7 @@ from susystream.errors import TrackingError
 from susystream.evaluate.plots import roc_figure, score_figure
 from susystream.evaluate.tally import Tally
 from susystream.registry.document import ModelDocument
+from susystream.stages import precision
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext
 from susystream.tracking.tracker import TrackedRun
@@ -57,8 +58,7 @@ def metrics_of(model_id: str, sets: list[Evaluated]) -> dict[str, float]:
     for one in sets:
         found |= {f"test/{one.name}/{name}": v for name, v in one.figures[model_id].items()}
         found[f"test/{one.name}/rows_per_second"] = one.rate
-        if one.bad.count:
-            found[f"test/{one.name}/bad_rows"] = float(one.bad.count)
+        found[f"test/{one.name}/bad_rows"] = float(one.bad.count)  # 0 too, or a former one stays
     return found
 
 
@@ -103,13 +103,28 @@ def store(
     identities = {one.name: one.identity for one in sets}
     for model_id, document in documents.items():
         found = metrics[model_id]
+        _tell_replaced(context.console, document, identities)
         context.store.add_metrics(model_id, found, test_sets=identities)
-        try:
-            context.tracker.add_metrics(document.mlflow.run_id, found)
+        lasting = {name: one for name, one in found.items() if not name.endswith(precision.NAME)}
+        try:  # a run forgets no figure: there the cost of a precision would stay beside others
+            context.tracker.add_metrics(document.mlflow.run_id, lasting)
         except TrackingError:
             context.console.say(
                 f"  the run that trained {model_id} is not on this tracking server; "
                 "the figures are in this run and in the model's document"
+            )
+
+
+def _tell_replaced(
+    console: Console, document: ModelDocument, identities: Mapping[str, dict[str, Any]]
+) -> None:
+    """Says where figures of one name are of other events than before."""
+    for name, identity in identities.items():
+        former = document.test_sets.get(name, identity)
+        if former["digest"] != identity["digest"]:
+            console.say(
+                f"  figures of {name} at {document.model_id} were of other events "
+                f"({former['digest']}, {former['rows']:,} rows): they are replaced"
             )
 
 

@@ -63,7 +63,9 @@ def test_sets(context: StageContext, documents: list[ModelDocument]) -> Iterator
     records = _records(context, documents)
     match evaluate.given:
         case FileSet() as given:
-            yield _file_set(context, _name_of(given.path.name), given, records)
+            name = _name_of(given.path.name)
+            name = f"input_{name}" if name in evaluate.sets else name  # else its figures are mixed
+            yield _file_set(context, name, given, records)
             return
         case SliceSet() as given:
             yield _slice_set(context, None, given, documents, records)
