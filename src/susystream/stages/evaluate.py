@@ -79,11 +79,13 @@ def _chosen(context: StageContext) -> dict[str, ModelDocument]:
 
 def _titles(context: StageContext, documents: Mapping[str, ModelDocument]) -> dict[str, str]:
     """What is scored, by the name of its figures, and the title of its table."""
+    chosen = context.settings.evaluate
     titles = {model_id: f"Model {model_id}" for model_id in documents}
-    mean = context.settings.evaluate.ensemble
-    if mean:
-        titles[NAME] = f"Ensemble of {len(documents)} models: mean of their {mean}"
-    return titles
+    if chosen.ensemble:
+        titles[NAME] = f"Ensemble of {len(documents)} models: mean of their {chosen.ensemble}"
+    if chosen.precision == "float32":
+        return titles
+    return {name: f"{title}, in {chosen.precision}" for name, title in titles.items()}
 
 
 def _count_sets(

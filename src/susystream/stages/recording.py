@@ -19,6 +19,8 @@ from susystream.stages.console import Console
 from susystream.stages.context import StageContext
 from susystream.tracking.tracker import TrackedRun
 
+_HUGE = 1e4  # no trained network has such a loss; damaged data may
+_LONGEST_NAME = 14  # so that a table of a million rows fits 80 columns
 _COLUMNS = ("test set", "rows", "AUC ± error", "bracket", "accuracy", "log loss", "rows/s")
 
 
@@ -151,11 +153,16 @@ def _show_bad_rows(console: Console, one: Evaluated) -> None:
 def _table_row(one: Evaluated, found: dict[str, float]) -> tuple[str, ...]:
     width = found["auc_high"] - found["auc_low"]
     return (
-        one.name,
+        _short(one.name),
         f"{one.rows:,}",
         f"{found['auc']:.4f}±{found['auc_stderr']:.4f}",
         f"{width:.0e}" if width else "exact",
         f"{found['accuracy']:.4f}",
-        f"{found['log_loss']:.4f}",
+        f"{found['log_loss']:.4f}" if found["log_loss"] < _HUGE else f"{found['log_loss']:.1e}",
         f"{one.rate:,.0f}",
     )
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for the figures; an id's end tells it from others."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[:7]}…{name[-6:]}"

@@ -127,7 +127,8 @@ def _file_set(
         return NamedSet(name, _file(context, path, *limits), described)
     paths = matching(path)
     check_files(name, paths, records)
-    context.console.say(f"  {name}: {len(paths):,} files, {paths[0].name} to {paths[-1].name}")
+    if len(paths) > 1:
+        context.console.say(f"  {name}: {len(paths):,} files, {paths[0].name} to {paths[-1].name}")
     batch_rows = context.settings.evaluate.batch_rows
     files = FilesSource(path, paths, name, *limits, batch_rows=batch_rows)
     return NamedSet(name, files, files.describe())
