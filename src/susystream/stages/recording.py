@@ -20,7 +20,7 @@ from susystream.stages.context import StageContext
 from susystream.tracking.tracker import TrackedRun
 
 _HUGE = 1e4  # no trained network has such a loss; damaged data may
-_LONGEST_NAME = 14  # so that a table of a million rows fits 80 columns
+_LONGEST_NAME = 12  # so that a table of a million rows fits 80 columns
 _COLUMNS = ("test set", "rows", "AUC ± error", "bracket", "accuracy", "log loss", "rows/s")
 
 
@@ -165,4 +165,4 @@ def _table_row(one: Evaluated, found: dict[str, float]) -> tuple[str, ...]:
 
 def _short(name: str) -> str:
     """A name that leaves room for the figures; an id's end tells it from others."""
-    return name if len(name) <= _LONGEST_NAME else f"{name[:7]}…{name[-6:]}"
+    return name if len(name) <= _LONGEST_NAME else f"{name[:6]}…{name[-5:]}"
