@@ -43,7 +43,7 @@ from susystream.model.openvino_scorer import OpenVinoScorer, Precision
 from susystream.model.scorer_plan import OpenVinoPlan
 from susystream.processors import processors
 from susystream.schema import COLUMNS, FEATURES
-from susystream.stages.result import peak_rss_bytes
+from susystream.stages.memory import peak_rss_bytes
 
 ALL = tuple(range(len(FEATURES)))
 HIDDEN = (128, 256, 128)

@@ -72,15 +72,22 @@ class BadRow(DataError):
         column: The column's name, or what is wrong with the row as a whole.
         text: The offending text; long text is cut to 80 characters.
         expected: What should have stood there.
+        cure: What helps.
     """
 
-    def __init__(self, path: str, line: int, column: str, text: str, expected: str) -> None:
+    def __init__(
+        self,
+        path: str,
+        line: int,
+        column: str,
+        text: str,
+        expected: str,
+        cure: str = "correct or remove the row",
+    ) -> None:
         self.path, self.line, self.column = path, line, column
-        self.text, self.expected = text, expected
+        self.text, self.expected, self.cure = text, expected, cure
         shown = text if len(text) <= 80 else text[:77] + "..."
-        super().__init__(
-            f"{self.place}: expected {expected}, received {shown!r}; correct or remove the row"
-        )
+        super().__init__(f"{self.place}: expected {expected}, received {shown!r}; {cure}")
 
     @property
     def place(self) -> str:
@@ -88,8 +95,13 @@ class BadRow(DataError):
         unit = "row" if self.path.endswith(".parquet") else "line"
         return f"{self.path}, {unit} {self.line}, {self.column}"
 
-    def __reduce__(self) -> tuple[type[BadRow], tuple[str, int, str, str, str]]:
-        return type(self), (self.path, self.line, self.column, self.text, self.expected)
+    def with_cure(self, cure: str) -> BadRow:
+        """The same with another cure."""
+        return BadRow(self.path, self.line, self.column, self.text, self.expected, cure)
+
+    def __reduce__(self) -> tuple[type[BadRow], tuple[str, int, str, str, str, str]]:
+        stated = (self.path, self.line, self.column, self.text, self.expected, self.cure)
+        return type(self), stated
 
 
 class DownloadError(DataError):

@@ -211,6 +211,36 @@ def test_a_killed_worker_is_an_error_and_leaves_no_other(paths: tuple[Path, ...]
     assert not [pid for pid in killed if psutil.pid_exists(pid) and _runs(pid)]
 
 
+def test_a_halted_worker_does_not_keep_an_interrupted_run(paths: tuple[Path, ...]) -> None:
+    halted: list[psutil.Process] = []
+
+    def interrupt(rows: int) -> None:
+        found = [
+            one for one in psutil.Process().children() if "spawn_main" in " ".join(one.cmdline())
+        ]
+        if rows and found:
+            halted.extend(found)
+            for one in found:
+                one.suspend()
+            raise KeyboardInterrupt
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        by_workers(paths * 40, on_progress=interrupt)
+    assert halted
+    assert not [one for one in halted if _runs(one.pid)]
+    assert time.monotonic() - started < 60
+
+
+def test_a_worker_that_answers_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_BLOCK_SECONDS", 1.0)
+    pool: Any = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+    with pytest.raises(EvaluationError, match="score a block within 1 s, received nothing"):
+        workers._result(pool, pool.submit(time.sleep, 60))
+    workers._kill(pool)
+    pool.shutdown(cancel_futures=True)
+
+
 def much(_: int) -> bytes:
     return b"x" * (100 << 20)
 

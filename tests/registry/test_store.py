@@ -343,7 +343,10 @@ def test_metrics_come_with_the_identity_of_the_test_set_they_were_measured_on(
     assert again.test_sets == store.list_models()[0].test_sets == expected
     assert again.metrics == {**document.metrics, "test/b.csv/auc": 0.7, "test/a/auc": 0.8}
     store.add_metrics(document.model_id, {}, {"a": {**TEST_SET, "rows": 2}})
-    assert store.load_model(document.model_id).test_sets["a"]["rows"] == 2
+    again = store.load_model(document.model_id)
+    assert again.test_sets["a"]["rows"] == 2
+    # of other events: no figure of the former ones stays, and those of other sets do
+    assert again.metrics == {**document.metrics, "test/b.csv/auc": 0.7}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from stages.desk import Open
 
 from susystream.data.enlarge import write_csv
 from susystream.data.source import ToySource
-from susystream.errors import DataError, ModelError
+from susystream.errors import BadRow, DataError, ModelError
 from susystream.model.openvino_scorer import has_bfloat16
 from susystream.stages import recording
 from susystream.stages.evaluate import evaluate
@@ -49,7 +49,7 @@ def test_bad_rows_are_counted_sampled_and_reported(
 ) -> None:
     spoil(path)
     given = [f"evaluate.input={path}", f"evaluate.workers={workers}", "evaluate.window_rows=1000"]
-    with opened(*given) as context, pytest.raises(DataError, match=BAD):
+    with opened(*given) as context, pytest.raises(BadRow, match=BAD):
         evaluate(context)
     with opened(*given, "evaluate.bad_rows=skip") as context:
         result = evaluate(context)

@@ -98,3 +98,18 @@ def test_fewer_messages_than_the_slice_spans_are_an_error() -> None:
 def test_a_log_that_lost_part_of_the_slice_is_refused(held: dict[int, tuple[int, int]]) -> None:
     with pytest.raises(SliceTruncated, match=r"expected offsets \[0, 9\)"):
         check_held(TopicSlice("t", ((0, 0, 9),)), held)
+
+
+@pytest.mark.parametrize(
+    ("span", "words"),
+    [
+        ((0, 0, 7), r"the log holds \[2, 6\): retention removed the first; publish again"),
+        ((0, 2, 7), r"the log holds \[2, 6\); correct the offsets, or publish again if the topic"),
+        ((5, 0, 1), r"the topic has partitions 0, 1 alone; correct the slice"),
+    ],
+)
+def test_what_the_log_does_not_hold_is_told_with_its_cause(
+    span: tuple[int, int, int], words: str
+) -> None:
+    with pytest.raises(SliceTruncated, match=words):
+        check_held(TopicSlice("t", (span,)), {0: (2, 6), 1: (0, 3)})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, wait
@@ -31,6 +32,7 @@ from susystream.model.scorer_plan import ScorerPlan
 AHEAD = 2  # blocks more than workers are under way: none waits for this process
 _POLL_SECONDS = 2.0  # the pool itself notices a death within milliseconds, but for one case
 _END_SECONDS = 30.0
+_BLOCK_SECONDS = 900.0  # a block is scored within a second, or a slow disk holds it
 Bounded = Callable[[Iterator[ScoredRows], int], Iterator[ScoredRows]]
 
 
@@ -93,6 +95,9 @@ class Workers:
                 "(killed, often for lack of memory); lower evaluate.workers and run again, which "
                 "goes on after the last finished window"
             ) from error
+        except BaseException:
+            _kill(pool)  # one that is halted would not let the pool end
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -121,22 +126,36 @@ def _in_order(
 def _result(pool: Any, scores: Future[BlockScores]) -> BlockScores:
     """A block's scores.
 
-    A worker that is killed while it sends leaves half a message, of which the pool's own thread
-    would await the rest for ever: this process holds the other end of the pipe open too.
-
     Raises:
         BrokenProcessPool: A worker was killed.
+        EvaluationError: None came within the deadline.
     """
-    while not scores.done():
+    ends = time.monotonic() + _BLOCK_SECONDS
+    while not scores.done() and time.monotonic() < ends:
         wait([scores], timeout=_POLL_SECONDS)
         workers = list((pool._processes or {}).values())
         if not scores.done() and any(not one.is_alive() for one in workers):
-            for one in workers:
-                one.kill()
-            pool._result_queue._writer.close()  # the end of the pipe ends the waiting
+            _kill(pool)
             wait([scores], timeout=_END_SECONDS)
             break
-    return scores.result(timeout=_POLL_SECONDS)
+    if not scores.done():
+        raise EvaluationError(
+            f"expected a worker process to score a block within {_BLOCK_SECONDS:.0f} s, received "
+            "nothing; see whether the disk of the input answers, and run again, which goes on "
+            "after the last finished window"
+        )
+    return scores.result()
+
+
+def _kill(pool: Any) -> None:
+    """Ends the workers.
+
+    One that is killed while it sends leaves half a message, of which the pool's own thread would
+    await the rest for ever, for this process holds the other end of the pipe open too.
+    """
+    for one in list((pool._processes or {}).values()):
+        one.kill()
+    pool._result_queue._writer.close()  # the end of the pipe ends the waiting
 
 
 def _good(rows: Iterator[ScoredRows]) -> Iterator[ScoredRows]:

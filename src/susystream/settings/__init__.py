@@ -168,10 +168,15 @@ class EvaluateSettings(Group):
 
     @model_validator(mode="after")
     def _spark_has_workers_of_its_own(self) -> EvaluateSettings:
-        if self.engine.name == "spark" and (self.workers > 1 or self.bad_rows == "skip"):
+        if self.engine.name == "spark" and self.workers > 1:
             raise ValueError(
-                "expected workers=1 and bad_rows=stop with the engine spark, received "
-                f"workers={self.workers} and bad_rows={self.bad_rows}"
+                f"expected workers=1 with the engine spark, received {self.workers}; Spark's own "
+                "workers are set by evaluate.engine.master"
+            )
+        if self.engine.name == "spark" and self.bad_rows == "skip":
+            raise ValueError(
+                "expected bad_rows=stop with the engine spark, received skip; Spark does not set "
+                "rows aside: evaluate/engine=local does"
             )
         return self
 

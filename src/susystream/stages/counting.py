@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from importlib.metadata import version
 from typing import Any
 
 from susystream.data.files import (
@@ -23,13 +24,14 @@ from susystream.data.files import (
 )
 from susystream.data.parts import Part
 from susystream.data.source import FileSource, Source, bounded
-from susystream.errors import BadRow, DataError
+from susystream.errors import DataError
 from susystream.evaluate.ensemble import NAME, with_ensemble
 from susystream.evaluate.journal import Journal
 from susystream.evaluate.windows import Counted, OpenScored, count_windows, scored_here
 from susystream.evaluate.workers import Workers
 from susystream.model.scorer import Scorer
 from susystream.model.scorer_plan import ScorerPlan
+from susystream.processors import processor_name
 from susystream.registry.document import ModelDocument
 from susystream.schema import EventBatch
 from susystream.stages.context import StageContext
@@ -59,23 +61,16 @@ class Counting:
         journal = self.kept.enter_context(self._journal(wanted))
         with self.context.console.progress(what, rows, about=about) as progress:
             points = WindowPoints(self.run, wanted.name, several, progress)
-            try:
-                counted = count_windows(
-                    self._scored(source),
-                    models=self.names,
-                    journal=journal,
-                    window_rows=self.context.settings.evaluate.window_rows,
-                    on_window=points.window,
-                    on_progress=points.progress,
-                )
-            except BadRow as bad:
-                raise DataError(f"{bad}, or set evaluate.bad_rows=skip to count such rows") from bad
-            points.finish()
-        if file_states(source) != files:
-            raise DataError(
-                f"expected {named_by(source)} to stay as it is while it is read, received another "
-                "size or time of change; let its writer finish, and run again"
+            counted = count_windows(
+                self._scored(source),
+                models=self.names,
+                journal=journal,
+                window_rows=self.context.settings.evaluate.window_rows,
+                on_window=points.window,
+                on_progress=points.progress,
             )
+            points.finish()
+        _check_unchanged(source, files)
         if counted.resumed:
             self.context.console.say(f"  {wanted.name}: went on after {counted.resumed:,} rows")
         return counted
@@ -120,10 +115,30 @@ class Counting:
             "ensemble": evaluate.ensemble,
             "window_rows": evaluate.window_rows,
             "files": file_states(source),
+            "versions": _versions(),
         }
         place = [wanted.name, *self.documents, named_by(source)]
         name = hashlib.sha256(json.dumps(place).encode()).hexdigest()[:16]
         return Journal(self.context.settings.home / "evaluations" / name, stated)
+
+
+def _check_unchanged(source: Source, files: object) -> None:
+    """Whether files are what they were before they were read.
+
+    Raises:
+        DataError: One is not.
+    """
+    if file_states(source) != files:
+        raise DataError(
+            f"expected {named_by(source)} to stay as it is while it is read, received another "
+            "size or time of change; let its writer finish, and run again"
+        )
+
+
+def _versions() -> dict[str, str]:
+    """What decides about the last bits of a score: a resumed run must not mix them."""
+    found = {name: version(name) for name in ("openvino", "tensorflow", "polars", "numpy")}
+    return found | {"processor": processor_name()}
 
 
 def _after(source: Source, skip: int, *, skip_bad: bool) -> Iterable[EventBatch | Part]:

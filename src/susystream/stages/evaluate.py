@@ -9,9 +9,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
-from susystream.errors import DataError, SettingsError
+from susystream.errors import BadRow, DataError, SettingsError
 from susystream.evaluate.ensemble import NAME
 from susystream.evaluate.metrics import metrics
+from susystream.evaluate.windows import Counted
 from susystream.model.scorer_plan import ScorerPlan
 from susystream.registry.document import ModelDocument
 from susystream.settings import public_config
@@ -80,11 +81,13 @@ def _chosen(context: StageContext) -> dict[str, ModelDocument]:
 
 def _titles(context: StageContext, documents: Mapping[str, ModelDocument]) -> dict[str, str]:
     """What is scored, by the name of its figures, and the title of its table."""
+    chosen = context.settings.evaluate
     titles = {model_id: f"Model {model_id}" for model_id in documents}
-    mean = context.settings.evaluate.ensemble
-    if mean:
-        titles[NAME] = f"Ensemble of {len(documents)} models: mean of their {mean}"
-    return titles
+    if chosen.ensemble:
+        titles[NAME] = f"Ensemble of {len(documents)} models: mean of their {chosen.ensemble}"
+    if chosen.precision == "float32":
+        return titles
+    return {name: f"{title}, in {chosen.precision}" for name, title in titles.items()}
 
 
 def _count_sets(
@@ -123,35 +126,57 @@ def _count_set(counting: Counting | SparkCounting, wanted: NamedSet) -> Evaluate
     Raises:
         DataError: It holds no event, or other ones than it must.
     """
-    differences = precision.auc_differences(counting, wanted)  # first: an error loses no scan
-    started = time.monotonic()
-    counted = counting.count(wanted)
+    with _told_how_to_skip():
+        differences = precision.auc_differences(counting, wanted)  # first: an error loses no scan
+        started = time.monotonic()
+        counted = counting.count(wanted)
+    seconds = time.monotonic() - started
+    _check(wanted, counted)
+    figures = {model_id: metrics(tally) for model_id, tally in counted.tallies.items()}
+    for model_id, difference in differences.items():
+        figures[model_id][precision.NAME] = difference
+    rows, bad = counted.digest.rows, counted.bad
+    identity = {
+        "source": wanted.described,
+        "rows": rows,
+        "digest": str(counted.digest),
+        "precision": counting.context.settings.evaluate.precision,
+    }
+    scanned = rows + bad.count - counted.resumed
+    return Evaluated(
+        wanted.name,
+        identity,
+        counted.tallies,
+        figures,
+        bad,
+        rows=rows,
+        scanned=scanned,
+        seconds=seconds,
+    )
+
+
+@contextmanager
+def _told_how_to_skip() -> Iterator[None]:
+    """A bad row need not be the end."""
+    try:
+        yield
+    except BadRow as bad:
+        cure = "correct or remove the row, or set evaluate.bad_rows=skip to count such rows"
+        raise bad.with_cure(cure) from bad
+
+
+def _check(wanted: NamedSet, counted: Counted) -> None:
+    """Whether a set holds what it must.
+
+    Raises:
+        DataError: It does not.
+    """
     digest = counted.digest
     if digest.rows == 0:
-        raise DataError(
-            f"expected events in test set {wanted.name}, received none"
-            + (
-                f" but {counted.bad.count:,} bad rows; correct the input"
-                if counted.bad.count
-                else ""
-            )
-        )
+        but = f" but {counted.bad.count:,} bad rows; correct the input" if counted.bad.count else ""
+        raise DataError(f"expected events in test set {wanted.name}, received none{but}")
     if wanted.digest not in (None, str(digest)):
         raise DataError(
             f"expected events with digest {wanted.digest} in test set {wanted.name}, received "
             f"{digest}; {wanted.cure}"
         )
-    seconds = time.monotonic() - started
-    figures = {model_id: metrics(tally) for model_id, tally in counted.tallies.items()}
-    for model_id, difference in differences.items():
-        figures[model_id][precision.NAME] = difference
-    return Evaluated(
-        wanted.name,
-        {"source": wanted.described, "rows": digest.rows, "digest": str(digest)},
-        counted.tallies,
-        figures,
-        counted.bad,
-        rows=digest.rows,
-        scanned=digest.rows + counted.bad.count - counted.resumed,
-        seconds=seconds,
-    )

@@ -10,9 +10,9 @@ from typing import Protocol
 
 from susystream.data.files import FilesSource, sifted_events
 from susystream.data.source import FileSource, Source
+from susystream.evaluate.ensemble import Mean, logits_of, with_ensemble
 from susystream.evaluate.metrics import main_figures
 from susystream.evaluate.tally import Tally
-from susystream.model.scorer import Scorer
 from susystream.model.scorer_plan import ScorerPlan
 from susystream.registry.document import ModelDocument
 from susystream.schema import EventBatch, concatenate
@@ -54,10 +54,13 @@ def auc_differences(scoring: Scoring, wanted: NamedSet) -> dict[str, float]:
     sample = concatenate(list(_first(wanted.source, skip_bad=skip_bad)))
     if not 0 < int(sample.labels.sum()) < len(sample):
         return {}
-    found = {}
-    for name, document in scoring.documents.items():
-        exact = scorer_plan_of(document, scorer="openvino").open()
-        found[name] = abs(_auc(scoring.plans[name].open(), sample) - _auc(exact, sample))
+    exact = {
+        name: scorer_plan_of(document, scorer="openvino")
+        for name, document in scoring.documents.items()
+    }
+    found = _aucs(exact, chosen.ensemble, sample)
+    for name, auc in _aucs(scoring.plans, chosen.ensemble, sample).items():
+        found[name] = abs(auc - found[name])
         if found[name] > ALLOWED:
             scoring.context.console.say(
                 f"  {wanted.name}: bfloat16 moves the AUC of {name} by {found[name]:.1e}, more "
@@ -79,6 +82,12 @@ def _first(source: Source, *, skip_bad: bool) -> Iterator[EventBatch]:
             return
 
 
-def _auc(scorer: Scorer, events: EventBatch) -> float:
-    tally = Tally.empty().update(scorer.logits(events.features), events.labels)
-    return main_figures(tally)["auc"]
+def _aucs(
+    plans: Mapping[str, ScorerPlan], mean: Mean | None, events: EventBatch
+) -> dict[str, float]:
+    """Of each model, and of their ensemble if there is to be one."""
+    scorers = with_ensemble({name: plan.open() for name, plan in plans.items()}, mean)
+    return {
+        name: main_figures(Tally.empty().update(logits, events.labels))["auc"]
+        for name, logits in logits_of(scorers, events.features).items()
+    }

@@ -14,10 +14,13 @@ from susystream.errors import TrackingError
 from susystream.evaluate.plots import roc_figure, score_figure
 from susystream.evaluate.tally import Tally
 from susystream.registry.document import ModelDocument
+from susystream.stages import precision
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext
 from susystream.tracking.tracker import TrackedRun
 
+_HUGE = 1e4  # no trained network has such a loss; damaged data may
+_LONGEST_NAME = 12  # so that a table of a million rows fits 80 columns
 _COLUMNS = ("test set", "rows", "AUC ± error", "bracket", "accuracy", "log loss", "rows/s")
 
 
@@ -57,8 +60,7 @@ def metrics_of(model_id: str, sets: list[Evaluated]) -> dict[str, float]:
     for one in sets:
         found |= {f"test/{one.name}/{name}": v for name, v in one.figures[model_id].items()}
         found[f"test/{one.name}/rows_per_second"] = one.rate
-        if one.bad.count:
-            found[f"test/{one.name}/bad_rows"] = float(one.bad.count)
+        found[f"test/{one.name}/bad_rows"] = float(one.bad.count)  # 0 too, or a former one stays
     return found
 
 
@@ -103,13 +105,28 @@ def store(
     identities = {one.name: one.identity for one in sets}
     for model_id, document in documents.items():
         found = metrics[model_id]
+        _tell_replaced(context.console, document, identities)
         context.store.add_metrics(model_id, found, test_sets=identities)
-        try:
-            context.tracker.add_metrics(document.mlflow.run_id, found)
+        lasting = {name: one for name, one in found.items() if not name.endswith(precision.NAME)}
+        try:  # a run forgets no figure: there the cost of a precision would stay beside others
+            context.tracker.add_metrics(document.mlflow.run_id, lasting)
         except TrackingError:
             context.console.say(
                 f"  the run that trained {model_id} is not on this tracking server; "
                 "the figures are in this run and in the model's document"
+            )
+
+
+def _tell_replaced(
+    console: Console, document: ModelDocument, identities: Mapping[str, dict[str, Any]]
+) -> None:
+    """Says where figures of one name are of other events than before."""
+    for name, identity in identities.items():
+        former = document.test_sets.get(name, identity)
+        if former["digest"] != identity["digest"]:
+            console.say(
+                f"  figures of {name} at {document.model_id} were of other events "
+                f"({former['digest']}, {former['rows']:,} rows): they are replaced"
             )
 
 
@@ -136,11 +153,16 @@ def _show_bad_rows(console: Console, one: Evaluated) -> None:
 def _table_row(one: Evaluated, found: dict[str, float]) -> tuple[str, ...]:
     width = found["auc_high"] - found["auc_low"]
     return (
-        one.name,
+        _short(one.name),
         f"{one.rows:,}",
         f"{found['auc']:.4f}±{found['auc_stderr']:.4f}",
         f"{width:.0e}" if width else "exact",
         f"{found['accuracy']:.4f}",
-        f"{found['log_loss']:.4f}",
+        f"{found['log_loss']:.4f}" if found["log_loss"] < _HUGE else f"{found['log_loss']:.1e}",
         f"{one.rate:,.0f}",
     )
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for the figures; an id's end tells it from others."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[:6]}…{name[-5:]}"

@@ -6,12 +6,11 @@ In: figures of one stage. Out: a file other programs read; its form has a versio
 from __future__ import annotations
 
 import json
-import re
-import resource
-import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from susystream.stages.memory import peak_rss_bytes
 
 SCHEMA_VERSION = 1
 
@@ -64,16 +63,3 @@ class StageResult:
         draft.write_text(json.dumps(self.to_json(), indent=2, sort_keys=True) + "\n")
         draft.replace(path)
         return path
-
-
-def peak_rss_bytes() -> int:
-    """The largest resident memory of this process so far, in bytes."""
-    try:
-        # getrusage would tell the parent's memory where that was larger: exec passes it on
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    except OSError:
-        found = None
-    if found is not None:
-        return int(found[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from susystream.data.enlarge import write_parquet
 from susystream.data.files import FilesSource, about_rows, paths_of
@@ -19,7 +20,9 @@ from susystream.evaluate.windows import Counted
 from susystream.model.scorer_plan import ScorerPlan
 from susystream.registry.document import ModelDocument
 from susystream.settings.engine import SparkEngine as SparkSettings
+from susystream.stages.console import Progress
 from susystream.stages.context import StageContext
+from susystream.stages.memory import memory_in_use
 from susystream.stages.testsets import NamedSet
 
 
@@ -46,7 +49,7 @@ class SparkCounting:
                 plans=self.plans,
                 mean=self.context.settings.evaluate.ensemble,
                 limit=source.limit,
-                on_progress=progress,
+                on_progress=partial(_looked_at, progress),
             )
         if counted.digest.rows != source.limit:
             check_end(source, counted.digest.rows)
@@ -63,6 +66,12 @@ class SparkCounting:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_parquet(source.batches(), path, progress=lambda rows: None, numbered=True)
         return FileSource(path, expected_rows=source.rows)
+
+
+def _looked_at(progress: Progress, rows: int) -> None:
+    """Also looks at the memory: Spark's driver and workers are processes of their own."""
+    memory_in_use()
+    progress(rows)
 
 
 @contextmanager

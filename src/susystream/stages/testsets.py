@@ -63,7 +63,9 @@ def test_sets(context: StageContext, documents: list[ModelDocument]) -> Iterator
     records = _records(context, documents)
     match evaluate.given:
         case FileSet() as given:
-            yield _file_set(context, _name_of(given.path.name), given, records)
+            name = _name_of(given.path.name)
+            name = f"input_{name}" if name in evaluate.sets else name  # else its figures are mixed
+            yield _file_set(context, name, given, records)
             return
         case SliceSet() as given:
             yield _slice_set(context, None, given, documents, records)
@@ -125,7 +127,8 @@ def _file_set(
         return NamedSet(name, _file(context, path, *limits), described)
     paths = matching(path)
     check_files(name, paths, records)
-    context.console.say(f"  {name}: {len(paths):,} files, {paths[0].name} to {paths[-1].name}")
+    if len(paths) > 1:
+        context.console.say(f"  {name}: {len(paths):,} files, {paths[0].name} to {paths[-1].name}")
     batch_rows = context.settings.evaluate.batch_rows
     files = FilesSource(path, paths, name, *limits, batch_rows=batch_rows)
     return NamedSet(name, files, files.describe())

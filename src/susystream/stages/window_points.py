@@ -10,9 +10,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import psutil
-
 from susystream.evaluate.plots import pace_figure
+from susystream.stages.memory import memory_in_use
 from susystream.tracking.tracker import TrackedRun
 
 _FLUSH_SECONDS = 10.0
@@ -74,15 +73,3 @@ class WindowPoints:
 
     def _add(self, number: int, values: dict[str, float]) -> None:
         self._waiting += [(name, value, number) for name, value in values.items()]
-
-
-def memory_in_use() -> int:
-    """Bytes resident in this process and those it started."""
-    own = psutil.Process()
-    total = 0
-    for process in (own, *own.children(recursive=True)):
-        try:
-            total += process.memory_info().rss
-        except psutil.NoSuchProcess:
-            continue
-    return total

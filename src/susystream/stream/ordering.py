@@ -116,9 +116,22 @@ def check_held(wanted: TopicSlice, held: dict[int, tuple[int, int]]) -> None:
         low, high = held.get(partition, (0, 0))
         if start < end and (low > start or high < end):
             raise SliceTruncated(
-                f"expected offsets [{start}, {end}) of {wanted.topic}, partition {partition}, the "
-                f"log holds [{low}, {high}); retention or a new topic removed them: publish again"
+                f"expected offsets [{start}, {end}) of {wanted.topic}, partition {partition}, "
+                f"{_what_is_held(partition, start, held)}"
             )
+
+
+def _what_is_held(partition: int, start: int, held: dict[int, tuple[int, int]]) -> str:
+    if partition not in held:
+        known = ", ".join(str(one) for one in sorted(held))
+        return f"the topic has partitions {known} alone; correct the slice, or publish again"
+    low, high = held[partition]
+    if low > start:
+        return f"the log holds [{low}, {high}): retention removed the first; publish again"
+    return (
+        f"the log holds [{low}, {high}); correct the offsets, or publish again if the topic was "
+        "made anew"
+    )
 
 
 class Place(NamedTuple):

@@ -7,7 +7,7 @@ Weights over 12 MB lie in GridFS, for MongoDB ends a document at 16 MB.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -137,6 +137,7 @@ class ModelStore:
             model_id: A whole id.
             metrics: Figures by name.
             test_sets: What they were measured on, by the set's name: `digest`, `rows`, `source`.
+                No other figure of such a set stays: it may have been of other events.
 
         Raises:
             NotFound: There is no such model.
@@ -149,7 +150,18 @@ class ModelStore:
             changes[f"metrics.{escape(name)}"] = float(value)
         for name, identity in (test_sets or {}).items():
             changes[f"test_sets.{escape(name)}"] = escaped(check_test_set(identity))
-        self._change(model_id, changes)
+        self._change(model_id, changes, self._stale(model_id, metrics, test_sets or {}))
+
+    def _stale(
+        self, model_id: str, metrics: Mapping[str, float], test_sets: Mapping[str, object]
+    ) -> list[str]:
+        """The fields of former figures of some sets."""
+        begins = tuple(f"test/{name}/" for name in test_sets)
+        with self._address.guarded():
+            found = self._of("models").find_one({"model_id": model_id}, {"metrics": 1}) or {}
+        former = plain(found).get("metrics", {}) if begins else {}
+        stale = [name for name in former if name.startswith(begins) and name not in metrics]
+        return [f"metrics.{escape(name)}" for name in stale]
 
     def set_status(self, model_id: str, status: str) -> None:
         """Changes what is said of a stored model: one of `STATUSES`.
@@ -197,11 +209,14 @@ class ModelStore:
     def _of(self, collection: str) -> Collection[dict[str, Any]]:
         return self._database()[collection]
 
-    def _change(self, model_id: str, changes: dict[str, Any]) -> None:
+    def _change(self, model_id: str, changes: dict[str, Any], removed: Sequence[str] = ()) -> None:
         if not changes:
             return
+        change: dict[str, Any] = {"$set": changes}
+        if removed:
+            change["$unset"] = dict.fromkeys(removed, "")
         with self._address.guarded():
-            result = self._of("models").update_one({"model_id": model_id}, {"$set": changes})
+            result = self._of("models").update_one({"model_id": model_id}, change)
             if not result.matched_count:
                 raise self._not_found("models", "model_id", model_id)
 
