@@ -9,12 +9,9 @@ from __future__ import annotations
 import io
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from susystream.errors import DataError
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 _PIECE = 1 << 17  # packed bytes read at once
 _WITH_HEADER = 31  # zlib's window bits for gzip; it checks each member's sum and length
@@ -47,7 +44,7 @@ class _Unpacked(io.RawIOBase):
         self._file.close()
         super().close()
 
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
+    def readinto(self, buffer: Any, /) -> int:
         into = memoryview(buffer).cast("B")
         try:
             text = self._read(len(into))
