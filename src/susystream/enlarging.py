@@ -23,12 +23,14 @@ from susystream.errors import SettingsError
     show_default=True,
     help="The first toy event's number: far behind those of training and other test sets.",
 )
-@click.option("--from", "source", type=click.Path(path_type=Path), help="A CSV to repeat.")
+@click.option(
+    "--from", "source", type=click.Path(path_type=Path), help="A CSV to repeat; not PATH."
+)
 @click.option("--times", type=click.IntRange(min=1), default=15, show_default=True)
 def enlarge(
     path: Path, rows: int | None, seed: int, offset: int, source: Path | None, times: int
 ) -> None:
-    """Write a large test file to PATH, which ends in .csv or .parquet.
+    """Write a large test file to PATH, which ends in .csv or .parquet (with --from in .csv).
 
     \b
     susystream data enlarge big.csv --rows 75000000           toy events, 33 GB

@@ -86,17 +86,24 @@ def test_the_last_line_needs_no_end(tmp_path: Path, ending: bytes) -> None:
 @given(
     st.lists(st.integers(0, 599), max_size=12, unique=True),
     st.sampled_from([1, 700, 40_000, 1 << 25]),
+    st.sampled_from([1, 2, 50, 4096]),
     st.data(),
 )
 def test_good_rows_are_kept_and_bad_ones_named_as_the_slow_twin_does(
-    tmp_path_factory: pytest.TempPathFactory, places: list[int], size: int, data: st.DataObject
+    tmp_path_factory: pytest.TempPathFactory,
+    places: list[int],
+    size: int,
+    few: int,
+    data: st.DataObject,
 ) -> None:
     lines = [ROWS[row % 500] for row in range(600)]
     for place in places:
         lines[place] = data.draw(st.sampled_from(WRONG))
     path = tmp_path_factory.mktemp("sift") / "events.csv"
     path.write_bytes(b"".join(lines))
-    events, bad = read(path, size=size)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("susystream.data.sift._FEW", few)
+        events, bad = read(path, size=size)
     good, wrong = slow_twin(lines)
     assert events.numbers.tolist() == good
     assert [one.line - 1 for one in bad] == wrong == sorted(places)
@@ -109,6 +116,60 @@ def test_good_rows_are_kept_and_bad_ones_named_as_the_slow_twin_does(
 def scanned(content: bytes, path: Path) -> EventBatch:
     path.write_bytes(content)
     return concatenate(list(scan_events(path)))
+
+
+@pytest.mark.parametrize("every", [100, 1000])
+def test_bad_rows_do_not_send_the_good_ones_through_the_parser_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int
+) -> None:
+    lines = ROWS * 60
+    lines[50::every] = [b"1,2,3\n"] * len(lines[50::every])
+    path = tmp_path / "events.csv"
+    path.write_bytes(b"".join(lines))
+    calls = 0
+    reader = pl.read_csv
+
+    def counted(*arguments: Any, **settings: Any) -> pl.DataFrame:
+        nonlocal calls
+        calls += 1
+        return reader(*arguments, **settings)
+
+    monkeypatch.setattr(pl, "read_csv", counted)
+    events, bad = read(path)
+    good, wrong = slow_twin(lines)
+    assert events.numbers.tolist() == good
+    assert [one.line - 1 for one in bad] == wrong
+    assert calls < 60
+
+
+@pytest.mark.parametrize("few", [1, 4096])
+def test_a_number_that_only_the_parser_refuses_is_a_bad_row_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr("susystream.data.sift._FEW", few)
+    lines = list(ROWS)
+    lines[0] = lines[77] = lines[499] = ROWS[0].replace(b",", b" ,", 1)
+    lines[78], lines[300] = WRONG[0], WRONG[1]
+    path = tmp_path / "events.csv"
+    path.write_bytes(b"".join(lines))
+    events, bad = read(path)
+    assert [one.line - 1 for one in bad] == [0, 77, 78, 300, 499]
+    assert [one.column for one in bad[:3]] == ["row", "row", "number of columns"]
+    assert events.numbers.tolist() == [r for r in range(500) if r not in {0, 77, 78, 300, 499}]
+
+
+@pytest.mark.parametrize("size", [1, 1 << 25])
+@pytest.mark.parametrize(
+    "line",
+    [b"\x28\xb5\x2f\xfd", b"x\x9c", b"x\x01", gzip.compress(b"".join(ROWS[:1])).split(b"\n")[0]],
+)
+def test_a_line_that_looks_packed_is_a_bad_row_wherever_it_is_cut(
+    tmp_path: Path, size: int, line: bytes
+) -> None:
+    path = tmp_path / "events.csv"
+    path.write_bytes(b"".join(ROWS[:250]) + line + b"\n" + b"".join(ROWS[250:]))
+    events, bad = read(path, size=size)
+    assert (len(events), [one.line for one in bad]) == (500, [251])
 
 
 def test_every_row_may_be_bad(tmp_path: Path) -> None:

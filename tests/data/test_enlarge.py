@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -105,8 +106,43 @@ def test_a_file_repeated_has_each_row_so_many_times(tmp_path: Path, ends: bytes)
     np.testing.assert_array_equal(rows.features, np.tile(once.features, (15, 1)))
 
 
+@pytest.mark.parametrize("name", ["big.parquet", "big.csv.gz", "big"])
+def test_text_is_written_under_the_name_of_text_only(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match=f"ends in .csv for repeated text, received '{name}'"):
+        repeat_text(sample_path(), 2, tmp_path / name, progress=ignore)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("link", [None, Path.symlink_to, Path.hardlink_to])
+def test_a_file_is_not_replaced_by_its_repetition(
+    tmp_path: Path, link: Callable[[Path, Path], None] | None
+) -> None:
+    source = target = tmp_path / "SUSY.csv"
+    source.write_bytes(sample_path().read_bytes())
+    if link is not None:
+        target = tmp_path / "big.csv"
+        link(target, source)
+    with pytest.raises(DataError, match="expected another file than"):
+        repeat_text(source, 2, target, progress=ignore)
+    assert source.read_bytes() == target.read_bytes() == sample_path().read_bytes()
+
+
+def test_a_byte_order_mark_is_not_repeated(tmp_path: Path) -> None:
+    source, path = tmp_path / "SUSY.csv", tmp_path / "big.csv"
+    source.write_bytes(codecs.BOM_UTF8 + sample_path().read_bytes())
+    assert repeat_text(source, 3, path, progress=ignore) == path.stat().st_size
+    assert len(concatenate(list(scan_events(path)))) == 1500
+
+
 def test_only_plain_text_with_rows_is_repeated(tmp_path: Path) -> None:
-    for name, content in (("a.csv.gz", b"\x1f\x8b\x08"), ("b.csv", b""), ("c.parquet", b"PAR1")):
+    for name, content in (
+        ("a.csv.gz", b"\x1f\x8b\x08"),
+        ("b.csv", b""),
+        ("c.parquet", b"PAR1"),
+        ("d.csv", codecs.BOM_UTF8),
+        ("e.csv", b"PAR1"),
+        ("f.csv", b"\x28\xb5\x2f\xfd"),
+    ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError):
             repeat_text(tmp_path / name, 2, tmp_path / "out.csv", progress=ignore)

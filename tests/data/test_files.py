@@ -205,3 +205,23 @@ def test_rows_are_estimated_where_that_is_quick(tmp_path: Path) -> None:
     empty = tmp_path / "none.csv"
     empty.touch()
     assert about_rows(FileSource(empty)) is None
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_estimate_looks_into_few_files_and_takes_the_sizes_of_all(
+    tmp_path: Path, packed: bool
+) -> None:
+    paths = [tmp_path / f"{number:02d}.csv" for number in range(12)]
+    for number, path in enumerate(paths):
+        events = toy_events(start=0, stop=500 + 300 * (number % 5), seed=number)
+        write_csv([events], path, progress=no_progress)
+        if packed:
+            path.write_bytes(gzip.compress(path.read_bytes()))
+    rows = sum(map(count_rows, paths))
+    for number in set(range(12)) - {0, 3, 7, 11}:
+        size = paths[number].stat().st_size
+        paths[number].write_bytes(paths[number].read_bytes()[:100] + b"\0" * (size - 100))
+    found = about_rows(FilesSource(tmp_path / "*", tuple(paths)))
+    assert found == pytest.approx(rows, rel=0.02)
+    paths[7].write_bytes(paths[7].read_bytes()[:100])
+    assert about_rows(FilesSource(tmp_path / "*", tuple(paths))) is None

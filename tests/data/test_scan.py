@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import io
+import lzma
 import os
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from susystream.data.enlarge import frame_of, write_csv
+from susystream.data.files import about_rows
+from susystream.data.parts import sifted_parts
 from susystream.data.scan import count_rows, scan_events
 from susystream.data.source import FileSource, sample_path
 from susystream.errors import BadRow, DataError
@@ -174,8 +182,77 @@ def test_a_cut_or_damaged_gzip_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "events.csv.gz"
     for damaged in (whole[: len(whole) // 2], whole[:-4], whole[:-8] + b"xxxx" + whole[-4:]):
         path.write_bytes(damaged)
-        with pytest.raises(DataError, match="ends early or is damaged"):
-            scan(path)
+        for look in (scan, count_rows):
+            with pytest.raises(DataError, match="ends early or is damaged"):
+                look(path)
+
+
+LOOKS: list[Callable[[Path], object]] = [
+    scan,
+    count_rows,
+    lambda path: list(sifted_parts(path, batch_rows=100)),
+]
+TAILS = [b"\0", b"\0" * 512, b"\n", b"garbage" * 20, b"\x1f\x8b", gzip.compress(b"")[:-1]]
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("tail", TAILS)
+def test_what_stands_behind_the_end_of_a_gzip_is_refused_by_all(
+    tmp_path: Path, look: Callable[[Path], object], tail: bytes
+) -> None:
+    path = tmp_path / "events.csv.gz"
+    path.write_bytes(gzip.compress(sample_path().read_bytes()) + tail)
+    with pytest.raises(DataError, match="has more behind its end") as found:
+        look(path)
+    assert "\n" not in str(found.value)
+
+
+def test_members_of_a_gzip_are_read_on_by_all(tmp_path: Path) -> None:
+    text = sample_path().read_bytes()
+    path = tmp_path / "events.csv.gz"
+    parts = (text[:300], b"", text[300:90_000], text[90_000:], b"")
+    path.write_bytes(b"".join(map(gzip.compress, parts)))
+    assert count_rows(path) == 500
+    assert_same(scan(path), scan(sample_path()))
+    (part,) = sifted_parts(path, batch_rows=500)
+    assert_same(part.events, scan(sample_path()))
+
+
+def packed_otherwise(kind: str) -> bytes:
+    text = sample_path().read_bytes()
+    if kind == "zstd":
+        return bytes(pa.compress(text, codec="zstd", asbytes=True))
+    if kind == "zip":
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("SUSY.csv", text)
+        return file.getvalue()
+    packers: dict[str, Callable[[bytes], bytes]] = {
+        "zlib": zlib.compress,
+        "bzip2": bz2.compress,
+        "xz": lzma.compress,
+    }
+    return packers[kind](text)
+
+
+@pytest.mark.parametrize("kind", ["zstd", "zlib", "bzip2", "xz", "zip"])
+@pytest.mark.parametrize(
+    "look", [*LOOKS, lambda path: about_rows(FileSource(path)), lambda p: FileSource(p).describe()]
+)
+def test_text_packed_otherwise_than_by_gzip_is_refused_by_all(
+    tmp_path: Path, kind: str, look: Callable[[Path], object]
+) -> None:
+    path = tmp_path / "events.csv"
+    path.write_bytes(packed_otherwise(kind))
+    with pytest.raises(DataError, match=f"expected CSV, CSV.GZ or Parquet in .*received {kind};"):
+        look(path)
+
+
+def test_plain_text_that_begins_as_if_packed_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_bytes(b"\x28\xb5\x2f\xfd" + sample_path().read_bytes())
+    with pytest.raises(DataError, match="received zstd; unpack it first"):
+        scan(path)
 
 
 @pytest.mark.parametrize("data", [b"", gzip.compress(b"")])

@@ -7,13 +7,13 @@ middle, so it is unpacked here and its blocks carry their text.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, TypeAlias
 
-from susystream.data.frames import PARQUET, first_bytes, opened_text, parquet_rows
+from susystream.data.frames import GZIP, PARQUET, first_bytes, opened_text, parquet_rows
 from susystream.data.rows import LONGEST_LINE
 from susystream.errors import DataError
 
@@ -74,7 +74,7 @@ def blocks_of(path: Path, *, skip_rows: int = 0, size: int = BLOCK_BYTES) -> Ite
         raise DataError(f"expected events in {path}, received an empty file; give another")
     if head == PARQUET:
         yield from _row_ranges(path, skip_rows)
-    elif head[:2] == b"\x1f\x8b":
+    elif head.startswith(GZIP):
         yield from _texts(path, skip_rows, size)
     else:
         yield from _text_ranges(path, skip_rows, size)
@@ -126,31 +126,33 @@ def _text_ranges(path: Path, skip_rows: int, size: int) -> Iterator[TextRange]:
 
 
 def _texts(path: Path, skip_rows: int, size: int) -> Iterator[Text]:
-    try:
-        with opened_text(path) as file:
-            start = _after_lines(file, skip_rows)
-            file.seek(start)  # within what was just read: gzip goes back to its beginning
-            while content := file.read(size) + file.readline(LONGEST_LINE):
-                yield Text(path, start, content)
-                start += len(content)
-    except (EOFError, OSError, zlib.error) as error:
-        raise DataError(
-            f"expected a whole file at {path}, received one that ends early or is damaged "
-            f"({error}); fetch it again"
-        ) from error
+    with opened_text(path) as file:
+        start = _after_lines(file, skip_rows)
+        while content := file.read(size) + file.readline(LONGEST_LINE):
+            yield Text(path, start, content)
+            start += len(content)
 
 
-def _after_lines(file: IO[bytes], lines: int) -> int:
-    """The position after so many lines, or the end."""
-    position = 0
-    while lines and (piece := file.read(_PIECE)):
-        found = piece.count(b"\n")
+def _after_lines(file: BufferedReader, lines: int) -> int:
+    """The position after so many lines, or the end; the next byte read is the one there.
+
+    Not by seeking: packed text would be unpacked from its beginning again.
+    """
+    start = 0
+    while lines and (piece := file.peek()):
+        found, length = piece.count(b"\n"), len(piece)
         if found >= lines:
-            for _ in range(lines):
-                position = piece.index(b"\n", position) + 1
-            return file.tell() - len(piece) + position
-        lines -= found
-    return file.tell()
+            length = _end_of_line(piece, lines)
+        start += len(file.read(length))
+        lines -= min(found, lines)
+    return start
+
+
+def _end_of_line(piece: bytes, lines: int) -> int:
+    position = 0
+    for _ in range(lines):
+        position = piece.index(b"\n", position) + 1
+    return position
 
 
 def _after_line(file: IO[bytes], position: int, end: int) -> int:

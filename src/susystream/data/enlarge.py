@@ -6,6 +6,7 @@ not there at all.
 
 from __future__ import annotations
 
+import codecs
 import glob
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +18,7 @@ import polars as pl
 import psutil
 import pyarrow.parquet as pq
 
-from susystream.data.frames import EVENT_NUMBER
+from susystream.data.frames import EVENT_NUMBER, GZIP, PARQUET, first_bytes
 from susystream.errors import DataError
 from susystream.schema import FEATURES, LABEL, EventBatch
 
@@ -37,7 +38,9 @@ def write_events(batches: Iterable[EventBatch], path: Path, *, progress: Progres
     """
     writers = {".csv": write_csv, ".parquet": write_parquet}
     if path.suffix not in writers:
-        raise DataError(f"expected a path that ends in .csv or .parquet, received {path.name!r}")
+        raise DataError(
+            f"expected a path that ends in .csv or .parquet, received {path.name!r}; rename it"
+        )
     return writers[path.suffix](batches, path, progress=progress)
 
 
@@ -86,6 +89,8 @@ def write_parquet(
 def repeat_text(source: Path, times: int, path: Path, *, progress: Progress) -> int:
     """Writes the text of a CSV so many times, as the report enlarged the UCI file 15 times.
 
+    A byte order mark is left out: within a file it would be part of a number.
+
     Args:
         source: Plain text in the UCI form; its rows are not looked at.
         times: How often, at least once.
@@ -96,9 +101,11 @@ def repeat_text(source: Path, times: int, path: Path, *, progress: Progress) -> 
         The number of bytes.
 
     Raises:
-        DataError: There is no such file, or it is empty or compressed.
+        DataError: There is no such file, or it is empty or compressed; or `path` is that file, or
+            ends in something else than .csv.
     """
     _check_text(source, times)
+    _check_target(path, source)
     done = 0
     with _whole(path) as draft, draft.open("wb") as target:
         for _ in range(times):
@@ -121,15 +128,27 @@ def frame_of(batch: EventBatch) -> pl.DataFrame:
 def _check_text(source: Path, times: int) -> None:
     if times < 1:
         raise DataError(f"expected to repeat a file at least once, received {times}")
-    if not source.is_file() or not source.stat().st_size:
-        raise DataError(f"expected a file with rows at {source}, received none; correct the path")
-    with source.open("rb") as file:
-        if file.read(4)[:2] in (b"\x1f\x8b", b"PK") or source.suffix == ".parquet":
-            raise DataError(f"expected plain text at {source}, received another form; unpack it")
+    head = first_bytes(source)
+    if not head.removeprefix(codecs.BOM_UTF8):
+        raise DataError(f"expected a file with rows at {source}, received none; give another")
+    if head.startswith((GZIP, PARQUET)) or source.suffix == ".parquet":
+        raise DataError(f"expected plain text at {source}, received another form; unpack it")
+
+
+def _check_target(path: Path, source: Path) -> None:
+    if path.suffix != ".csv":
+        raise DataError(
+            f"expected a path that ends in .csv for repeated text, received {path.name!r}; "
+            "rename it, or write toy events as Parquet with --rows"
+        )
+    if path.exists() and path.samefile(source):
+        raise DataError(f"expected another file than {source} to write to, received it; rename it")
 
 
 def _pieces(source: Path) -> Iterator[bytes]:
     with source.open("rb") as file:
+        if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+            file.seek(0)
         yield from iter(lambda: file.read(_PIECE), b"")
 
 

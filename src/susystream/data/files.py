@@ -7,16 +7,13 @@ of them, in that order, numbered on from file to file.
 from __future__ import annotations
 
 import glob
-import gzip
-import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from susystream.data.blocks import Block, blocks_of
-from susystream.data.frames import PARQUET, first_bytes
+from susystream.data.frames import GZIP, PARQUET, first_bytes, opened_text
 from susystream.data.parts import Part, sifted_parts
 from susystream.data.scan import count_rows, scan_events
 from susystream.data.source import FileSource, bounded, stated_rows
@@ -25,6 +22,7 @@ from susystream.schema import EventBatch
 
 _Rows = TypeVar("_Rows", EventBatch, Part)
 _LOOKED_AT = 1 << 22  # bytes, from which the length of a row is estimated
+_LOOKED_INTO = 4  # files of each kind, of which the sizes of the others tell the rest
 _LISTED = 100  # names in a description, which a tracking server cuts at some length
 
 
@@ -161,23 +159,36 @@ def about_rows(source: FileSource | FilesSource) -> int | None:
     """How many rows a source will give: as stated, or an estimate; None where there is none."""
     if source.rows is not None:
         return source.rows
-    found = [_about_rows(path) for path in paths_of(source)]
+    kinds: dict[bytes, list[Path]] = {}  # a byte of each holds another number of rows
+    for path in paths_of(source):
+        head = first_bytes(path)
+        kind = next((mark for mark in (PARQUET, GZIP) if head.startswith(mark)), b"")
+        kinds.setdefault(kind, []).append(path)
+    found = [_about_rows_in(paths) for paths in kinds.values()]
     total = sum(rows for rows in found if rows is not None)
     return None if None in found else min(total, source.limit or total)
 
 
+def _about_rows_in(paths: Sequence[Path]) -> int | None:
+    """The rows of files of one kind, by the sizes of all and a look into a few of them."""
+    last, steps = len(paths) - 1, _LOOKED_INTO - 1
+    few = [paths[at] for at in sorted({last * step // steps for step in range(steps + 1)})]
+    found = [_about_rows(path) for path in few]
+    if None in found:
+        return None
+    size, looked_at = (sum(path.stat().st_size for path in some) for some in (paths, few))
+    return round(sum(rows for rows in found if rows) * (size / looked_at))
+
+
 def _about_rows(path: Path) -> int | None:
-    head = first_bytes(path)
-    if head == PARQUET:
+    if first_bytes(path) == PARQUET:
         return count_rows(path)
-    packed = head[:2] == b"\x1f\x8b"
-    with path.open("rb") as file, gzip.open(file) if packed else nullcontext(file) as text:
+    with opened_text(path) as text:
         try:
-            piece = text.read(_LOOKED_AT)
-        except (EOFError, OSError, zlib.error):
+            lines = text.read(_LOOKED_AT).count(b"\n") + text.peek().count(b"\n")
+        except DataError:
             return None  # the scan will say what is wrong with it
-        taken = file.tell() if packed else piece.rfind(b"\n") + 1
-    lines = piece.count(b"\n")
+        taken = text.raw.tell()  # packed bytes if they are packed
     return round(path.stat().st_size * lines / taken) if lines else None
 
 

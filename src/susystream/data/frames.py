@@ -5,20 +5,33 @@ In: a file's first bytes, or a frame of its rows. Out: what kind of file it is, 
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import polars as pl
 
+from susystream.data.unpacked import open_packed
 from susystream.errors import DataError
 from susystream.schema import COLUMNS, FEATURES, LABEL, EventBatch, Int64Array
 
 EVENT_NUMBER = "event_number"
 PARQUET = b"PAR1"
+GZIP = b"\x1f\x8b"
+# what polars would unpack, or may learn to: some readers of ours could read it and others not
+_OTHERS = {
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x78\x01": "zlib",
+    b"\x78\x9c": "zlib",
+    b"\x78\xda": "zlib",
+    b"BZh": "bzip2",
+    b"\xfd7zX": "xz",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"PK\x03\x04": "zip",
+    b"7z\xbc\xaf": "7z",
+}
 # labels as float32 too: UCI writes them as 1.000000000000000000e+00
 TEXT_SCHEMA = dict.fromkeys(COLUMNS, pl.Float32)
 
@@ -27,8 +40,24 @@ def first_bytes(path: Path) -> bytes:
     """What tells one kind of file from another.
 
     Raises:
-        DataError: There is no file, or none that can be read.
+        DataError: There is no file, or none that can be read, or one packed otherwise than by gzip.
     """
+    head = _head(path)
+    kind = compression(head)
+    if kind not in (None, "gzip"):
+        raise DataError(
+            f"expected CSV, CSV.GZ or Parquet in {path}, received {kind}; unpack it first"
+        )
+    return head
+
+
+def compression(head: bytes) -> str | None:
+    """How what begins so is packed, if it is."""
+    kinds = {GZIP: "gzip", **_OTHERS}
+    return next((kind for mark, kind in kinds.items() if head.startswith(mark)), None)
+
+
+def _head(path: Path) -> bytes:
     try:
         if not path.is_file():
             received = "a folder" if path.is_dir() else "none"
@@ -42,10 +71,13 @@ def first_bytes(path: Path) -> bytes:
         ) from error
 
 
-def opened_text(path: Path) -> IO[bytes]:
-    """A file of text, unpacked if it is packed."""
-    zipped = first_bytes(path)[:2] == b"\x1f\x8b"
-    return gzip.open(path, "rb") if zipped else path.open("rb")  # type: ignore[return-value]
+def opened_text(path: Path) -> BufferedReader:
+    """A file of text, unpacked if it is packed.
+
+    Raises:
+        DataError: There is none, or it is packed and damaged; while it is read, too.
+    """
+    return open_packed(path) if first_bytes(path).startswith(GZIP) else path.open("rb")
 
 
 def parquet_columns(path: Path) -> list[str]:
@@ -94,7 +126,7 @@ def parquet_frame(path: Path, columns: list[str], start: int, rows: int) -> pl.D
 def _parquet_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, OSError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(
             f"expected a whole Parquet file at {path}, received: {first}; write or fetch it again"

@@ -1,7 +1,7 @@
 """One row of text in the UCI form: what is wrong with it, if anything.
 
 In: a line. Out: None, or the first fault. Slow and obvious: it is asked only after a fast parser
-refused a piece of text, and decides which row was the reason.
+refused a piece of text, and decides which row was the reason. A quick look spares most rows this.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ import math
 import re
 from typing import NamedTuple
 
-import numpy as np
-
 from susystream.schema import COLUMNS, LABEL
 
 LONGEST_LINE = 1 << 20  # bytes; a longer one is no row, and must not fill the memory
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
-_LARGEST = float(np.finfo(np.float32).max)
+_TOO_LARGE = 2.0**128 - 2.0**103  # what lies below is rounded to a finite float32
+_USUAL = b"0123456789+-.eE,\r"
 
 
 class Fault(NamedTuple):
@@ -31,6 +30,21 @@ class Fault(NamedTuple):
     column: str
     text: str
     expected: str
+
+
+def is_usual(line: bytes) -> bool:
+    """Whether a line is an event at first sight, many times faster than `fault_of` finds no fault.
+
+    False says nothing yet.
+    """
+    if len(line) >= LONGEST_LINE or line.translate(None, _USUAL):
+        return False  # of these signs float() reads numbers only
+    try:
+        values = [float(text) for text in line.rstrip(b"\r").split(b",")]
+    except ValueError:
+        return False
+    finite = max(map(abs, values)) < _TOO_LARGE
+    return finite and len(values) == len(COLUMNS) and values[0] in (0.0, 1.0)
 
 
 def fault_of(line: bytes, *, first: bool = False) -> Fault | None:
@@ -59,7 +73,7 @@ def _expected_instead(name: str, text: str) -> str | None:
         value = float(text)
     except ValueError:
         return "a number"
-    if not math.isfinite(value) or abs(value) > _LARGEST:
+    if not math.isfinite(value) or abs(value) >= _TOO_LARGE:
         return "a finite float32"
     if not _NUMBER.fullmatch(text):  # Python reads 1_0 and other scripts' digits
         return "a number"

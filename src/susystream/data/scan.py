@@ -60,7 +60,11 @@ def scan_events(
 
 
 def count_rows(path: Path) -> int:
-    """How many events a file holds, by its lines (CSV) or its footer (Parquet)."""
+    """How many events a file holds, by its lines (CSV) or its footer (Parquet).
+
+    Raises:
+        DataError: It cannot be read, or is damaged.
+    """
     if first_bytes(path) == PARQUET:
         return parquet_rows(path)
     rows, last = 0, b"\n"

@@ -27,16 +27,17 @@ from susystream.data.frames import (
     EVENT_NUMBER,
     TEXT_SCHEMA,
     batch_of,
+    compression,
     parquet_columns,
     parquet_frame,
 )
-from susystream.data.rows import LONGEST_LINE, Fault, fault_of
+from susystream.data.rows import LONGEST_LINE, Fault, fault_of, is_usual
 from susystream.errors import BadRow, DataError
 from susystream.schema import LABEL, EventBatch, Int64Array, concatenate
 
 SAMPLED = 1000  # bad rows of a block, or of a window, that are kept; the others are counted
 _LONGEST_TEXT = 200  # characters of a bad row
-_FEW = 256  # rows: looking at each costs as much as parsing some more halves
+_FEW = 4096  # rows: a quick look at each costs less than parsing halves again and again
 _UNREADABLE = Fault("row", "", "19 numbers")
 
 
@@ -97,12 +98,12 @@ def events_of(text: bytes, rows: int, *, number: int, at_start: bool) -> EventBa
         number: Of the first event.
         at_start: Whether a file begins with them.
     """
-    if not at_start and text.startswith(codecs.BOM_UTF8):
-        return None  # polars passes over it wherever its input begins; only a file may
+    if compression(text[:4]) or (not at_start and text.startswith(codecs.BOM_UTF8)):
+        return None  # polars would unpack it, or pass over the mark; only a file may begin so
     try:
         frame = pl.read_csv(text, has_header=False, schema=TEXT_SCHEMA, quote_char=None)
         return batch_of(frame, number) if frame.height == rows else None
-    except (pl.exceptions.PolarsError, DataError):
+    except (pl.exceptions.PolarsError, OSError, DataError):
         return None
 
 
@@ -146,7 +147,7 @@ def _halved(
     if whole is not None:
         yield whole
     elif rows <= _FEW:
-        yield from _one_by_one(text, first, block, bad, most_bad)
+        yield from _few(text, first, block, bad, most_bad)
     else:
         middle = text.find(b"\n", len(text) // 2) + 1
         if middle == len(text):  # the last line is half of all
@@ -156,21 +157,45 @@ def _halved(
         yield from _halved(text[middle:], first, block, bad, most_bad)
 
 
-def _one_by_one(
+def _few(
     text: bytes, first: int, block: TextRange | Text, bad: list[BadLine], most_bad: int
 ) -> Iterator[EventBatch]:
-    for row, line in enumerate(text.split(b"\n")[:-1], first):
+    """The same of few lines: the faults are found one by one, and the others parsed at once."""
+    lines = dict(enumerate(text.split(b"\n")[:-1], first))
+    at_start = first == block.start == 0
+    faults: dict[int, Fault] = {}
+    for row, line in lines.items():
         if len(line) >= LONGEST_LINE:  # where the next row begins is not known
             number = lines_before(block.path, block.start) + row + 1
             raise BadRow(str(block.path), number, "length of the row", "", "at most 1 MiB")
-        at_start = row == block.start == 0
-        fault = fault_of(line, first=at_start)
-        event = None if fault else events_of(line, 1, number=row, at_start=at_start)
-        if event is not None:
-            yield event
-        elif len(bad) < most_bad:
-            fault = fault or _UNREADABLE._replace(text=line.decode("latin-1"))
-            bad.append(BadLine(row, fault._replace(text=fault.text[:_LONGEST_TEXT])))
+        fault = None if is_usual(line) else fault_of(line, first=at_start and row == 0)
+        if fault is not None:
+            faults[row] = _shortened(fault)
+    good = {row: line for row, line in lines.items() if row not in faults}
+    yield from _parsed(good, faults, at_start=at_start)
+    bad += [BadLine(row, faults[row]) for row in sorted(faults)[: most_bad - len(bad)]]
+
+
+def _parsed(
+    lines: dict[int, bytes], faults: dict[int, Fault], *, at_start: bool
+) -> Iterator[EventBatch]:
+    """The events of lines without a fault; those that the parser refuses are added to `faults`."""
+    if not lines:
+        return
+    rows = list(lines)
+    text = b"".join(line + b"\n" for line in lines.values())
+    found = events_of(text, len(rows), number=0, at_start=at_start and rows[0] == 0)
+    if found is not None:
+        yield EventBatch(np.array(rows, np.int64), found.features, found.labels)
+    elif len(rows) == 1:
+        faults[rows[0]] = _shortened(_UNREADABLE._replace(text=text[:-1].decode("latin-1")))
+    else:
+        for half in (rows[: len(rows) // 2], rows[len(rows) // 2 :]):
+            yield from _parsed({row: lines[row] for row in half}, faults, at_start=at_start)
+
+
+def _shortened(fault: Fault) -> Fault:
+    return fault._replace(text=fault.text[:_LONGEST_TEXT])
 
 
 def _of_parquet(block: RowRange, most_bad: int) -> Sifted:
