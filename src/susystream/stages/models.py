@@ -7,8 +7,8 @@ and the proof that both predict the same bits; or how to score, proven on the re
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import version
 from dataclasses import replace
+from importlib.metadata import version
 from typing import Literal
 
 import numpy as np
