@@ -11,18 +11,18 @@ from collections.abc import Mapping
 from typing import Any
 
 _ADDRESSES = ("uri", "url")
-_SECRET = r"""(?:
+_HIDDEN = r"""(?:
     passw(?:or)?d|passphrase|pwd|secret|token|credential|signature|private
   | sasl[._-]?jaas|auth[._-]?mechanism[._-]?properties|odbc_connect
   | key[._-]?pem|keystore[._-]?key
   | (?:access|account|api|auth|master|shared|signing|storage|subscription)[._-]?key
   | encryption[._-]?key(?![._-]?(?:size|gen))  # Spark says so how keys are made
 )"""
-_SECRET_NAME = re.compile(_SECRET, re.IGNORECASE | re.VERBOSE)
+_SECRET_NAME = re.compile(_HIDDEN, re.IGNORECASE | re.VERBOSE)
 _SECRET_PARAMETER = re.compile(
     rf"""(
-        (?<![\w.-])[\w.-]*?{_SECRET}[\w.-]*        # a parameter whose name holds one of these
-      | (?<=[?&;])(?:auth|key|pass|sig)           # or is one of these
+        {_HIDDEN}[\w.-]{{0,200}}            # a parameter whose name holds one of these
+      | (?<=[?&;])(?:auth|key|pass|sig)  # or is one of these
     )=(?:"(?:\\.|[^"\\])*"|'[^']*'|[^&\s]*)""",
     re.IGNORECASE | re.VERBOSE,
 )
