@@ -257,8 +257,11 @@ def test_files_that_spark_cannot_read_are_refused(spark: SparkEngine, tmp_path: 
         ("empty.csv", "received an empty file"),
         ("_a.csv", "does not begin with _"),
         ("a.csv.gz", r"to end in \.gz"),
+        ("12:30.csv", r"without a colon.*12:30\.csv; rename it, or .*engine=local"),
+        ("12:30/[1].csv", r"without a colon.*12:30/\[1\]\.csv; rename it"),
     ):
-        if name in ("_a.csv", "a.csv.gz"):
+        if not (tmp_path / name).exists() and name != "none.csv":
+            (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_bytes(small.read_bytes())
         with pytest.raises(DataError, match=word):
             counted(spark, tmp_path / name)
@@ -266,6 +269,12 @@ def test_files_that_spark_cannot_read_are_refused(spark: SparkEngine, tmp_path: 
         counted(spark, small, parquet(tmp_path / "a.parquet"))
     with pytest.raises(DataError, match=r"expected a file at file:.*none\.csv that every worker"):
         spark.count([f"file://{tmp_path}/none.csv"], plans=PLANS)
+
+
+def test_a_folder_may_have_a_colon(spark: SparkEngine, tmp_path: Path) -> None:
+    (tmp_path / "12:30").mkdir()
+    small = csv(tmp_path / "12:30" / "a.csv", rows=10)
+    assert counted(spark, small) == locally(small)
 
 
 def test_a_file_that_was_cut_is_one_line(spark: SparkEngine, tmp_path: Path) -> None:
