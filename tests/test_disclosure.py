@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import time
 
+import pytest
+from hydra import compose, initialize_config_dir
+
+from susystream.composition import config_folder, settings_of
 from susystream.disclosure import public_settings, public_text, public_uri, public_value
+from susystream.settings import public_config
 
 SHOWN = {
     # nothing to hide
@@ -84,10 +89,102 @@ def test_a_message_that_repeats_addresses_shows_no_secret() -> None:
     assert public_text("put key=value; mail me@work") == "put key=value; mail me@work"
 
 
-@pytest.mark.parametrize("name", ["sasl.password", "ssl.key.password", "sasl.oauth.token.x"])
+SECRETS = [
+    "sasl.password",
+    "ssl.key.password",
+    "ssl.keystore.key",
+    "sasl.oauth.token.x",
+    "sasl.jaas.config",
+    "spark.hadoop.fs.azure.account.key.me.dfs.core.windows.net",
+    "spark.hadoop.fs.s3a.access.key",
+    "spark.hadoop.fs.s3a.secret.key",
+    "spark.hadoop.fs.s3a.encryption.key",
+    "spark.hadoop.fs.s3a.server-side-encryption.key",
+    "spark.hadoop.fs.gs.auth.service.account.private.key",
+    "spark.hadoop.fs.oss.accessKeyId",
+    "spark.hadoop.parquet.encryption.key.list",
+    "spark.ssl.keyPassword",
+    "spark.kubernetes.authenticate.oauthToken",
+    "spark.x.access_key",
+    "spark.x.account-key",
+    "spark.x.encryptionKey",
+    "spark.x.passphrase",
+    "spark.x.privateKey",
+    "spark.x.API_KEY",
+    "spark.x.dbPwd",
+]
+
+
+@pytest.mark.parametrize("name", SECRETS)
 def test_a_secret_setting_is_known_by_its_name(name: str) -> None:
     shown = public_settings({"a": {name: "sesame", "sasl.mechanism": "PLAIN"}})
     assert shown == {"a": {name: "***", "sasl.mechanism": "PLAIN"}}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_wrong_value_under_a_secret_name_is_not_told(name: str) -> None:
+    assert public_value(f"evaluate.engine.options.{name}", "sesame") == "a hidden value"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "-Djavax.net.ssl.trustStorePassword=sesame",
+        "-Xmx1g -Dfs.s3a.access.key=sesame -Dx=1",
+        "'-Dpassword=open sesame' -Dx=1",
+        '-Dpassword="open sesame"',
+        '-Dpassword="\\"open sesame"',
+        "--conf encryption_key=sesame",
+        "put a signature=sesame",
+        "https://h/x?sig=sesame",
+        "s3a://AKIA:sesame@bucket/part-*.csv",
+        ["plain", "token=sesame"],
+    ],
+)
+def test_a_secret_in_a_value_is_hidden_under_any_name(value: object) -> None:
+    assert "sesame" not in str(public_settings({"options": {"spark.x": value}}))
+    assert "sesame" not in public_value("evaluate.engine.options.spark.x", value)
+
+
+def test_a_quoted_secret_in_a_message_is_hidden_to_its_end() -> None:
+    text = """no -Da.password="open \\" sesame" nor token='a sesame' at -Dx=1"""
+    assert public_text(text) == "no -Da.password=*** nor token=*** at -Dx=1"
+
+
+def test_harmless_settings_stay() -> None:
+    plain = {
+        "spark.driver.extraJavaOptions": "-Xmx1g -Dfile.encoding=UTF-8 -Dkey=value",
+        "spark.hadoop.fs.s3a.endpoint": "https://s3.eu.example.org:9000/a",
+        "spark.hadoop.fs.s3a.encryption.algorithm": "SSE-KMS",
+        "spark.io.encryption.keySizeBits": "256",
+        "spark.io.encryption.keygen.algorithm": "HmacSHA1",
+        "spark.kerberos.keytab": "/etc/me.keytab",
+        "spark.kerberos.principal": "me@EXAMPLE.ORG",
+        "spark.ssl.keyStore": "/etc/key.store",
+        "spark.sql.files.maxPartitionBytes": "1m",
+        "spark.executorEnv.PYTHONPATH": "/a:/b",
+        "input": "file:///home/me@work/part-*.csv",
+        "path": "/home/a:b@work/x.csv",
+        "models": ["latest", "best:validation/auc"],
+        "seed": 42,
+        "passes": 3,
+        "compass": "bypass",
+    }
+    assert public_settings(plain) == plain
+
+
+@pytest.mark.parametrize("engine", ["local", "spark"])
+def test_every_setting_of_the_shipped_configuration_is_shown(engine: str) -> None:
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        settings = settings_of(compose("config", [f"evaluate/engine={engine}"]))
+    assert public_config(settings) == settings.model_dump(mode="json")
+
+
+@pytest.mark.parametrize("word", ["a", "a.", "token", "accesskey-"])
+def test_long_texts_are_searched_in_moments(word: str) -> None:
+    started = time.monotonic()
+    public_text(word * (200_000 // len(word)))
+    assert time.monotonic() - started < 2
 
 
 def test_addresses_are_made_public_at_any_depth() -> None:

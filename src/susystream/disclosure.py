@@ -11,17 +11,22 @@ from collections.abc import Mapping
 from typing import Any
 
 _ADDRESSES = ("uri", "url")
-_SECRET_WORDS = ("password", "secret", "token", "sasl.jaas", "key.pem", "credential")
+_HIDDEN = r"""(?:
+    passw(?:or)?d|passphrase|pwd|secret|token|credential|signature|private
+  | sasl[._-]?jaas|auth[._-]?mechanism[._-]?properties|odbc_connect
+  | key[._-]?pem|keystore[._-]?key
+  | (?:access|account|api|auth|master|shared|signing|storage|subscription)[._-]?key
+  | encryption[._-]?key(?![._-]?(?:size|gen))  # Spark says so how keys are made
+)"""
+_SECRET_NAME = re.compile(_HIDDEN, re.IGNORECASE | re.VERBOSE)
 _SECRET_PARAMETER = re.compile(
-    r"""(
-        [\w.-]*                                # a parameter whose name holds one of these
-        (?:password|passwd|passphrase|token|secret|credential|signature|authmechanismproperties
-          |(?:api|access|account|private|shared|subscription)[_-]?key)
-        [\w.-]*
-      | (?<=[?&;])(?:auth|key|pass|pwd|sig|odbc_connect)  # or is one of these
-    )=[^&\s]*""",
+    rf"""(
+        {_HIDDEN}[\w.-]{{0,200}}            # a parameter whose name holds one of these
+      | (?<=[?&;])(?:auth|key|pass|sig)  # or is one of these
+    )=(?:"(?:\\.|[^"\\])*"|'[^']*'|[^&\s]*)""",
     re.IGNORECASE | re.VERBOSE,
 )
+_ADDRESS = re.compile(r"[\w.+-]+://\S*")
 _LOGIN = re.compile(r"(://)\S*@")
 _FILES = ("sqlite", "file")
 _WEB_PLACE = re.compile(r"([^:/@\[\]]*|\[[\da-f.:]*\])(:\d*)?(/.*)?", re.IGNORECASE)
@@ -57,11 +62,11 @@ def public_text(text: str) -> str:
 
 def public_value(place: str, value: Any) -> str:
     """What a message may repeat of the setting at `place`: of a mapping, only its keys."""
-    names = place.split(".")
-    if {"security", *_ADDRESSES} & set(names) or _is_secret(names[-1]):
+    if {"security", *_ADDRESSES} & set(place.split(".")) or _is_secret(place):
         return "a hidden value"
-    shown = f"a mapping of {', '.join(map(str, value))}" if isinstance(value, dict) else repr(value)
-    return shown[:120]
+    if isinstance(value, dict):
+        return f"a mapping of {', '.join(map(str, value))}"[:120]
+    return repr(_public(place, value))[:120]
 
 
 def public_settings(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,8 +79,17 @@ def _public(name: str, value: Any) -> Any:
         return public_settings(value)
     if value is not None and _is_secret(name):
         return "***"
-    return public_uri(value) if name in _ADDRESSES and isinstance(value, str) else value
+    if isinstance(value, list | tuple):
+        return [_public(name, one) for one in value]
+    return _public_text_of(name, value) if isinstance(value, str) else value
+
+
+def _public_text_of(name: str, value: str) -> str:
+    if name in _ADDRESSES or _ADDRESS.fullmatch(value):
+        return public_uri(value)
+    # whole, as of options of Java: who knows by which quotes or spaces the secret goes on
+    return "***" if _SECRET_PARAMETER.search(value) else public_text(value)
 
 
 def _is_secret(name: str) -> bool:
-    return any(word in name.lower() for word in _SECRET_WORDS)
+    return _SECRET_NAME.search(name) is not None

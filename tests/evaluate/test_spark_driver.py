@@ -12,6 +12,7 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,21 @@ def test_workers_without_susystream_are_named(tmp_path: Path) -> None:
     other.chmod(0o755)
     done = python(SCRIPT, f"spark.pyspark.python={other}", input="\n")
     assert "expected the package susystream for the Python of" in done.stderr.splitlines()[-1]
+
+
+def test_workers_with_another_version_are_named(tmp_path: Path) -> None:
+    other = tmp_path / "python"
+    packages = farm(tmp_path / "farm", without="polars-")
+    (packages / "polars-0.1.dist-info").mkdir()
+    (packages / "polars-0.1.dist-info" / "METADATA").write_text("Name: polars\nVersion: 0.1\n")
+    path = f"{SRC}{os.pathsep}{packages}"
+    other.write_text(f'#!/bin/sh\nPYTHONPATH={path} exec {sys.executable} -S "$@"\n')
+    other.chmod(0o755)
+    done = python(SCRIPT, f"spark.pyspark.python={other}", input="\n")
+    assert done.stderr.splitlines()[-1].endswith(
+        f"EvaluationError: expected polars {version('polars')} on Spark's workers, as here, "
+        "received polars 0.1; install the same there"
+    )
 
 
 def test_the_driver_ends_with_us_even_when_we_are_killed() -> None:

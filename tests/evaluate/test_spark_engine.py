@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import psutil
 import pyarrow as pa
 import pytest
 
@@ -35,6 +37,12 @@ PIECES = {  # so that a file of 2.7 MB is read by three tasks
     "spark.sql.files.maxPartitionBytes": "1m",
     "spark.sql.files.openCostInBytes": "512k",
 }
+SECRET = {
+    "spark.hadoop.fs.azure.account.key.me.dfs.core.windows.net": "sesame",
+    "spark.hadoop.fs.s3a.access.key": "sesame",
+    "spark.hadoop.fs.s3a.encryption.key": "sesame",
+    "spark.driver.extraJavaOptions": "-Dtests.trustStorePassword=sesame -Dtests.plain=yes",
+}
 ROWS = 6000
 
 
@@ -52,7 +60,7 @@ PLANS = {"one": plan(1), "two": plan(2)}
 
 @pytest.fixture(scope="module")
 def spark() -> Iterator[SparkEngine]:
-    with SparkEngine("local[2]", options=PIECES) as engine:
+    with SparkEngine("local[2]", options=PIECES | SECRET) as engine:
         yield engine
 
 
@@ -249,8 +257,11 @@ def test_files_that_spark_cannot_read_are_refused(spark: SparkEngine, tmp_path: 
         ("empty.csv", "received an empty file"),
         ("_a.csv", "does not begin with _"),
         ("a.csv.gz", r"to end in \.gz"),
+        ("12:30.csv", r"without a colon.*12:30\.csv; rename it, or .*engine=local"),
+        ("12:30/[1].csv", r"without a colon.*12:30/\[1\]\.csv; rename it"),
     ):
-        if name in ("_a.csv", "a.csv.gz"):
+        if not (tmp_path / name).exists() and name != "none.csv":
+            (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_bytes(small.read_bytes())
         with pytest.raises(DataError, match=word):
             counted(spark, tmp_path / name)
@@ -258,6 +269,12 @@ def test_files_that_spark_cannot_read_are_refused(spark: SparkEngine, tmp_path: 
         counted(spark, small, parquet(tmp_path / "a.parquet"))
     with pytest.raises(DataError, match=r"expected a file at file:.*none\.csv that every worker"):
         spark.count([f"file://{tmp_path}/none.csv"], plans=PLANS)
+
+
+def test_a_folder_may_have_a_colon(spark: SparkEngine, tmp_path: Path) -> None:
+    (tmp_path / "12:30").mkdir()
+    small = csv(tmp_path / "12:30" / "a.csv", rows=10)
+    assert counted(spark, small) == locally(small)
 
 
 def test_a_file_that_was_cut_is_one_line(spark: SparkEngine, tmp_path: Path) -> None:
@@ -318,6 +335,22 @@ def test_parts_add_up_to_the_whole() -> None:
     tally, digest = worker.merged(*((part["tally"], part["digest"]) for part in parts))
     assert Tally.from_bytes(tally) == Tally.from_bytes(whole["tally"])
     assert digest == whole["digest"]
+
+
+def test_no_secret_of_the_options_stands_on_a_command_line_and_all_are_obeyed(
+    spark: SparkEngine,
+) -> None:
+    family = psutil.Process().children(recursive=True)
+    commands = [" ".join(one.cmdline()) for one in family if "java" in one.name()]
+    assert any("spark.sql.files.maxPartitionBytes=1m" in one for one in commands)
+    assert not [one for one in commands if "sesame" in one]
+    conf = spark._session.sparkContext.getConf()
+    for name, value in SECRET.items():
+        assert conf.get(name).endswith(value)  # Spark puts options of its own before those of Java
+    system = spark._session.sparkContext._jvm.java.lang.System
+    assert system.getProperty("tests.trustStorePassword") == "sesame"
+    assert system.getProperty("tests.plain") == "yes"
+    assert "JDK_JAVA_OPTIONS" not in os.environ
 
 
 def test_a_process_has_one_session(spark: SparkEngine, tmp_path: Path) -> None:

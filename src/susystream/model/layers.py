@@ -31,23 +31,29 @@ def _parts(layer: Any) -> Iterator[Layer]:
     match layer:
         case keras.layers.InputLayer() | keras.layers.Dropout():
             return
-        case keras.layers.Normalization():
+        case keras.layers.Normalization() if not layer.invert:
             yield _scaling(layer)
         case keras.layers.Dense():
             yield Dense(_copy(layer.kernel), _copy(layer.bias) if layer.use_bias else None)
-            yield from _activation(layer.activation.__name__)
+            yield from _activation(layer.activation)
         case keras.layers.Activation():
-            yield from _activation(layer.activation.__name__)
-        case keras.layers.ReLU() if (layer.max_value, layer.negative_slope) == (None, 0):
+            yield from _activation(layer.activation)
+        case keras.layers.ReLU() if _is_plain(layer):
             yield Activation("relu")
         case _:
             raise ModelError(
-                f"expected layers that are built for OpenVINO, received {type(layer).__name__}; "
-                f"{_CURE}"
+                "expected layers, set as they are built for OpenVINO, received a "
+                f"{type(layer).__name__}; {_CURE}"
             )
 
 
-def _activation(name: str) -> Iterator[Activation]:
+def _is_plain(layer: Any) -> bool:
+    """Whether a ReLU is max(x, 0) and nothing else."""
+    return layer.max_value is None and layer.negative_slope == layer.threshold == 0
+
+
+def _activation(function: Any) -> Iterator[Activation]:
+    name = getattr(function, "__name__", type(function).__name__)  # an object may be set as one
     if name == "linear":
         return
     if name not in get_args(ActivationName):

@@ -1,12 +1,13 @@
 """Between networks and stored documents.
 
 In: a trained network, or a document. Out: a document, or a network with exactly those weights,
-and the proof that both predict the same bits.
+and the proof that both predict the same bits; or how to score, proven on the recorded logits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Literal
 
@@ -45,6 +46,18 @@ from susystream.settings import Settings, public_config
 from susystream.tracking.code import code_state
 
 _PROBE_ROWS = 32
+# How far OpenVINO's logits may be from those that were recorded, plus that part of each. In float32
+# they are 1e-5 away; what is not the same network is further. bfloat16 rounds to 0.4 %, so some
+# layers of it move a logit in its second decimal: beyond this bound its scores mean nothing, and
+# below it what they cost is told by the AUC.
+_ALLOWED: Mapping[Precision, tuple[float, float]] = {
+    "float32": (1e-4, 1e-4),
+    "bfloat16": (0.5, 0.05),
+}
+_OTHERWISE: Mapping[Precision, str] = {
+    "float32": "set evaluate.scorer=tensorflow",
+    "bfloat16": "set evaluate.precision=float32",
+}
 _VERSIONS = ("susystream", "tensorflow", "keras", "numpy", "mlflow", "kafka-python", "polars")
 
 
@@ -110,19 +123,49 @@ def scorer_plan_of(
 ) -> ScorerPlan:
     """How to score events by a stored model, in this or another process.
 
+    A plan for OpenVINO is opened here once, to see that it gives the logits the model was stored
+    with: a wrong one would look like a worse model. That takes some 20 ms.
+
     Raises:
-        ModelError: OpenVINO was asked for and cannot take the network.
+        ModelError: OpenVINO was asked for and cannot take the network, or gives other logits.
     """
     columns, network = feature_indices(document.features), network_of(document)
     may_fall_back = scorer == "auto" and precision == "float32"
     if scorer == "tensorflow" or (may_fall_back and not available()):
         return _tensorflow_plan(document, columns)
     try:
-        return OpenVinoPlan(plan_of(network), columns, precision)
+        plan = OpenVinoPlan(plan_of(network), columns, precision)
+        _check_logits(document, plan)
+        return plan
     except ModelError:
         if not may_fall_back:
             raise
         return _tensorflow_plan(document, columns)
+
+
+def _check_logits(document: ModelDocument, plan: OpenVinoPlan) -> None:
+    """Compares a plan's logits of the recorded events with the recorded ones.
+
+    In float32 too if the plan is in bfloat16, whose bound would hide a wrong layer.
+
+    Raises:
+        ModelError: They differ.
+    """
+    features, expected = document.probe.arrays()
+    precisions: tuple[Precision, ...] = ("float32", plan.precision)
+    for precision in dict.fromkeys(precisions):
+        found = replace(plan, precision=precision).open(threads=1).logits(features)
+        least, part = _ALLOWED[precision]
+        if not np.isclose(found, expected, rtol=part, atol=least, equal_nan=True).all():
+            raise ModelError(
+                f"expected OpenVINO to give the recorded logits of model {document.model_id} in "
+                f"{precision}, received some up to {_worst(found, expected):.1e} away; "
+                f"{_OTHERWISE[precision]}"
+            )
+
+
+def _worst(found: Float32Array, expected: Float32Array) -> float:
+    return float(np.abs(found.astype(float) - expected).max())
 
 
 def _tensorflow_plan(document: ModelDocument, columns: tuple[int, ...]) -> TensorFlowPlan:
@@ -140,7 +183,7 @@ def prove_stored(document: ModelDocument) -> None:
     columns = feature_indices(document.features)
     received = TensorFlowScorer(network_of(document), columns, document.probe.rows).logits(features)
     if not np.array_equal(expected.view(np.uint32), received.view(np.uint32)):
-        worst = float(np.abs(expected - received).max())
+        worst = _worst(received, expected)
         raise DocumentInvalid(
             f"expected model {document.model_id} to predict its recorded probe bit for bit, "
             f"received logits up to {worst:.1e} away; the TensorFlow or processor differs "

@@ -23,6 +23,7 @@ from susystream.evaluate.ensemble import NAME, Mean
 from susystream.evaluate.spark_engine import session as driver
 from susystream.evaluate.spark_engine import worker
 from susystream.evaluate.spark_engine.failures import explained, is_sparks
+from susystream.evaluate.spark_engine.first_task import run_first_task
 from susystream.evaluate.spark_engine.inputs import blocks_of, frame_of, rows_of
 from susystream.evaluate.tally import Tally
 from susystream.evaluate.windows import Counted
@@ -48,7 +49,7 @@ class SparkEngine:
 
     Raises:
         EvaluationError: pyspark is not installed; nothing answers at the master; its workers run
-            no task within the deadline, or lack susystream.
+            no task within the deadline, or lack susystream, or have another version.
         ServiceError: There is no Java.
     """
 
@@ -162,7 +163,7 @@ class SparkEngine:
             options=self._options,
         )
         self._session = driver.open_session(settings, folder)
-        _run_first_task(self._session)
+        run_first_task(self._session)
 
     def _within(self, seconds: float, work: Callable[[], _T]) -> _T:
         """The result of some work, which is given up after a while."""
@@ -192,21 +193,6 @@ class SparkEngine:
         self._pool.shutdown()
         driver.forget_driver()
         self._folder.cleanup()
-
-
-def _run_first_task(session: Any) -> None:
-    """Proves that a worker answers and can import what it will need."""
-
-    def look(_: int) -> str:
-        from susystream.evaluate.spark_engine import worker
-
-        return worker.COUNTED
-
-    (found,) = session.sparkContext.parallelize([0], 1).map(look).collect()
-    if found != worker.COUNTED:
-        raise EvaluationError(
-            "expected this version of susystream on Spark's workers, received another; install it"
-        )
 
 
 def _merged(parts: Any) -> Any:

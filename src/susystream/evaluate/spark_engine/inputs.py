@@ -103,6 +103,11 @@ def _located(path: str) -> tuple[str, bool]:
             f"expected a name that does not begin with _ or ., which Spark passes over, received "
             f"{local.name}; rename the file"
         )
+    if ":" in local.name or (":" in str(local) and _GLOB.search(str(local))):
+        raise DataError(
+            f"expected a path without a colon, which Spark takes for the end of a scheme, received "
+            f"{path}; rename it, or evaluate by evaluate/engine=local"
+        )
     if (head[:2] == b"\x1f\x8b") != (local.suffix == ".gz"):
         raise DataError(
             f"expected a compressed file, and no other, to end in .gz, by which Spark knows it, "

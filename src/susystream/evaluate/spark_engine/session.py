@@ -22,6 +22,7 @@ from susystream.errors import EvaluationError
 from susystream.java import find_java
 
 _PYTHON = "spark.pyspark.python"
+_JAVA_OPTIONS = ("spark.driver.defaultJavaOptions", "spark.driver.extraJavaOptions")
 _END_SECONDS = 20.0
 _TERM_SECONDS = 8.0
 _CONNECT_SECONDS = 5.0
@@ -115,17 +116,17 @@ def settings_of(
 def open_session(settings: Mapping[str, str], folder: Path) -> Any:
     """Starts a driver and connects; what it has to say goes into `log` in the folder.
 
-    Secrets among the settings do not appear on its command line.
+    Secrets among the settings do not appear on its command line, which every user may read.
     """
     from pyspark import SparkConf, SparkContext
     from pyspark.java_gateway import launch_gateway
     from pyspark.sql import SparkSession
 
-    shown = {k: v for k, v in settings.items() if public_settings({k: v}) == {k: v}}
+    shown = [(k, v) for k, v in settings.items() if _is_public(k, v)]
     conf = SparkConf(loadDefaults=False).setAll(list(settings.items()))
     with (folder / "log").open("wb") as log, _environment(folder, settings):
         gateway = launch_gateway(
-            SparkConf(loadDefaults=False).setAll(list(shown.items())),
+            SparkConf(loadDefaults=False).setAll(shown),
             {"stdout": log, "stderr": subprocess.STDOUT},
         )
         context = SparkContext(gateway=gateway, conf=conf)
@@ -183,14 +184,21 @@ def last_words(folder: Path) -> str:
     return path.read_text("utf-8", "replace")[-20_000:] if path.exists() else ""
 
 
+def _is_public(name: str, value: str) -> bool:
+    return public_settings({name: value}) == {name: value}
+
+
 @contextmanager
 def _environment(folder: Path, settings: Mapping[str, str]) -> Iterator[None]:
-    """What Spark takes from the environment: the broker's Java, and the workers' Python."""
+    """What is taken from the environment: the broker's Java, its secrets, the workers' Python."""
     ours = {"JAVA_HOME": str(_java_home(folder))}
     if is_local(settings["spark.master"]):
         ours["SPARK_LOCAL_IP"] = "127.0.0.1"
     if _PYTHON in settings:  # which a driver in Python does not look at
         ours["PYSPARK_PYTHON"] = settings[_PYTHON]
+    secret = [settings[k] for k in _JAVA_OPTIONS if not _is_public(k, settings.get(k, ""))]
+    if secret:  # a driver that runs already could not be told
+        ours["JDK_JAVA_OPTIONS"] = " ".join([os.environ.get("JDK_JAVA_OPTIONS", ""), *secret])
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)
     try:
