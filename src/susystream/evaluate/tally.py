@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from susystream.errors import EvaluationError
 from susystream.evaluate import bins, tally_file
 from susystream.evaluate.bins import BinCounts
-from susystream.evaluate.window import Window
+from susystream.evaluate.dense_bins import DenseBins
 from susystream.schema import Float32Array, UInt8Array
 
 LIMIT = 1 << 22  # bins: an AUC bracket of about 1e-6 at any number of rows, in 84 MB
@@ -49,7 +49,7 @@ class Tally:
         2
     """
 
-    __slots__ = ("_buffer", "_counts", "_filled", "_window", "limit")
+    __slots__ = ("_buffer", "_counts", "_dense", "_filled", "limit")
 
     def __init__(self, *, limit: int = LIMIT) -> None:
         if limit < bins.MIN_LIMIT:
@@ -60,7 +60,7 @@ class Tally:
         self._counts = bins.no_counts()
         self._buffer: NDArray[np.uint64] | None = None
         self._filled = 0
-        self._window: Window | None = None  # what it holds is in `_counts` no more
+        self._dense: DenseBins | None = None  # what they hold is in `_counts` no more
 
     @classmethod
     def empty(cls, *, limit: int = LIMIT) -> Tally:
@@ -202,22 +202,22 @@ class Tally:
         return cls.from_arrays(tally_file.unpack(tally_file.read(path), name=str(path)))
 
     def _add(self, keys: NDArray[np.uint32], labels: UInt8Array) -> None:
-        if self._window is None and self._counts.level:
-            self._window = Window(self._counts, width=self.limit * 5 // 4)
-            self._counts = self._window.absorb(self._counts)
-        if self._window is not None:
-            outside = self._window.add(keys, labels)
+        if self._dense is None and self._counts.level:
+            self._dense = DenseBins(self._counts, width=self.limit * 5 // 4)
+            self._counts = self._dense.absorb(self._counts)
+        if self._dense is not None:
+            outside = self._dense.add(keys, labels)
             keys, labels = keys[outside], labels[outside]
         if self._filled + len(keys) > BUFFER:
-            self._fold()  # the next call opens a window where the events lie by then
+            self._fold()  # the next call lays dense bins where the events lie by then
         if self._buffer is None:
             self._buffer = np.empty(BUFFER, np.uint64)
         self._buffer[self._filled : self._filled + len(keys)] = bins.packed(keys, labels)
         self._filled += len(keys)
 
     def _fold(self) -> None:
-        if self._window is not None:
-            inside, self._window = self._window.counts(), None
+        if self._dense is not None:
+            inside, self._dense = self._dense.counts(), None
             self._counts = bins.combine(inside, self._counts, limit=self.limit)
         if self._buffer is not None:
             rows, self._buffer = self._buffer[: self._filled], None
