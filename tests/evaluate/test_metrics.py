@@ -207,7 +207,7 @@ def test_accuracy_stays_exact_for_scores_around_zero_in_joined_bins() -> None:
     logits[::7] = 0
     logits[::11] = -0.0
     tally = Tally.empty(limit=260).update(logits, labels)
-    assert not tally.exact
+    assert tally.counts.level > 0
     assert metrics(tally)["accuracy"] == np.mean((logits > 0) == labels)
 
 

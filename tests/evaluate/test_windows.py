@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -140,7 +141,7 @@ def test_another_input_or_model_starts_over(tmp_path: Path) -> None:
 def test_a_damaged_window_and_those_after_it_are_counted_again(tmp_path: Path, keep: int) -> None:
     with pytest.raises(KeyboardInterrupt), Journal(tmp_path / "j", {}) as journal:
         counted(journal, stop=8000)
-    path = tmp_path / "j" / "00000003.npz"
+    path = tmp_path / "j" / "00000003.window"
     content = path.read_bytes()
     changed = content[:keep] if keep >= 0 else content[:900] + b"\x00\x01" + content[902:]
     path.write_bytes(changed)
@@ -163,12 +164,60 @@ def test_a_window_is_read_back_bit_for_bit(tmp_path: Path) -> None:
     bad = (BadRow("a.csv", 2, "MT2", "x", "a number"),)
     window = Scored(np.array([0, 1, 1], np.uint8), {"m1": logits}, digest, 4, bad)
     with Journal(tmp_path / "j", {}) as journal:
-        assert list(journal.finished()) == []
+        assert list(journal.finished(["m1"])) == []
         journal.write(0, window)
-        (back,) = journal.finished()
+        (back,) = journal.finished(["m1"])
     assert back.logits["m1"].tobytes() == logits.tobytes()
     assert (back.labels.tolist(), back.digest, back.rows) == ([0, 1, 1], digest, 4)
     assert [str(one) for one in back.bad] == [str(one) for one in bad]
+
+
+def small_window(models: Iterable[str], *, short: int = 0) -> Scored:
+    random = np.random.default_rng(3)
+    labels = (random.random(50) < 0.5).astype(np.uint8)
+    logits = {name: random.normal(size=50 - short).astype(np.float32) for name in models}
+    return Scored(labels, logits, ContentDigest(50, 1, 2), 50)
+
+
+def test_a_window_with_any_changed_byte_is_none_and_never_an_error(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j", {}) as journal:
+        list(journal.finished(["m1"]))
+        journal.write(0, small_window(["m1"]))
+        path = tmp_path / "j" / "00000000.window"
+        content = path.read_bytes()
+        for at in range(len(content)):
+            path.write_bytes(content[:at] + bytes([content[at] ^ 1 << at % 8]) + content[at + 1 :])
+            assert list(journal.finished(["m1"])) == []
+        for length in range(0, len(content), 7):
+            path.write_bytes(content[:length])
+            assert list(journal.finished(["m1"])) == []
+        path.write_bytes(content)
+        assert len(list(journal.finished(["m1"]))) == 1
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        small_window([]),
+        small_window(["m1"]),
+        small_window(["m1", "m3"]),
+        small_window(["m1", "m2", "m3"]),
+        small_window(["m1", "m2"], short=1),
+    ],
+)
+def test_a_window_of_other_models_or_lengths_is_none(tmp_path: Path, window: Scored) -> None:
+    with Journal(tmp_path / "j", {}) as journal:
+        list(journal.finished(["m1", "m2"]))
+        journal.write(0, window)
+        assert list(journal.finished(["m1", "m2"])) == []
+        journal.write(0, small_window(["m2", "m1"]))
+        assert len(list(journal.finished(["m1", "m2"]))) == 1
+
+
+def test_a_model_whose_scores_were_lost_on_the_way_is_an_error() -> None:
+    parts = [small_window(["m1", "m2"]), small_window(["m1"])]
+    with pytest.raises(EvaluationError, match="model m2 for all 100 events, received 50"):
+        count_windows(lambda skip: nullcontext(iter(parts)), models=["m1", "m2"], window_rows=50)
 
 
 def test_without_a_model_there_is_nothing_to_count() -> None:

@@ -6,16 +6,14 @@ Engines only count; `susystream.evaluate.metrics` computes every number from the
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from susystream.errors import EvaluationError
-from susystream.evaluate import bins, tally_file
+from susystream.evaluate import bins, tally_bytes
 from susystream.evaluate.bins import BinCounts
 from susystream.evaluate.dense_bins import DenseBins
 from susystream.schema import Float32Array, UInt8Array
@@ -114,11 +112,6 @@ class Tally:
         return self._counts
 
     @property
-    def exact(self) -> bool:
-        """Whether each distinct score still has its own bin."""
-        return self.counts.level == 0
-
-    @property
     def signal(self) -> int:
         """Signal events counted."""
         return int(self.counts.signal.sum(dtype=np.int64))
@@ -147,7 +140,7 @@ class Tally:
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """The whole state: header (version, limit, level), keys, signal, background."""
         counts = self.counts
-        header = np.array([tally_file.VERSION, self.limit, counts.level], np.int64)
+        header = np.array([tally_bytes.VERSION, self.limit, counts.level], np.int64)
         return {
             "header": header,
             "keys": counts.keys,
@@ -162,22 +155,14 @@ class Tally:
         Raises:
             EvaluationError: The arrays are incomplete, damaged or of another version.
         """
-        limit, counts = tally_file.checked_counts(arrays)
+        limit, counts = tally_bytes.checked_counts(arrays)
         tally = cls(limit=limit)
         tally._counts = counts
         return tally
 
-    def digest(self) -> str:
-        """SHA-256 of the state: equal tallies, and only those, have equal digests."""
-        total = hashlib.sha256()
-        for name, array in sorted(self.to_arrays().items()):
-            total.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
-            total.update(np.ascontiguousarray(array).data)
-        return total.hexdigest()
-
     def to_bytes(self) -> bytes:
-        """The tally in the form of `susystream.evaluate.tally_file`."""
-        return tally_file.pack(self.to_arrays())
+        """The tally in the form of `susystream.evaluate.tally_bytes`."""
+        return tally_bytes.pack(self.to_arrays())
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Tally:
@@ -186,20 +171,7 @@ class Tally:
         Raises:
             EvaluationError: The content is foreign or damaged.
         """
-        return cls.from_arrays(tally_file.unpack(content))
-
-    def save(self, path: Path) -> None:
-        """Writes a file, whole or not at all; an older one is replaced."""
-        tally_file.write(path, self.to_bytes())
-
-    @classmethod
-    def load(cls, path: Path) -> Tally:
-        """The tally saved at a path.
-
-        Raises:
-            EvaluationError: There is none, or it is foreign or damaged.
-        """
-        return cls.from_arrays(tally_file.unpack(tally_file.read(path), name=str(path)))
+        return cls.from_arrays(tally_bytes.unpack(content))
 
     def _add(self, keys: NDArray[np.uint32], labels: UInt8Array) -> None:
         if self._dense is None and self._counts.level:

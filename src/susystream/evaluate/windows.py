@@ -75,7 +75,8 @@ def count_windows(
         on_progress: Called with the rows read so far.
 
     Raises:
-        EvaluationError: There is no model, or logits cannot be counted.
+        EvaluationError: There is no model, logits cannot be counted, or a model has no score for
+            some events.
     """
     state = _State({name: Tally.empty() for name in models}, journal, on_window)
     if not state.tallies:
@@ -89,6 +90,7 @@ def count_windows(
             if state.rows % window_rows == 0:
                 state.finish()
     state.finish()
+    _check_whole(state.tallies, state.digest.rows)
     return Counted(state.tallies, state.digest, resumed, state.bad)
 
 
@@ -121,7 +123,7 @@ class _State:
 
     def recall(self, window_rows: int) -> int:
         """Counts the finished windows of an earlier run; how many rows they hold."""
-        for window in self._journal.finished() if self._journal else ():
+        for window in self._journal.finished(self.tallies) if self._journal else ():
             if window.rows != window_rows:
                 break  # the last one of a scan that had come to its end
             self._count(window)
@@ -156,6 +158,16 @@ class _State:
         }
         self._on_window(self._number, figures)
         self._number += 1
+
+
+def _check_whole(tallies: Mapping[str, Tally], rows: int) -> None:
+    """Every event was scored by every model: what loses scores on their way is noticed here."""
+    for name, counted in tallies.items():
+        if counted.rows != rows:
+            raise EvaluationError(
+                f"expected scores of model {name} for all {rows:,} events, received "
+                f"{counted.rows:,}; evaluate the set again"
+            )
 
 
 def cut_at(parts: Iterator[_Rows], window_rows: int) -> Iterator[_Rows]:
