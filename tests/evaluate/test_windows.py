@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from evaluate.plain import plain_tallies
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from susystream.data.parts import Part
 from susystream.errors import BadRow, EvaluationError
 from susystream.evaluate.journal import Journal
-from susystream.evaluate.local_engine import tally
 from susystream.evaluate.metrics import metrics
 from susystream.evaluate.scored import Scored
 from susystream.evaluate.tally import Tally
@@ -91,7 +91,7 @@ def test_windows_and_batches_change_no_count(size: int) -> None:
     events = [EVENTS[i : i + size] for i in range(0, stop, size)]
     found = count_here(lambda skip: events, scorers={"one": Linear(1)})
     seen = concatenate(events)
-    assert found.tallies == tally([seen], scorers={"one": Linear(1)})
+    assert found.tallies == plain_tallies([seen], {"one": Linear(1)})
     assert found.digest == ContentDigest().update(seen)
     assert found.resumed == 0
 
