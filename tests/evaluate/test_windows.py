@@ -16,16 +16,16 @@ from susystream.data.parts import Part
 from susystream.errors import BadRow, EvaluationError
 from susystream.evaluate.journal import Journal
 from susystream.evaluate.metrics import metrics
+from susystream.evaluate.rough import rough_figures
 from susystream.evaluate.scored import Scored
 from susystream.evaluate.tally import Tally
 from susystream.evaluate.windows import (
     Counted,
     OnWindow,
     count_windows,
-    rough_figures,
     scored_here,
 )
-from susystream.schema import EventBatch, Float32Array, concatenate
+from susystream.schema import EventBatch, Float32Array, UInt8Array, concatenate
 from susystream.stream.slices import ContentDigest
 
 ROWS, WINDOW = 10_500, 1000
@@ -226,17 +226,39 @@ def test_without_a_model_there_is_nothing_to_count() -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(0, 2**32), st.sampled_from([1e-3, 1.0, 30.0]))
-def test_rough_figures_are_near_the_exact_ones(seed: int, scale: float) -> None:
+@given(
+    st.integers(0, 2**32),
+    st.sampled_from([0.0, -0.17, 40.0]),
+    st.sampled_from([1e-30, 1e-3, 3e-3, 1e-2, 1.0, 30.0]),
+)
+def test_rough_figures_are_near_the_exact_ones(seed: int, place: float, scale: float) -> None:
     random = np.random.default_rng(seed)
     labels = (random.random(20_000) < 0.4).astype(np.uint8)
-    logits = (scale * (random.normal(size=20_000) + labels)).astype(np.float32)
+    logits = (place + scale * (random.normal(size=20_000) + labels)).astype(np.float32)
+    assert_near(logits, labels)
+
+
+@pytest.mark.parametrize("case", ["equal", "few", "narrow and wide", "outlier"])
+def test_rough_figures_are_near_the_exact_ones_of_strange_scores(case: str) -> None:
+    random = np.random.default_rng(8)
+    labels = (random.random(20_000) < 0.4).astype(np.uint8)
+    normal = random.normal(size=20_000) + labels
+    wide = np.where(random.random(20_000) < 0.5, 1000 * random.normal(size=20_000), 0)
+    logits = {
+        "equal": np.ones(20_000),
+        "few": np.round(normal),
+        "narrow and wide": np.where(wide, wide, 5 + 1e-3 * normal),
+        "outlier": np.where(np.arange(20_000) == 7, 1e30, 1e-3 * normal),
+    }[case]
+    assert_near(logits.astype(np.float32), labels)
+
+
+def assert_near(logits: Float32Array, labels: UInt8Array) -> None:
     rough = rough_figures(logits, labels)
     exact = metrics(Tally.empty().update(logits, labels))
     assert rough["accuracy"] == exact["accuracy"]
     assert rough["log_loss"] == pytest.approx(exact["log_loss"], rel=1e-3)
-    if scale >= 1:
-        assert rough["auc"] == pytest.approx(exact["auc"], abs=2e-5)
+    assert rough["auc"] == pytest.approx(exact["auc"], abs=1e-5)
 
 
 @pytest.mark.parametrize("labels", [[], [0], [1, 1]])
