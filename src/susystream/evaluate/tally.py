@@ -18,7 +18,9 @@ from susystream.evaluate.bins import BinCounts
 from susystream.evaluate.dense_bins import DenseBins
 from susystream.schema import Float32Array, UInt8Array
 
-LIMIT = 1 << 22  # bins: an AUC bracket of about 1e-6 at any number of rows, in 84 MB
+# bins, in 84 MB: for scores of one spread an AUC bracket of about 1e-6 at any number of rows; a
+# group of scores far narrower than the rest shares few bins, and the bracket is as wide as it is
+LIMIT = 1 << 22
 BUFFER = 1 << 22  # rows: a sort and a merge of bins serve many rows; 34 MB
 
 
