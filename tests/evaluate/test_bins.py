@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from susystream.evaluate import bins
 from susystream.evaluate.bins import MAX_LEVEL, POSITIVE
-from susystream.evaluate.window import Window, bin_ordinals, ordinal_keys
+from susystream.evaluate.dense_bins import DenseBins, bin_ordinals, ordinal_keys
 
 LOGITS = st.floats(allow_nan=False, allow_infinity=False, width=32)
 LEVELS = st.integers(0, MAX_LEVEL)
@@ -84,15 +84,15 @@ def test_bins_are_numbered_in_order_without_gaps_at_zero(logits: list[float], le
 
 
 @given(st.lists(LOGITS | st.floats(-2, 2, width=32), min_size=1), LEVELS, st.integers(1, 600))
-def test_a_window_and_what_is_outside_add_up(logits: list[float], level: int, width: int) -> None:
+def test_dense_bins_and_what_is_outside_add_up(logits: list[float], level: int, width: int) -> None:
     labels = (np.arange(len(logits)) % 2).astype(np.uint8)
     keys = bins.score_keys(np.array(logits, np.float32))
     whole = bins.count(bins.packed(keys, labels), level=level)
-    window = Window(whole, width=width)
-    outside = window.add(keys, labels)
+    dense = DenseBins(whole, width=width)
+    outside = dense.add(keys, labels)
     rest = bins.count(bins.packed(keys[outside], labels[outside]), level=level)
-    assert_equal(bins.combine(window.counts(), rest, limit=10_000), whole)
-    again = Window(whole, width=width)
+    assert_equal(bins.combine(dense.counts(), rest, limit=10_000), whole)
+    again = DenseBins(whole, width=width)
     rest = again.absorb(whole)
     assert_equal(bins.combine(again.counts(), rest, limit=10_000), whole)
 

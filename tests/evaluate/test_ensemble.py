@@ -7,13 +7,13 @@ from itertools import product
 
 import numpy as np
 import pytest
+from evaluate.plain import plain_tallies
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from susystream.errors import EvaluationError
-from susystream.evaluate.ensemble import NAME, Ensemble, Mean, combined, logits_of, with_ensemble
-from susystream.evaluate.local_engine import tally
-from susystream.evaluate.tally import Tally
+from susystream.evaluate.ensemble import NAME, Mean, combined, with_ensemble
+from susystream.evaluate.windows import count_windows, scored_here
 from susystream.physics.toy import toy_events
 from susystream.schema import Float32Array
 
@@ -83,7 +83,8 @@ def test_a_sure_member_counts_for_more_in_logits_than_in_probabilities() -> None
 @pytest.mark.parametrize("mean", MEANS)
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_the_bits_do_not_depend_on_how_events_are_cut(mean: Mean, size: int) -> None:
-    members = list(np.random.default_rng(4).normal(0, 9, (3, 2003)).astype(np.float32))
+    # ten: from eight on numpy adds some numbers in pairs
+    members = list(np.random.default_rng(4).normal(0, 9, (10, 2003)).astype(np.float32))
     pieces = [combined([m[i : i + size] for m in members], mean) for i in range(0, 2003, size)]
     assert np.concatenate(pieces).tobytes() == combined(members, mean).tobytes()
 
@@ -93,19 +94,14 @@ def test_one_scan_scores_each_member_once_and_counts_the_ensemble_beside_it(mean
     events = toy_events(start=0, stop=5000, seed=2)
     members = {"a": Linear(1), "b": Linear(2)}
     scorers = with_ensemble(members, mean)
-    found = tally([events[i : i + 700] for i in range(0, 5000, 700)], scorers=scorers)
+    batches = [events[i : i + 700] for i in range(0, 5000, 700)]
+    found = count_windows(scored_here(lambda skip: batches, scorers=scorers), models=scorers)
     assert [one.asked for one in members.values()] == [5000, 5000]
-    assert list(found) == ["a", "b", NAME]
-    alone = Ensemble({"a": Linear(1), "b": Linear(2)}, mean)
-    assert found[NAME] == Tally.empty().update(alone.logits(events.features), events.labels)
-    assert found["a"] == Tally.empty().update(Linear(1).logits(events.features), events.labels)
+    assert list(found.tallies) == ["a", "b", NAME]
+    assert found.tallies == plain_tallies(batches, scorers)  # scores the members once more
 
 
-def test_an_ensemble_by_itself_scores_its_members() -> None:
-    features = toy_events(start=0, stop=10, seed=2).features
-    alone = Ensemble({"a": Linear(1), "b": Linear(2)}, "logits")
-    (found,) = logits_of({NAME: alone}, features).values()
-    np.testing.assert_array_equal(found, alone.logits(features))
+def test_without_a_mean_there_is_no_ensemble() -> None:
     assert with_ensemble({"a": Linear(1)}, None).keys() == {"a"}
 
 
@@ -116,6 +112,7 @@ def test_a_member_that_gives_no_number_is_named(mean: Mean, bad: float) -> None:
         def logits(self, features: Float32Array) -> Float32Array:
             return np.full(len(features), bad, np.float32)
 
+    events = toy_events(start=0, stop=10, seed=2)
     scorers = with_ensemble({"good": Linear(1), "bad": Broken(1)}, mean)
     with pytest.raises(EvaluationError, match="model bad: "):
-        tally([toy_events(start=0, stop=10, seed=2)], scorers=scorers)
+        count_windows(scored_here(lambda skip: [events], scorers=scorers), models=scorers)

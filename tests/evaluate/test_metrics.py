@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from susystream.errors import EvaluationError
-from susystream.evaluate.metrics import _dot, curve, metrics
+from susystream.evaluate.metrics import _dot, curve, metrics, wide
 from susystream.evaluate.pieces import PIECE
 from susystream.evaluate.significance import asimov_significance
 from susystream.evaluate.tally import Tally
@@ -207,8 +207,25 @@ def test_accuracy_stays_exact_for_scores_around_zero_in_joined_bins() -> None:
     logits[::7] = 0
     logits[::11] = -0.0
     tally = Tally.empty(limit=260).update(logits, labels)
-    assert not tally.exact
+    assert tally.counts.level > 0
     assert metrics(tally)["accuracy"] == np.mean((logits > 0) == labels)
+
+
+def test_a_bracket_wider_than_promised_is_said_in_a_line_and_holds_the_auc() -> None:
+    random = np.random.default_rng(1)
+    labels = (random.random(20_000) < 0.45).astype(np.uint8)
+    narrow = 5 + 1e-3 * (random.normal(size=20_000) + labels)
+    spread = random.uniform(-1000, 1000, 20_000)
+    logits = np.where(random.random(20_000) < 0.5, spread, narrow).astype(np.float32)
+    figures = metrics(Tally.empty(limit=8192).update(logits, labels))
+    said = wide(figures)
+    assert said is not None
+    assert "\n" not in said
+    assert f"{figures['auc_low']:.7f} and {figures['auc_high']:.7f} only" in said
+    exact = metrics(Tally.empty().update(logits, labels))
+    assert figures["auc_low"] <= exact["auc"] <= figures["auc_high"]
+    assert wide(exact) is None
+    assert wide({"auc_low": 0.5, "auc_high": 0.5 + 0.9e-6}) is None
 
 
 def test_a_zero_logit_is_called_background_as_keras_does() -> None:

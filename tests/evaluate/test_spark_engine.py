@@ -14,6 +14,7 @@ import polars as pl
 import psutil
 import pyarrow as pa
 import pytest
+from evaluate.plain import plain_tallies
 
 from susystream.data.bad_rows import BadRows
 from susystream.data.enlarge import frame_of as polars_frame
@@ -22,7 +23,6 @@ from susystream.data.frames import EVENT_NUMBER
 from susystream.data.scan import scan_events
 from susystream.data.source import ToySource
 from susystream.errors import DataError, EvaluationError
-from susystream.evaluate import local_engine
 from susystream.evaluate.spark_engine import SparkEngine, worker
 from susystream.evaluate.spark_engine.inputs import frame_of
 from susystream.evaluate.tally import Tally
@@ -32,7 +32,6 @@ from susystream.model.scorer_plan import OpenVinoPlan
 from susystream.schema import EventBatch, concatenate
 from susystream.stream.slices import ContentDigest
 
-SRC = Path(__file__).parents[2] / "src"
 PIECES = {  # so that a file of 2.7 MB is read by three tasks
     "spark.sql.files.maxPartitionBytes": "1m",
     "spark.sql.files.openCostInBytes": "512k",
@@ -93,7 +92,7 @@ def locally(*paths: Path) -> Counted:
         found += scan_events(path, start_number=sum(map(len, found)))
     scorers = {name: one.open() for name, one in PLANS.items()}
     digest = ContentDigest().update(concatenate(found))
-    return Counted(local_engine.tally(found, scorers=scorers), digest, 0, BadRows())
+    return Counted(plain_tallies(found, scorers), digest, 0, BadRows())
 
 
 def tasks(spark: SparkEngine, *paths: Path | str) -> int:

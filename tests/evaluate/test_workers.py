@@ -20,12 +20,13 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from evaluate.plain import plain_tallies
 
 from susystream.data.enlarge import write_csv, write_parquet
 from susystream.data.files import FilesSource, sifted_events
 from susystream.data.source import bounded
 from susystream.errors import BadRow, DataError, EvaluationError
-from susystream.evaluate import local_engine, workers
+from susystream.evaluate import workers
 from susystream.evaluate.ensemble import with_ensemble
 from susystream.evaluate.journal import Journal
 from susystream.evaluate.windows import Counted, count_windows, scored_here
@@ -313,7 +314,7 @@ def test_a_network_that_tensorflow_scores_gives_the_same_bits(paths: tuple[Path,
     opened = Workers({"one": one}, None, 2).scored(paths, window_rows=WINDOW)
     found = count_windows(opened, models=["one"], window_rows=WINDOW)
     source = FilesSource(Path("all"), paths)
-    expected = local_engine.tally(source.batches(), scorers={"one": one.open()})
+    expected = plain_tallies(source.batches(), {"one": one.open()})
     assert found.tallies == expected
 
 

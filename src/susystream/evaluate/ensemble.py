@@ -51,10 +51,7 @@ def logits_of(scorers: Mapping[str, Scorer], features: Float32Array) -> dict[str
     """Logits by name; an ensemble stands behind its members and scores nothing anew."""
     found: dict[str, Float32Array] = {}
     for name, scorer in scorers.items():
-        if isinstance(scorer, Ensemble) and found.keys() >= scorer.members.keys():
-            found[name] = scorer.of(found)
-        else:
-            found[name] = scorer.logits(features)
+        found[name] = scorer.of(found) if isinstance(scorer, Ensemble) else scorer.logits(features)
     return found
 
 

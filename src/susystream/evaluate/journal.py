@@ -9,17 +9,21 @@ import fcntl
 import json
 import os
 import shutil
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from susystream.errors import BadRow
 from susystream.evaluate.scored import Scored
+from susystream.evaluate.sealed import seal, unseal
 from susystream.stream.slices import ContentDigest
+
+_KIND = "susystream window 1"  # count up with every change of what a file holds
+_MODEL = "logits "  # before a model's name among the names of the arrays
 
 
 class Journal:
@@ -27,7 +31,7 @@ class Journal:
 
     The statement is written first and compared whenever the folder is opened again: windows of
     another input or model are removed. A window's file appears under its name when it is whole,
-    and its parts carry checksums.
+    and one in which a single bit has changed since is no window any more.
 
     Args:
         folder: Of this evaluation alone.
@@ -55,8 +59,13 @@ class Journal:
         if self._lock is not None:
             self._lock.close()
 
-    def finished(self) -> Iterator[Scored]:
-        """The windows of an earlier run, from the first to the last whole one."""
+    def finished(self, models: Iterable[str]) -> Iterator[Scored]:
+        """The windows of an earlier run, from the first to the last whole one.
+
+        Args:
+            models: Whose logits a window must hold, and no others.
+        """
+        expected = set(models)
         if not self._is_of_this():
             self.remove()
             self._folder.mkdir(parents=True)
@@ -65,27 +74,15 @@ class Journal:
             draft.replace(self._folder / "stated.json")
         for number in count():
             window = _read(self._path(number))
-            if window is None:
+            if window is None or set(window.logits) != expected:
                 return
             yield window
 
     def write(self, number: int, window: Scored) -> None:
         """Keeps a finished window."""
-        sums = window.digest
-        digest = np.array([sums.rows, sums.high, sums.low, window.rows], np.uint64)
-        bad = np.frombuffer(
-            json.dumps([one.__reduce__()[1] for one in window.bad]).encode(), np.uint8
-        )
-        logits = {f"logits {name}": values for name, values in window.logits.items()}
         draft = self._path(number).with_suffix(".part")
         with draft.open("wb") as file:
-            np.savez(
-                file,
-                labels=window.labels,
-                digest=digest,
-                bad=np.frombuffer(bad, np.uint8),
-                **logits,
-            )
+            seal(file, _arrays(window), kind=_KIND)
         draft.replace(self._path(number))
 
     def remove(self) -> None:
@@ -93,7 +90,7 @@ class Journal:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _path(self, number: int) -> Path:
-        return self._folder / f"{number:08d}.npz"
+        return self._folder / f"{number:08d}.window"
 
     def _is_of_this(self) -> bool:
         try:
@@ -103,17 +100,28 @@ class Journal:
             return False
 
 
+def _arrays(window: Scored) -> dict[str, NDArray[Any]]:
+    sums, bad = window.digest, [one.__reduce__()[1] for one in window.bad]
+    return {
+        "labels": np.packbits(window.labels),  # bits: what is not there takes no time to prove
+        "digest": np.array([sums.rows, sums.high, sums.low, window.rows], np.uint64),
+        "bad": np.frombuffer(json.dumps(bad).encode(), np.uint8),
+        **{_MODEL + name: values for name, values in window.logits.items()},
+    }
+
+
 def _read(path: Path) -> Scored | None:
-    """A window, or None if there is no whole one; zip's checksums are checked by reading."""
+    """A window, or None if there is no whole one."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
-            arrays = {name: found[name] for name in found.files}
-        events, high, low, rows = (int(value) for value in arrays.pop("digest"))
-        bad = tuple(BadRow(*one) for one in json.loads(arrays.pop("bad").tobytes()))
-        labels = arrays.pop("labels")
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        arrays = unseal(path.read_bytes(), kind=_KIND)
+    except OSError:
         return None
-    logits = {name.removeprefix("logits "): values for name, values in arrays.items()}
-    if any(len(values) != len(labels) for values in logits.values()) or events != len(labels):
+    if arrays is None:
+        return None
+    events, high, low, rows = (int(value) for value in arrays.pop("digest"))
+    bad = tuple(BadRow(*one) for one in json.loads(arrays.pop("bad").tobytes()))
+    labels = np.unpackbits(arrays.pop("labels"))[:events]
+    logits = {name.removeprefix(_MODEL): values for name, values in arrays.items()}
+    if any(len(one) != events for one in (labels, *logits.values())):
         return None
     return Scored(labels, logits, ContentDigest(events, high, low), rows, bad)

@@ -1,6 +1,6 @@
-"""The local engine: one scan, any number of models, counts for each.
+"""The local engine: one scan, any number of models.
 
-In: event batches and scorers. Out: {name: Tally}.
+In: event batches and scorers. Out: scored rows, and how each model's are counted.
 A thread reads (and so parses) ahead, a few score, and the caller's thread counts, in the order of
 the scan: all of them release the interpreter lock for most of their time.
 """
@@ -8,7 +8,7 @@ the scan: all of them release the interpreter lock for most of their time.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from queue import Empty, Full, Queue
@@ -30,41 +30,6 @@ _JOIN_SECONDS = 30.0  # a scan's own deadlines are shorter
 
 
 _T = TypeVar("_T")
-
-
-def tally(
-    scan: Iterable[EventBatch],
-    *,
-    scorers: Mapping[str, Scorer],
-    on_progress: Callable[[int], None] = lambda rows: None,
-    threads: int | None = None,
-) -> dict[str, Tally]:
-    """Scores every batch by every scorer and counts.
-
-    Args:
-        scan: Batches; consumed in a thread of its own, and closed there if it is a generator.
-        scorers: At least one, by name.
-        on_progress: Called in the caller's thread with the rows counted so far, after each batch.
-        threads: How many score; by default one for each processor this process may use.
-
-    Returns:
-        A tally for each name; empty if the scan is.
-
-    Raises:
-        EvaluationError: There is no scorer, or one's logits cannot be counted.
-        Exception: Whatever the scan, a scorer or `on_progress` raised. The thread has ended then.
-    """
-    if not scorers:
-        raise EvaluationError("expected at least one model to evaluate, received none; name one")
-    tallies = {name: Tally.empty() for name in scorers}
-    rows = 0
-    with scored(as_parts(scan), scorers, threads=threads) as parts:
-        for one in parts:
-            for name, logits in one.logits.items():
-                count(tallies[name], name, logits, one.labels)
-            rows += len(one.labels)
-            on_progress(rows)
-    return tallies
 
 
 @contextmanager

@@ -8,6 +8,7 @@ order of the bins, so that equal tallies give equal numbers to the last bit.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,6 +24,7 @@ from susystream.evaluate.tally import Tally
 EFFICIENCIES = (0.3, 0.5, 0.7, 0.9)  # of the signal, at which background is rejected
 CALIBRATION_BINS = 15
 NORMAL_95 = 1.959963984540054  # of a standard normal, 95 % lie within plus or minus this
+WIDE = 1e-6  # of a bracket: beyond it, it is worth a word
 _LIMB = 21  # bits: a count of up to 2**42 events times a limb stays below 2**63
 
 
@@ -44,14 +46,15 @@ def metrics(tally: Tally) -> dict[str, float]:
     - `auc`: probability that a signal event scores above a background event, ties counting half
       (Mann-Whitney). `auc_low`, `auc_high`: the exact AUC lies between them, since the pairs
       inside a joined bin can add no less than 0 and no more than all. While the tally is exact
-      the three are equal; otherwise `auc` is the middle.
+      the three are equal; otherwise `auc` is the middle. The bracket is about 1e-6 wide for scores
+      of one spread, wider if many lie in a far narrower group than the rest: see `wide`.
     - `auc_stderr`: standard error of the AUC (DeLong, DeLong, Clarke-Pearson 1988); the variance
       of a class with a single event counts as 0. `auc_ci95_low`, `auc_ci95_high`: the bracket
       widened by 1.96 of it, within [0, 1].
     - `accuracy`: share of events on the right side of logit > 0, Keras' probability > 0.5; exact
       at every level, for no bin holds both sides.
     - `log_loss` (nats) and `brier`: mean of softplus(∓logit) and of (sigmoid(logit) - label)²,
-      at the middle of each bin: within 2e-6 in a logit of 1 at the default limit.
+      at the middle of each bin: a logit is off by half a bin at most.
     - `ece`: expected calibration error (Naeini, Cooper, Hauskrecht 2015), over 15 bins of equal
       width in the probability of signal: the mean distance, weighted by events, of the mean
       probability from the share of signal.
@@ -88,6 +91,21 @@ def main_figures(tally: Tally) -> dict[str, float]:
     auc, _, _ = _auc(tally.counts, *_totals(tally))
     losses = _losses(tally.counts)
     return {"auc": auc, "accuracy": losses["accuracy"], "log_loss": losses["log_loss"]}
+
+
+def wide(figures: Mapping[str, float]) -> str | None:
+    """A line that says so if the AUC is proven to less than six places; else None.
+
+    Args:
+        figures: As `metrics` gives them.
+    """
+    low, high = figures["auc_low"], figures["auc_high"]
+    if high - low <= WIDE:
+        return None
+    return (
+        f"the AUC is proven to lie between {low:.7f} and {high:.7f} only, {high - low:.1e} apart "
+        f"and not {WIDE:.0e}: many scores lie in a far narrower group than the rest"
+    )
 
 
 def curve(tally: Tally) -> Curve:

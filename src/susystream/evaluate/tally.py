@@ -6,21 +6,21 @@ Engines only count; `susystream.evaluate.metrics` computes every number from the
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from susystream.errors import EvaluationError
-from susystream.evaluate import bins, tally_file
+from susystream.evaluate import bins, tally_bytes
 from susystream.evaluate.bins import BinCounts
-from susystream.evaluate.window import Window
+from susystream.evaluate.dense_bins import DenseBins
 from susystream.schema import Float32Array, UInt8Array
 
-LIMIT = 1 << 22  # bins: an AUC bracket of about 1e-6 at any number of rows, in 84 MB
+# bins, in 84 MB: for scores of one spread an AUC bracket of about 1e-6 at any number of rows; a
+# group of scores far narrower than the rest shares few bins, and the bracket is as wide as it is
+LIMIT = 1 << 22
 BUFFER = 1 << 22  # rows: a sort and a merge of bins serve many rows; 34 MB
 
 
@@ -49,7 +49,7 @@ class Tally:
         2
     """
 
-    __slots__ = ("_buffer", "_counts", "_filled", "_window", "limit")
+    __slots__ = ("_buffer", "_counts", "_dense", "_filled", "limit")
 
     def __init__(self, *, limit: int = LIMIT) -> None:
         if limit < bins.MIN_LIMIT:
@@ -60,7 +60,7 @@ class Tally:
         self._counts = bins.no_counts()
         self._buffer: NDArray[np.uint64] | None = None
         self._filled = 0
-        self._window: Window | None = None  # what it holds is in `_counts` no more
+        self._dense: DenseBins | None = None  # what they hold is in `_counts` no more
 
     @classmethod
     def empty(cls, *, limit: int = LIMIT) -> Tally:
@@ -114,11 +114,6 @@ class Tally:
         return self._counts
 
     @property
-    def exact(self) -> bool:
-        """Whether each distinct score still has its own bin."""
-        return self.counts.level == 0
-
-    @property
     def signal(self) -> int:
         """Signal events counted."""
         return int(self.counts.signal.sum(dtype=np.int64))
@@ -147,7 +142,7 @@ class Tally:
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """The whole state: header (version, limit, level), keys, signal, background."""
         counts = self.counts
-        header = np.array([tally_file.VERSION, self.limit, counts.level], np.int64)
+        header = np.array([tally_bytes.VERSION, self.limit, counts.level], np.int64)
         return {
             "header": header,
             "keys": counts.keys,
@@ -162,22 +157,14 @@ class Tally:
         Raises:
             EvaluationError: The arrays are incomplete, damaged or of another version.
         """
-        limit, counts = tally_file.checked_counts(arrays)
+        limit, counts = tally_bytes.checked_counts(arrays)
         tally = cls(limit=limit)
         tally._counts = counts
         return tally
 
-    def digest(self) -> str:
-        """SHA-256 of the state: equal tallies, and only those, have equal digests."""
-        total = hashlib.sha256()
-        for name, array in sorted(self.to_arrays().items()):
-            total.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
-            total.update(np.ascontiguousarray(array).data)
-        return total.hexdigest()
-
     def to_bytes(self) -> bytes:
-        """The tally in the form of `susystream.evaluate.tally_file`."""
-        return tally_file.pack(self.to_arrays())
+        """The tally in the form of `susystream.evaluate.tally_bytes`."""
+        return tally_bytes.pack(self.to_arrays())
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Tally:
@@ -186,38 +173,25 @@ class Tally:
         Raises:
             EvaluationError: The content is foreign or damaged.
         """
-        return cls.from_arrays(tally_file.unpack(content))
-
-    def save(self, path: Path) -> None:
-        """Writes a file, whole or not at all; an older one is replaced."""
-        tally_file.write(path, self.to_bytes())
-
-    @classmethod
-    def load(cls, path: Path) -> Tally:
-        """The tally saved at a path.
-
-        Raises:
-            EvaluationError: There is none, or it is foreign or damaged.
-        """
-        return cls.from_arrays(tally_file.unpack(tally_file.read(path), name=str(path)))
+        return cls.from_arrays(tally_bytes.unpack(content))
 
     def _add(self, keys: NDArray[np.uint32], labels: UInt8Array) -> None:
-        if self._window is None and self._counts.level:
-            self._window = Window(self._counts, width=self.limit * 5 // 4)
-            self._counts = self._window.absorb(self._counts)
-        if self._window is not None:
-            outside = self._window.add(keys, labels)
+        if self._dense is None and self._counts.level:
+            self._dense = DenseBins(self._counts, width=self.limit * 5 // 4)
+            self._counts = self._dense.absorb(self._counts)
+        if self._dense is not None:
+            outside = self._dense.add(keys, labels)
             keys, labels = keys[outside], labels[outside]
         if self._filled + len(keys) > BUFFER:
-            self._fold()  # the next call opens a window where the events lie by then
+            self._fold()  # the next call lays dense bins where the events lie by then
         if self._buffer is None:
             self._buffer = np.empty(BUFFER, np.uint64)
         self._buffer[self._filled : self._filled + len(keys)] = bins.packed(keys, labels)
         self._filled += len(keys)
 
     def _fold(self) -> None:
-        if self._window is not None:
-            inside, self._window = self._window.counts(), None
+        if self._dense is not None:
+            inside, self._dense = self._dense.counts(), None
             self._counts = bins.combine(inside, self._counts, limit=self.limit)
         if self._buffer is not None:
             rows, self._buffer = self._buffer[: self._filled], None

@@ -11,25 +11,19 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
-import numpy as np
-
 from susystream.data.bad_rows import BadRows
 from susystream.data.parts import Part
 from susystream.errors import EvaluationError
-from susystream.evaluate import bins
-from susystream.evaluate.bins import BinCounts
 from susystream.evaluate.journal import Journal
 from susystream.evaluate.local_engine import as_parts, closing_too, count, scored
-from susystream.evaluate.metrics import main_figures
+from susystream.evaluate.rough import rough_figures
 from susystream.evaluate.scored import Scored, ScoredRows, joined
 from susystream.evaluate.tally import Tally
 from susystream.model.scorer import Scorer
-from susystream.schema import EventBatch, Float32Array, UInt8Array
+from susystream.schema import EventBatch
 from susystream.stream.slices import ContentDigest
 
 WINDOW_ROWS = 1_000_000
-_ROUGH_LEVEL = 141  # bins of 2**-9 in the logit: an AUC to 1e-5, from a table that fits the cache
-_ROUGH_BITS = np.uint32(15)  # of a key, which are the same in all keys of that level
 
 _Rows = TypeVar("_Rows", Part, ScoredRows)
 OpenScored = Callable[[int], AbstractContextManager[Iterator[Scored]]]
@@ -75,7 +69,8 @@ def count_windows(
         on_progress: Called with the rows read so far.
 
     Raises:
-        EvaluationError: There is no model, or logits cannot be counted.
+        EvaluationError: There is no model, logits cannot be counted, or a model has no score for
+            some events.
     """
     state = _State({name: Tally.empty() for name in models}, journal, on_window)
     if not state.tallies:
@@ -89,6 +84,7 @@ def count_windows(
             if state.rows % window_rows == 0:
                 state.finish()
     state.finish()
+    _check_whole(state.tallies, state.digest.rows)
     return Counted(state.tallies, state.digest, resumed, state.bad)
 
 
@@ -121,7 +117,7 @@ class _State:
 
     def recall(self, window_rows: int) -> int:
         """Counts the finished windows of an earlier run; how many rows they hold."""
-        for window in self._journal.finished() if self._journal else ():
+        for window in self._journal.finished(self.tallies) if self._journal else ():
             if window.rows != window_rows:
                 break  # the last one of a scan that had come to its end
             self._count(window)
@@ -158,6 +154,16 @@ class _State:
         self._number += 1
 
 
+def _check_whole(tallies: Mapping[str, Tally], rows: int) -> None:
+    """Every event was scored by every model: what loses scores on their way is noticed here."""
+    for name, counted in tallies.items():
+        if counted.rows != rows:
+            raise EvaluationError(
+                f"expected scores of model {name} for all {rows:,} events, received "
+                f"{counted.rows:,}; evaluate the set again"
+            )
+
+
 def cut_at(parts: Iterator[_Rows], window_rows: int) -> Iterator[_Rows]:
     """The same rows in parts, none of which crosses a multiple of `window_rows`."""
     room = window_rows
@@ -169,26 +175,3 @@ def cut_at(parts: Iterator[_Rows], window_rows: int) -> Iterator[_Rows]:
                 yield piece
                 start += len(piece)
                 room = room - len(piece) or window_rows
-
-
-def rough_figures(logits: Float32Array, labels: UInt8Array) -> dict[str, float]:
-    """AUC (to about 1e-5), accuracy (exact) and log loss of some events; none of one class alone.
-
-    Counting into bins that are fixed beforehand needs no sort, which an exact AUC does.
-    """
-    if not 0 < int(labels.sum()) < len(labels):
-        return {}
-    keys = bins.coarse_keys(bins.score_keys(logits), _ROUGH_LEVEL)
-    cells = (keys >> _ROUGH_BITS).astype(np.intp)
-    cells <<= 1
-    cells |= labels  # background and signal of a bin side by side
-    found = np.bincount(cells, minlength=int(cells.max()) + 2)
-    full = np.unique(np.flatnonzero(found) >> 1)
-    rough = BinCounts(
-        bins.coarse_keys((full << int(_ROUGH_BITS)).astype(np.uint32), _ROUGH_LEVEL),
-        found[2 * full + 1],
-        found[2 * full],
-        _ROUGH_LEVEL,
-        len(labels),
-    )
-    return main_figures(Tally.of(rough))

@@ -1,4 +1,4 @@
-"""Counting by address: a window of neighbouring bins of one level, each with its own cell.
+"""Counting by address: neighbouring bins of one level, each with its own cell.
 
 In: keys and labels. Out: `BinCounts` of the keys inside, positions of those outside.
 Once bins are joined they fill again and again, and a cell is found in 15 ns where sorting and
@@ -25,11 +25,11 @@ from susystream.schema import Int64Array, UInt8Array
 _MANTISSA = np.uint32((1 << 23) - 1)
 
 
-class Window:
+class DenseBins:
     """Cells for signal and background of `width` bins in a row.
 
     Args:
-        around: Counts at the level of the window; the window lies around their middle event.
+        around: Counts at the level of the bins, which lie around their middle event.
         width: How many bins; 16 bytes each.
     """
 
@@ -37,7 +37,7 @@ class Window:
 
     def __init__(self, around: BinCounts, *, width: int) -> None:
         if not len(around):
-            raise EvaluationError("expected counts to lay a window around, received none")
+            raise EvaluationError("expected counts to lay bins around, received none")
         self.level = around.level
         self._width = width
         ordinals = bin_ordinals(around.keys, self.level)
@@ -51,10 +51,10 @@ class Window:
         self._cells = np.zeros(2 * width, np.int64)  # background and signal of a bin side by side
 
     def add(self, keys: UInt32Array, labels: UInt8Array) -> Int64Array:
-        """Counts the keys inside the window; returns the positions of those outside."""
+        """Counts the keys inside; returns the positions of those outside."""
         cells = bin_ordinals(keys, self.level)
         cells -= self._first
-        # seen as unsigned, places before the window are beyond it too
+        # seen as unsigned, places before the first bin are beyond the last too
         outside = np.flatnonzero(cells.view(np.uint64) >= np.uint64(self._width))
         cells <<= 1
         cells |= labels
@@ -64,7 +64,7 @@ class Window:
         return outside
 
     def absorb(self, counts: BinCounts) -> BinCounts:
-        """Adds counts of the window's level; returns those of the bins outside."""
+        """Adds counts of the same level; returns those of the bins outside."""
         at = bin_ordinals(counts.keys, self.level)
         at -= self._first
         low, high = (int(i) for i in np.searchsorted(at, (0, self._width)))

@@ -1,18 +1,12 @@
-"""A tally as bytes and as a file: whole, checked, without pickle.
+"""A tally as bytes, to travel between processes: whole, checked, without pickle.
 
 In: a tally's arrays, or bytes from elsewhere. Out: bytes, or checked counts.
-The form: a line that names it, a line with the SHA-256 of the rest in hexadecimal, then an .npz
-archive of header (version, limit, level), keys, signal, background. No byte of the archive is
-interpreted before its digest was compared.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,9 +15,10 @@ from numpy.typing import NDArray
 from susystream.errors import EvaluationError
 from susystream.evaluate import bins
 from susystream.evaluate.bins import BinCounts
+from susystream.evaluate.sealed import seal, unseal
 
 VERSION = 1
-_MAGIC = b"susystream tally %d" % VERSION
+_KIND = f"susystream tally {VERSION}"
 
 
 def pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:
@@ -32,53 +27,23 @@ def pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     for name in ("signal", "background"):
         small[name] = small[name].astype(np.min_scalar_type(small[name].max(initial=0)))
     file = io.BytesIO()
-    np.savez(file, **small)
-    digest = hashlib.sha256(file.getbuffer()).hexdigest()
-    return b"%b\n%b\n%b" % (_MAGIC, digest.encode(), file.getvalue())
+    seal(file, small, kind=_KIND)
+    return file.getvalue()
 
 
-def unpack(content: bytes, *, name: str = "these bytes") -> dict[str, NDArray[Any]]:
+def unpack(content: bytes) -> dict[str, NDArray[Any]]:
     """The arrays that were packed.
 
     Raises:
         EvaluationError: The content is foreign or damaged.
     """
-    magic, _, rest = content.partition(b"\n")
-    digest, _, archive = rest.partition(b"\n")
-    if magic != _MAGIC or digest.decode("latin-1") != hashlib.sha256(archive).hexdigest():
+    arrays = unseal(content, kind=_KIND)
+    if arrays is None:
         raise EvaluationError(
-            f"expected a whole tally of version {VERSION} in {name}, received "
-            f"{len(content)} other or damaged bytes; count the scores again"
+            f"expected a whole tally of version {VERSION}, received {len(content)} other or "
+            "damaged bytes; count the scores again"
         )
-    with np.load(io.BytesIO(archive), allow_pickle=False) as file:
-        return {key: file[key] for key in file.files}
-
-
-def write(path: Path, content: bytes) -> None:
-    """Writes a file, whole or not at all; an older one is replaced."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def read(path: Path) -> bytes:
-    """A file's content.
-
-    Raises:
-        EvaluationError: It cannot be read.
-    """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise EvaluationError(
-            f"expected a tally file, received {error}; count the scores again"
-        ) from error
+    return arrays
 
 
 def checked_counts(arrays: Mapping[str, NDArray[Any]]) -> tuple[int, BinCounts]:
