@@ -11,6 +11,7 @@ from typing import Any
 
 from susystream.data.bad_rows import BadRows
 from susystream.errors import TrackingError
+from susystream.evaluate.metrics import wide
 from susystream.evaluate.plots import roc_figure, score_figure
 from susystream.evaluate.tally import Tally
 from susystream.registry.document import ModelDocument
@@ -135,6 +136,9 @@ def show(context: StageContext, titles: Mapping[str, str], sets: list[Evaluated]
     for model_id, title in titles.items():
         rows = [_table_row(one, one.figures[model_id]) for one in sets]
         context.console.table(title, _COLUMNS, rows)
+        for one in sets:
+            if line := wide(one.figures[model_id]):
+                context.console.say(f"{one.name}: {line}")
     for one in sets:
         if one.bad.count:
             _show_bad_rows(context.console, one)
