@@ -57,7 +57,7 @@ class Desk:
         process = self.start(*overrides)
         ends = time.monotonic() + 120
         kept = self.folder / ".susystream" / "evaluations"
-        while len(list(kept.glob("*/*.npz"))) < windows:
+        while len(list(kept.glob("*/*.window"))) < windows:
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < ends
             time.sleep(0.01)
@@ -91,7 +91,7 @@ def test_a_killed_evaluation_goes_on_and_gives_the_same_figures(desk: Desk) -> N
     assert 0 < int(done.group(1).replace(",", "")) < ROWS
     assert figures(resumed) == figures(whole)
     assert resumed["inputs"] == whole["inputs"]
-    assert not list((desk.folder / ".susystream" / "evaluations").glob("*/*.npz"))
+    assert not list((desk.folder / ".susystream" / "evaluations").glob("*/*.window"))
 
 
 def test_a_changed_file_starts_over(desk: Desk) -> None:
