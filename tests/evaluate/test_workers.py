@@ -13,6 +13,7 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -212,13 +213,20 @@ def test_a_killed_worker_is_an_error_and_leaves_no_other(paths: tuple[Path, ...]
     assert not [pid for pid in killed if psutil.pid_exists(pid) and _runs(pid)]
 
 
+def children_that_score() -> list[psutil.Process]:
+    found = []
+    for one in psutil.Process().children():
+        with suppress(psutil.Error):
+            if "spawn_main" in " ".join(one.cmdline()):
+                found.append(one)
+    return found
+
+
 def test_a_halted_worker_does_not_keep_an_interrupted_run(paths: tuple[Path, ...]) -> None:
     halted: list[psutil.Process] = []
 
     def interrupt(rows: int) -> None:
-        found = [
-            one for one in psutil.Process().children() if "spawn_main" in " ".join(one.cmdline())
-        ]
+        found = children_that_score()
         if rows and found:
             halted.extend(found)
             for one in found:
@@ -230,6 +238,27 @@ def test_a_halted_worker_does_not_keep_an_interrupted_run(paths: tuple[Path, ...
         by_workers(paths * 40, on_progress=interrupt)
     assert halted
     assert not [one for one in halted if _runs(one.pid)]
+    assert time.monotonic() - started < 60
+
+
+def dying_while_they_receive() -> None:
+    with Workers({}, None, 2)._pool() as opened:
+        pool: Any = opened
+        pool.submit(len, "a").result()
+        for one in children_that_score():
+            one.suspend()
+        sent = [pool.submit(len, b"x" * (20 << 20)) for _ in range(3)]
+        time.sleep(1)
+        for one in children_that_score():
+            one.kill()
+        _ = [workers._result(pool, one) for one in sent]
+
+
+def test_workers_that_die_while_they_receive_are_noticed() -> None:
+    """A large task fills the pipe then, and the pool's own thread would write for ever."""
+    started = time.monotonic()
+    with pytest.raises(EvaluationError, match="received the end of one"):
+        dying_while_they_receive()
     assert time.monotonic() - started < 60
 
 

@@ -90,6 +90,7 @@ class Workers:
         try:
             yield pool
         except BrokenProcessPool as error:
+            _kill(pool)
             raise EvaluationError(
                 f"expected {self.processes} worker processes to live, received the end of one "
                 "(killed, often for lack of memory); lower evaluate.workers and run again, which "
@@ -148,14 +149,17 @@ def _result(pool: Any, scores: Future[BlockScores]) -> BlockScores:
 
 
 def _kill(pool: Any) -> None:
-    """Ends the workers.
+    """Ends the workers, and what the pool's own threads wait for.
 
-    One that is killed while it sends leaves half a message, of which the pool's own thread would
-    await the rest for ever, for this process holds the other end of the pipe open too.
+    One that is killed while it sends leaves half a message, of which a thread would await the rest
+    for ever; and one that is killed while it receives leaves a thread that sends for ever (Python
+    before 3.12). For this process holds the other ends of both pipes open too: closed, they end
+    the waiting.
     """
     for one in list((pool._processes or {}).values()):
         one.kill()
-    pool._result_queue._writer.close()  # the end of the pipe ends the waiting
+    pool._result_queue._writer.close()
+    pool._call_queue._reader.close()
 
 
 def _good(rows: Iterator[ScoredRows]) -> Iterator[ScoredRows]:
