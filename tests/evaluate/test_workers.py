@@ -198,21 +198,6 @@ def test_a_cut_gzip_is_an_error_after_what_came_before(paths: tuple[Path, ...]) 
     assert read[-1] >= 2100
 
 
-def test_a_killed_worker_is_an_error_and_leaves_no_other(paths: tuple[Path, ...]) -> None:
-    killed: list[int] = []
-
-    def kill(rows: int) -> None:
-        for child in psutil.Process().children(recursive=True) if rows and not killed else ():
-            if "spawn_main" in " ".join(child.cmdline()):
-                killed.append(child.pid)
-                child.send_signal(signal.SIGKILL)
-
-    with pytest.raises(EvaluationError, match=r"received the end of one .*lower evaluate.workers"):
-        by_workers(paths * 40, on_progress=kill)
-    assert killed
-    assert not [pid for pid in killed if psutil.pid_exists(pid) and _runs(pid)]
-
-
 def children_that_score() -> list[psutil.Process]:
     found = []
     for one in psutil.Process().children():
@@ -220,6 +205,20 @@ def children_that_score() -> list[psutil.Process]:
             if "spawn_main" in " ".join(one.cmdline()):
                 found.append(one)
     return found
+
+
+def test_a_killed_worker_is_an_error_and_leaves_no_other(paths: tuple[Path, ...]) -> None:
+    killed: list[int] = []
+
+    def kill(rows: int) -> None:
+        for child in children_that_score() if rows and not killed else ():
+            killed.append(child.pid)
+            child.send_signal(signal.SIGKILL)
+
+    with pytest.raises(EvaluationError, match=r"received the end of one .*lower evaluate.workers"):
+        by_workers(paths * 40, on_progress=kill)
+    assert killed
+    assert not [pid for pid in killed if psutil.pid_exists(pid) and _runs(pid)]
 
 
 def test_a_halted_worker_does_not_keep_an_interrupted_run(paths: tuple[Path, ...]) -> None:

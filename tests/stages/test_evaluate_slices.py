@@ -28,6 +28,7 @@ from susystream.stages.publish import publish
 from susystream.stages.slice_source import offsets_of
 from susystream.stages.train import train
 from susystream.stream.codec import CsvCodec
+from susystream.stream.producer import Publication
 from susystream.stream.producer import publish as publish_events
 from susystream.stream.slices import TopicSlice
 
@@ -106,17 +107,22 @@ def test_a_slice_may_be_one_of_the_sets(opened: Open) -> None:
     assert set(result.inputs) == {"mine", "holdout", "toy_large", "real", "real_10k"}
 
 
+def unregistered(context: StageContext, *, partitions: int) -> Publication:
+    """A hundred events as text on a topic of their own, which no data set names."""
+    return publish_events(
+        [toy_events(start=10**6, stop=10**6 + 100, seed=1)],
+        connection=context.kafka,
+        topic=new_id("t"),
+        codec=CsvCodec(),
+        partitions=partitions,
+        progress=lambda rows: None,
+    )
+
+
 def test_offsets_no_data_set_covers_are_read_by_the_codec_of_the_settings(opened: Open) -> None:
     trained(opened)
     with opened() as context:
-        sent = publish_events(
-            [toy_events(start=10**6, stop=10**6 + 100, seed=1)],
-            connection=context.kafka,
-            topic=new_id("t"),
-            codec=CsvCodec(),
-            partitions=2,
-            progress=lambda rows: None,
-        )
+        sent = unregistered(context, partitions=2)
     wanted = f"evaluate.input={typed(sent.slice)}"
     with opened(wanted, "stream/codec=csv") as context:
         (identity,) = evaluate(context).inputs.values()
@@ -129,14 +135,7 @@ def test_offsets_no_data_set_covers_are_read_by_the_codec_of_the_settings(opened
 def test_bad_messages_are_set_aside_and_counted_up_to_a_limit(opened: Open) -> None:
     trained(opened)
     with opened() as context:
-        sent = publish_events(
-            [toy_events(start=10**6, stop=10**6 + 100, seed=1)],
-            connection=context.kafka,
-            topic=new_id("t"),
-            codec=CsvCodec(),
-            partitions=1,
-            progress=lambda rows: None,
-        )
+        sent = unregistered(context, partitions=1)
         producer = KafkaProducer(bootstrap_servers=context.kafka.bootstrap_servers)
         for number in range(2):
             producer.send(sent.slice.topic, key=b"%d" % number, value=b"not ours")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -118,6 +117,6 @@ def test_one_more_than_the_limit_is_an_error_and_set_aside_too(broker: str, limi
     assert len(dead(connection, wanted.topic)) == limit + 1
 
 
-def test_without_bad_messages_nothing_is_opened(broker: str, tmp_path: Path) -> None:
+def test_without_bad_messages_nothing_is_opened() -> None:
     with DeadLetters(KafkaConnection("127.0.0.1:1")) as letters:
         assert letters.count == 0

@@ -154,12 +154,17 @@ def _kill(pool: Any) -> None:
     One that is killed while it sends leaves half a message, of which a thread would await the rest
     for ever; and one that is killed while it receives leaves a thread that sends for ever (Python
     before 3.12). For this process holds the other ends of both pipes open too: closed, they end
-    the waiting.
+    the waiting. The pool's thread may close them itself, and two at once would close a descriptor
+    twice: so it comes first.
     """
     for one in list((pool._processes or {}).values()):
         one.kill()
-    pool._result_queue._writer.close()
-    pool._call_queue._reader.close()
+    thread = pool._executor_manager_thread
+    if thread is not None:
+        thread.join(_POLL_SECONDS)
+    if thread is not None and thread.is_alive():
+        pool._result_queue._writer.close()
+        pool._call_queue._reader.close()
 
 
 def _good(rows: Iterator[ScoredRows]) -> Iterator[ScoredRows]:

@@ -6,12 +6,13 @@ that was killed left of them.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from susystream.data.prepared import Prepared
 from susystream.data.scan import scan_events
-from susystream.errors import StreamError
+from susystream.errors import BrokerUnavailable, StreamError, StreamStalled
 from susystream.registry.document import DatasetRecord
 from susystream.stages.context import StageContext
 from susystream.stages.unfinished import Unfinished
@@ -39,10 +40,21 @@ def registered(context: StageContext, prepared: Prepared, codec: Codec) -> Datas
     for record in context.store.list_datasets():
         same = all(getattr(record, name) == value for name, value in wanted.items())
         if same and record.topic_id and record.slice["topic"] == stream.topic:
-            with suppress(StreamError):
+            with _passing_over_what_is_gone():
                 _check_there(context, record)
                 return record
     return None
+
+
+@contextmanager
+def _passing_over_what_is_gone() -> Iterator[None]:
+    """A topic or a log may be gone; what a broker that does not answer holds is not known."""
+    try:
+        yield
+    except (BrokerUnavailable, StreamStalled):
+        raise  # to begin anew might publish twice
+    except StreamError:
+        return
 
 
 def _check_there(context: StageContext, record: DatasetRecord) -> None:
@@ -87,7 +99,7 @@ def held(
     if begin is None:
         return None
     found = None
-    with suppress(StreamError):  # the topic is gone, or its log is: begin anew
+    with _passing_over_what_is_gone():
         found = held_of(begin, scan_events(prepared.train), connection=context.kafka, codec=codec)
     if found is None:
         context.console.say(

@@ -19,6 +19,7 @@ from susystream.stages import already_there
 from susystream.stages.context import StageContext
 from susystream.stages.prepare import prepare_data
 from susystream.stages.result import StageResult
+from susystream.stages.unfinished import Unfinished
 from susystream.stream.codec import Codec, codec_named
 from susystream.stream.producer import Publication
 from susystream.stream.producer import publish as publish_events
@@ -47,10 +48,11 @@ def publish(context: StageContext, *, parent_run_id: str | None = None) -> Stage
                 context.console.say("  the topic holds these events: nothing is published again")
                 metrics = _metrics(record)
             else:
-                publication = _publish_train(context, prepared, codec)
+                unfinished = already_there.unfinished(context, prepared, codec)
+                publication = _publish_train(context, prepared, codec, unfinished)
                 record = _record(context, prepared, publication, codec=codec, run_id=run.run_id)
                 context.store.save_dataset(record)
-                already_there.unfinished(context, prepared, codec).forget()
+                unfinished.forget()
                 metrics = _metrics(record) | _metrics_of(publication)
                 _show(context, publication)
         _log(run, record, metrics)
@@ -79,9 +81,10 @@ def _codec(context: StageContext, prepared: Prepared) -> Codec:
     )
 
 
-def _publish_train(context: StageContext, prepared: Prepared, codec: Codec) -> Publication:
+def _publish_train(
+    context: StageContext, prepared: Prepared, codec: Codec, unfinished: Unfinished
+) -> Publication:
     stream, kafka = context.settings.stream, context.kafka  # a start is no part of publishing
-    unfinished = already_there.unfinished(context, prepared, codec)
     held = already_there.held(context, prepared, codec, unfinished.begin())
     with context.console.progress("events published", prepared.rows_train) as progress:
         publication = publish_events(

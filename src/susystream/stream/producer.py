@@ -220,11 +220,10 @@ class _Sender:
 
     def send(self, batch: EventBatch) -> None:
         for key, value in self.codec.encode(batch):
-            turn, place = divmod(self.messages, len(self.held.ranges))
-            partition, start, end = self.held.ranges[place]
+            partition, there = self.held.dealt(self.messages)
             self.messages += 1
             self.size += len(key) + len(value)
-            if turn >= end - start:
+            if not there:
                 self._send(partition, key, value)
 
     def _send(self, partition: int, key: bytes, value: bytes) -> None:

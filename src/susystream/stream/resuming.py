@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice, zip_longest
 
 from susystream.schema import EventBatch
 from susystream.stream.codec import Codec, Message
@@ -44,7 +44,8 @@ def held_of(
         return None
     reader = KafkaReader(connection, codec)
     found = chain.from_iterable(reader.messages(held))
-    return held if _are_equal(found, _dealt(batches, codec, held), held.messages) else None
+    wanted = islice(_dealt(batches, codec, held), held.messages)
+    return held if all(one == other for one, other in zip_longest(found, wanted)) else None
 
 
 def _settled(connection: KafkaConnection, topic: str) -> dict[int, tuple[int, int]]:
@@ -66,20 +67,7 @@ def _behind(begin: TopicSlice, held: dict[int, tuple[int, int]]) -> TopicSlice |
 
 def _dealt(batches: Iterable[EventBatch], codec: Codec, held: TopicSlice) -> Iterator[Message]:
     """The messages that must stand in the held slice, in its order."""
-    shares = [end - start for _, start, end in held.ranges]
     messages = (message for batch in batches for message in codec.encode(batch))
     for number, message in enumerate(messages):
-        turn, place = divmod(number, len(shares))
-        if turn < shares[place]:
+        if held.dealt(number)[1]:
             yield message
-
-
-def _are_equal(found: Iterator[Message], wanted: Iterator[Message], messages: int) -> bool:
-    same = 0
-    for one, other in zip(found, wanted, strict=False):
-        if one != other:
-            return False
-        same += 1
-        if same == messages:
-            return True
-    return same == messages

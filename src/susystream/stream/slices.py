@@ -65,6 +65,16 @@ class TopicSlice:
                 if start + step < end:
                     yield partition, start + step
 
+    def dealt(self, number: int) -> tuple[int, bool]:
+        """Where a publication deals its message of a number, one partition after the other.
+
+        Returns:
+            The partition, and whether this slice, which begins where it does, holds the message.
+        """
+        turn, place = divmod(number, len(self.ranges))
+        partition, start, end = self.ranges[place]
+        return partition, turn < end - start
+
     def split(self, fraction: float) -> tuple[TopicSlice, TopicSlice]:
         """The slice without the last `fraction` of each partition's messages, and that part."""
         if not 0 <= fraction < 1:

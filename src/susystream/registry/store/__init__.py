@@ -156,10 +156,12 @@ class ModelStore:
         self, model_id: str, metrics: Mapping[str, float], test_sets: Mapping[str, object]
     ) -> list[str]:
         """The fields of former figures of some sets."""
+        if not test_sets:
+            return []
         begins = tuple(f"test/{name}/" for name in test_sets)
         with self._address.guarded():
             found = self._of("models").find_one({"model_id": model_id}, {"metrics": 1}) or {}
-        former = plain(found).get("metrics", {}) if begins else {}
+        former = plain(found).get("metrics", {})
         stale = [name for name in former if name.startswith(begins) and name not in metrics]
         return [f"metrics.{escape(name)}" for name in stale]
 
