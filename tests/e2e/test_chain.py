@@ -155,5 +155,5 @@ def test_what_a_run_leaves_on_disk_holds_its_configuration_and_no_secret(desk: D
 
 def test_an_unknown_model_lists_near_ones(desk: Desk, chain: tuple[dict[str, Any], str]) -> None:
     model_id = chain[0]["model_ids"][0]
-    _, said = desk.run("stage=evaluate", f"evaluate.models={model_id[:-1]}x", succeeds=False)
+    _, said = desk.run("stage=evaluate", f"evaluate.models={model_id[:-1]}u", succeeds=False)
     assert model_id in said
