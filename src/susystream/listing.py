@@ -71,7 +71,7 @@ def models_list(home: Path, uri: str | None, database: str, as_json: bool) -> No
 @click.argument("selector", default="latest")
 @_store_options
 def models_show(selector: str, home: Path, uri: str | None, database: str, as_json: bool) -> None:
-    """One model: an id, its beginning, latest, run:<id>, best:<metric>, or a time."""
+    """One model: an id, its beginning, latest, promoted, run:<id>, best:<metric>, or a time."""
     with _open_store(home, uri, database) as store:
         document = store.load_model(selector)
     if as_json:
@@ -79,6 +79,19 @@ def models_show(selector: str, home: Path, uri: str | None, database: str, as_js
         return
     for name, value in {**summary_of_model(document), **document.metrics}.items():
         click.echo(f"{name:44} {value}")
+
+
+@models.command("promote")
+@click.argument("selector")
+@_store_options
+def models_promote(
+    selector: str, home: Path, uri: str | None, database: str, as_json: bool
+) -> None:
+    """Make a model the one that live scoring takes."""
+    with _open_store(home, uri, database) as store:
+        model_id = store.promote(selector)
+    shown = {"model_id": model_id, "status": "promoted"}
+    click.echo(json.dumps(shown) if as_json else f"{model_id}: promoted")
 
 
 @models.command("export")

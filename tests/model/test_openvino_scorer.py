@@ -110,3 +110,26 @@ def test_nothing_is_reported_to_anybody() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+FREED_ELSEWHERE = """
+import os, signal, sys, threading
+import numpy as np
+from susystream.model.openvino_scorer import OpenVinoScorer
+from susystream.model.plan import Dense
+
+signal.signal(signal.SIGTERM, lambda number, frame: print("handled", flush=True))
+kernel = np.ones((18, 1), np.float32)
+scorers = [OpenVinoScorer((Dense(kernel, None),), tuple(range(18)))]
+thread = threading.Thread(target=scorers.clear)
+thread.start()
+thread.join()
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_a_signal_is_handled_after_a_scorer_was_freed_in_another_thread() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FREED_ELSEWHERE], capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr

@@ -181,10 +181,6 @@ def test_killed_twenty_times_it_leaves_every_event_once(broker: str, tmp_path: P
     assert same(read, batch)
 
 
-@pytest.mark.filterwarnings(
-    # kafka-python leaves the sockets of refused connections to the garbage collector
-    "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
-)
 def test_a_broker_that_is_killed_and_comes_back_loses_and_repeats_nothing(tmp_path: Path) -> None:
     batch, topic = events(30_000), new_topic()
     with OwnBroker(tmp_path) as own, ThreadPoolExecutor(1) as pool:

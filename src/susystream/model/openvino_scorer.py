@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -32,6 +33,7 @@ class OpenVinoScorer:
         features: Which of the 18 columns the network takes, in its order.
         precision: Of the products inside; sums and logits are float32.
         threads: How many ask at once at full speed; by default one for each processor.
+        block_rows: Rows of a block, `BLOCK_ROWS` by default; fewer events take as long.
 
     Raises:
         ModelError: OpenVINO is not installed, or the processor has no bfloat16.
@@ -44,9 +46,11 @@ class OpenVinoScorer:
         precision: Precision = "float32",
         *,
         threads: int | None = None,
+        block_rows: int | None = None,
     ) -> None:
         self._columns = None if features == tuple(range(len(FEATURES))) else list(features)
-        self._model = _compiled(plan, (BLOCK_ROWS, len(features)), precision, threads)
+        self._rows = block_rows or BLOCK_ROWS
+        self._model = _compiled(plan, (self._rows, len(features)), precision, threads)
         self._own = threading.local()
 
     def logits(self, features: Float32Array) -> Float32Array:
@@ -65,8 +69,8 @@ class OpenVinoScorer:
         if not hasattr(self._own, "request"):
             self._own.request = _Request(self._model, self._columns)
         out = np.empty(len(features), np.float32)
-        for start in range(0, len(features), BLOCK_ROWS):
-            rows = slice(start, start + BLOCK_ROWS)
+        for start in range(0, len(features), self._rows):
+            rows = slice(start, start + self._rows)
             self._own.request.score(features[rows], out[rows])
         return out
 
@@ -78,7 +82,7 @@ class _Request:
         openvino = importlib.import_module("openvino")
         self._columns = columns
         self._block = np.zeros(model.input().shape, np.float32)
-        self._logits = np.empty(BLOCK_ROWS, np.float32)
+        self._logits = np.empty(len(self._block), np.float32)
         self._request = model.create_infer_request()
         self._request.set_input_tensor(openvino.Tensor(self._block, shared_memory=True))
         self._request.set_output_tensor(openvino.Tensor(self._logits, shared_memory=True))
@@ -107,7 +111,17 @@ def available() -> bool:
 
 def has_bfloat16() -> bool:
     """Whether OpenVINO can be imported and the processor multiplies bfloat16."""
-    return available() and _has_bfloat16(importlib.import_module("openvino").Core())
+    return available() and _has_bfloat16(_core())
+
+
+@cache
+def _core() -> Any:
+    """One for the life of the process.
+
+    It gives the thread that makes it a stack for signals (for AMX), and takes that memory away when
+    it is freed, by whatever thread: the first SIGTERM after that would end the process.
+    """
+    return importlib.import_module("openvino").Core()
 
 
 def _has_bfloat16(core: Any) -> bool:
@@ -122,7 +136,7 @@ def _compiled(plan: Plan, shape: tuple[int, int], precision: Precision, threads:
             "expected the package openvino, received none; pip install openvino or set "
             "evaluate.scorer=tensorflow"
         ) from error
-    core = openvino.Core()
+    core = _core()
     if precision == "bfloat16" and not _has_bfloat16(core):
         raise ModelError(
             "expected a processor with bfloat16 for evaluate.precision=bfloat16, received one "

@@ -31,13 +31,19 @@ class OpenVinoPlan:
     features: tuple[int, ...]
     precision: Precision = "float32"
 
-    def open(self, *, threads: int | None = None) -> Scorer:
-        """The scorer, for so many threads at once; by default one for each processor.
+    def open(self, *, threads: int | None = None, block_rows: int | None = None) -> Scorer:
+        """The scorer.
+
+        Args:
+            threads: So many at once; by default one for each processor.
+            block_rows: Rows scored together; fewer take as long. By default what is fastest.
 
         Raises:
             ModelError: OpenVINO is not installed, or the processor has no bfloat16.
         """
-        return OpenVinoScorer(self.plan, self.features, self.precision, threads=threads)
+        return OpenVinoScorer(
+            self.plan, self.features, self.precision, threads=threads, block_rows=block_rows
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,8 +60,12 @@ class TensorFlowPlan:
     weights: tuple[NDArray[Any], ...] = field(repr=False)
     features: tuple[int, ...]
 
-    def open(self, *, threads: int | None = None) -> Scorer:
+    def open(self, *, threads: int | None = None, block_rows: int | None = None) -> Scorer:
         """The scorer; the number of threads is obeyed by a process new to TensorFlow only.
+
+        Args:
+            threads: Of TensorFlow.
+            block_rows: Rows scored together; fewer take as long. By default what is fastest.
 
         Raises:
             ModelError: The architecture holds what is not on the list, or takes other columns.
@@ -68,7 +78,7 @@ class TensorFlowPlan:
             limit_threads(threads)
         network = network_from_json(json.loads(self.architecture))
         network.set_weights(list(self.weights))
-        return TensorFlowScorer(network, self.features)
+        return TensorFlowScorer(network, self.features, block_rows)
 
 
 ScorerPlan: TypeAlias = OpenVinoPlan | TensorFlowPlan

@@ -25,25 +25,26 @@ class TensorFlowScorer:
     Args:
         network: Takes the chosen columns, gives one logit.
         features: Which of the 18 columns the network takes, in its order.
-        batch_rows: Rows a block.
+        batch_rows: Rows a block; by default 16,384.
 
     Raises:
         ModelError: The network takes another number of columns.
     """
 
     def __init__(
-        self, network: keras.Model, features: tuple[int, ...], batch_rows: int = 16_384
+        self, network: keras.Model, features: tuple[int, ...], batch_rows: int | None = None
     ) -> None:
         if network.input_shape != (None, len(features)):
             raise ModelError(
                 f"expected a network of {len(features)} columns, received one of shape "
                 f"{network.input_shape}; give the features it was trained on"
             )
-        if batch_rows < 1:
-            raise ModelError(f"expected at least one row a block, received {batch_rows}")
+        rows = 16_384 if batch_rows is None else batch_rows
+        if rows < 1:
+            raise ModelError(f"expected at least one row a block, received {rows}")
         self._columns = None if features == tuple(range(len(FEATURES))) else list(features)
-        self._rows = batch_rows
-        self._score = _compiled(network, (batch_rows, len(features)))
+        self._rows = rows
+        self._score = _compiled(network, (rows, len(features)))
 
     def logits(self, features: Float32Array) -> Float32Array:
         """Logits of events.

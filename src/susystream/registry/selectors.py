@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from susystream.registry.document import UNPROVEN
+from susystream.registry.document import PROMOTED, UNPROVEN
 
 SELECTORS = (
-    "an id, an id's beginning, latest, name:…, run:…, best:<metric>, "
+    "an id, an id's beginning, latest, promoted (a model), name:…, run:…, best:<metric>, "
     "or a time as 2026-01-31 or 2026-01-31T12:00:00+01:00"
 )
 # Python versions differ in the forms they take for times: these, and no others
@@ -32,6 +32,8 @@ def query(key: str, selector: str) -> tuple[dict[str, Any], list[tuple[str, int]
     proven: dict[str, Any] = {"status": {"$ne": UNPROVEN}} if key == "model_id" else {}
     if selector == "latest":
         return proven, latest(key)
+    if selector == PROMOTED and key == "model_id":
+        return {"status": PROMOTED}, [("promoted_at", -1), *latest(key)]
     if mark and value and kind == "run":
         run = "mlflow.run_id" if key == "model_id" else "run_id"
         return {run: value, **proven}, latest(key)

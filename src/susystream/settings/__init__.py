@@ -27,12 +27,13 @@ from susystream.settings.base import (
 )
 from susystream.settings.data import DataSettings, FileSet, SliceSet, TestSet, given_set
 from susystream.settings.engine import EngineSettings, LocalEngine
+from susystream.settings.score import ScoreSettings
 
 
 class StageSettings(Group):
     """Which step of the chain to run."""
 
-    name: Literal["prepare", "publish", "train", "evaluate", "pipeline"]
+    name: Literal["prepare", "publish", "train", "evaluate", "score", "pipeline"]
 
 
 class CodecSettings(Group):
@@ -244,6 +245,7 @@ class Settings(Group):
     train: TrainSettings
     registry: RegistrySettings
     evaluate: EvaluateSettings
+    score: ScoreSettings = ScoreSettings()
     tracking: TrackingSettings
     experiment: ExperimentSettings | None = None
 

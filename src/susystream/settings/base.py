@@ -15,9 +15,9 @@ Count = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=120)]
 # an empty text, as of an unset variable in a compose file, means that none is given
-_Unset = BeforeValidator(lambda value: None if value == "" else value)
-OptionalText = Annotated[str | None, _Unset]
-OptionalPath = Annotated[Path | None, _Unset]
+UNSET = BeforeValidator(lambda value: None if value == "" else value)
+OptionalText = Annotated[str | None, UNSET]
+OptionalPath = Annotated[Path | None, UNSET]
 
 
 class Group(BaseModel):

@@ -16,6 +16,7 @@ from susystream.stages.pipeline import pipeline
 from susystream.stages.prepare import prepare
 from susystream.stages.publish import publish
 from susystream.stages.result import StageResult
+from susystream.stages.score import score
 from susystream.stages.train import train
 from susystream.tracking.tracked_run import as_yaml
 
@@ -24,6 +25,7 @@ STAGES: dict[str, Callable[[StageContext], StageResult]] = {
     "publish": publish,
     "train": train,
     "evaluate": evaluate,
+    "score": score,
     "pipeline": pipeline,
 }
 

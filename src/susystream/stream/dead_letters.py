@@ -22,12 +22,27 @@ from susystream.stream.topics import KafkaConnection, broker_errors, ensure_topi
 SUFFIX = ".dead"
 
 
+Letter = tuple[str, bytes, bytes, tuple[tuple[str, bytes], ...]]
+
+
+def letter_of(place: Place, message: Message, reason: str) -> Letter:
+    """Topic, key, value and headers of a dead letter.
+
+    The key is the position, `topic/partition/offset`, the value that of the message, and the
+    headers hold `reason`, `topic`, `partition`, `offset` and the message's `key`.
+    """
+    key, value = message
+    told = {"reason": reason, **place._asdict()}
+    headers = [(name, str(one).encode()) for name, one in told.items()]
+    if key is not None:
+        headers.append(("key", key))
+    return place.topic + SUFFIX, "/".join(str(o) for o in place).encode(), value, tuple(headers)
+
+
 @dataclass(slots=True)
 class DeadLetters:
     """Sets bad messages aside; `with` closes what the first of them opened.
 
-    The key of a dead letter is its position, `topic/partition/offset`, the value that of the
-    message, and the headers hold `reason`, `topic`, `partition`, `offset` and the message's `key`.
     A message that is read in several epochs is set aside once.
 
     Attributes:
@@ -76,20 +91,10 @@ class DeadLetters:
             raise BadMessage(f"{beyond}; publish again, or raise stream.max_bad") from error
 
     def _send(self, place: Place, message: Message, reason: str) -> None:
-        topic = place.topic + SUFFIX
-        key, value = message
-        headers = {"reason": reason, **place._asdict()}
+        topic, key, value, headers = letter_of(place, message, reason)
         with broker_errors(self.connection):
             producer = self._opened(topic)
-            sent = producer.send(
-                topic,
-                key="/".join(str(one) for one in place).encode(),
-                value=value,
-                headers=[
-                    *((name, str(one).encode()) for name, one in headers.items()),
-                    *([] if key is None else [("key", key)]),
-                ],
-            )
+            sent = producer.send(topic, key=key, value=value, headers=list(headers))
             try:
                 sent.get(timeout=self.connection.timeout_seconds)
             except KafkaError as error:

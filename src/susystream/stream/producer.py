@@ -158,7 +158,7 @@ def publish(
         sender.deliveries.wait_until_at_most(0, 0, silence)
         patience = connection.timeout_seconds
     finally:
-        _close(producer, patience)
+        close_within(producer, patience)
     written = _slice_of(sender.deliveries, held)
     _check_log(written, connection)
     return Publication(
@@ -196,7 +196,8 @@ def _producer(connection: KafkaConnection) -> Any:
     )
 
 
-def _close(producer: Any, patience: float) -> None:
+def close_within(producer: Any, patience: float) -> None:
+    """Closes a client, whatever it still waits for, within so many seconds and one."""
     try:
         producer.close(timeout=patience)
     except KafkaError:

@@ -63,7 +63,7 @@ def broker_errors(connection: KafkaConnection) -> Iterator[None]:
         BrokerUnavailable: Nothing answers at the address.
         StreamError: Kafka refused a request.
     """
-    _probe(connection)
+    check_answers(connection)
     try:
         yield
     except KafkaError as error:
@@ -76,8 +76,15 @@ def broker_errors(connection: KafkaConnection) -> Iterator[None]:
         ) from error
 
 
-def _probe(connection: KafkaConnection) -> None:
-    """kafka-python retries a refused connection until its time-out; a person should not wait."""
+def check_answers(connection: KafkaConnection) -> None:
+    """Whether anything listens at one of the addresses.
+
+    kafka-python retries a refused connection until its time-out; a person should not wait.
+
+    Raises:
+        BrokerUnavailable: Nothing does.
+        SettingsError: An address is none.
+    """
     problem = ""
     for address in connection.bootstrap_servers.split(","):
         host, _, port = address.strip().rpartition(":")
@@ -111,12 +118,19 @@ def _admin(connection: KafkaConnection) -> Iterator[Any]:
             admin.close()
 
 
-def ensure_topic(connection: KafkaConnection, topic: str, partitions: int | None) -> str:
+def ensure_topic(
+    connection: KafkaConnection, topic: str, partitions: int | None, *, any_number: bool = False
+) -> str:
     """Makes the topic if there is none, and waits until each partition has a leader.
 
     A topic made here keeps its messages without any limit, whatever the cluster's own defaults
-    are; replicas are as many as the broker's default. One that others made stays as it is. With
-    `partitions` None any number will do, and a new one has one.
+    are; replicas are as many as the broker's default. One that others made stays as it is.
+
+    Args:
+        connection: The broker.
+        topic: Its name.
+        partitions: Of a new one, and those an old one must have; None: 1 and any.
+        any_number: An old one may have any number.
 
     Returns:
         What will remove messages from a topic that others made, in one line; empty if nothing.
@@ -131,7 +145,7 @@ def ensure_topic(connection: KafkaConnection, topic: str, partitions: int | None
     with _admin(connection) as admin:
         made = _make(admin, topic, partitions or 1)
         leaders = _leaders_within(admin, topic, connection.timeout_seconds)
-        if partitions is not None and len(leaders) != partitions:
+        if not (any_number or partitions in (None, len(leaders))):
             raise StreamError(
                 f"expected topic {topic} with {partitions} partitions, received {len(leaders)}; "
                 f"set stream.partitions={len(leaders)} or another stream.topic"

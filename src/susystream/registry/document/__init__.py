@@ -41,6 +41,7 @@ from susystream.schema import FEATURES, Float32Array
 from susystream.stream.slices import TopicSlice
 
 __all__ = [
+    "PROMOTED",
     "STATUSES",
     "UNPROVEN",
     "Architecture",
@@ -65,6 +66,7 @@ __all__ = [
 
 Status = Literal["unproven", "trained", "promoted"]
 STATUSES: tuple[str, ...] = get_args(Status)
+PROMOTED: Status = "promoted"  # what live scoring takes
 UNPROVEN: Status = "unproven"  # stored; that a load predicts the same is not yet shown
 
 
@@ -173,6 +175,7 @@ class ModelSummary(Document):
     created_at: Moment
     name: str
     status: Status = "trained"
+    promoted_at: Moment | None = None
     weights_sha256: Sha256
     preprocessing: Json
     features: tuple[str, ...]

@@ -15,26 +15,21 @@ import pymongo
 from pymongo.collection import Collection
 from pymongo.database import Database
 
-from susystream.errors import DocumentInvalid, NotFound, RegistryError
+from susystream.errors import DocumentInvalid, RegistryError
 from susystream.registry.document import (
+    PROMOTED,
     STATUSES,
+    UNPROVEN,
     DatasetRecord,
     ModelDocument,
     ModelSummary,
     check_test_set,
+    now_iso,
 )
-from susystream.registry.selectors import (
-    SELECTORS,
-    escape,
-    escaped,
-    latest,
-    near_metrics,
-    near_selectors,
-    plain,
-    query,
-)
+from susystream.registry.selectors import escape, escaped, latest, plain, query
 from susystream.registry.store.connection import Address
 from susystream.registry.store.large import INLINE_BYTES, content_of, file_of, moved_out
+from susystream.registry.store.missing import not_found
 
 __all__ = ["INLINE_BYTES", "ModelStore"]
 
@@ -178,6 +173,39 @@ class ModelStore:
             )
         self._change(model_id, {"status": status})
 
+    def model_id_of(self, selector: str) -> str:
+        """The id of the model a selector names; nothing else of it is read.
+
+        Raises:
+            NotFound: No model, or more than one; near ids are listed.
+        """
+        with self._address.guarded():
+            return str(self._find("models", "model_id", selector, {"model_id": 1})["model_id"])
+
+    def promote(self, selector: str) -> str:
+        """Makes a model the one that `promoted` names; the one before is `trained` again.
+
+        Returns:
+            Its id.
+
+        Raises:
+            NotFound: No model, or more than one; near ids are listed.
+            RegistryError: It was never proven.
+        """
+        with self._address.guarded():
+            found = self._find("models", "model_id", selector, {"model_id": 1, "status": 1})
+        model_id = str(found["model_id"])
+        if found.get("status") == UNPROVEN:
+            raise RegistryError(
+                f"expected a proven model, received {model_id}, whose training did not end; "
+                "choose another"
+            )
+        self._change(model_id, {"status": PROMOTED, "promoted_at": now_iso()})
+        with self._address.guarded():
+            others = {"status": PROMOTED, "model_id": {"$ne": model_id}}
+            self._of("models").update_many(others, {"$set": {"status": "trained"}})
+        return model_id
+
     def save_dataset(self, record: DatasetRecord) -> None:
         """Registers a data set.
 
@@ -220,43 +248,22 @@ class ModelStore:
         with self._address.guarded():
             result = self._of("models").update_one({"model_id": model_id}, change)
             if not result.matched_count:
-                raise self._not_found("models", "model_id", model_id)
+                raise not_found(self._of("models"), "model_id", model_id)
 
     def _insert(self, collection: str, stored: dict[str, Any]) -> None:
         self._of(collection).insert_one(escaped(stored))
 
-    def _find(self, collection: str, key: str, selector: str) -> dict[str, Any]:
+    def _find(
+        self, collection: str, key: str, selector: str, fields: Mapping[str, int] | None = None
+    ) -> dict[str, Any]:
         wanted, order = query(key, selector)
-        found = list(
-            self._of(collection).find(wanted, sort=order or [(key, 1)]).limit(1 if order else 2)
-        )
+        cursor = self._of(collection).find(wanted, fields, sort=order or [(key, 1)])
+        found = list(cursor.limit(1 if order else 2))
         if len(found) == 2:  # the beginning of several ids; a whole id is one of them at most
             found = [one for one in found if one[key] == selector]
         if len(found) != 1:
-            raise self._not_found(collection, key, selector)
+            raise not_found(self._of(collection), key, selector)
         return found[0]
-
-    def _not_found(self, collection: str, key: str, selector: str) -> NotFound:
-        """With ids and names that begin alike or look alike, else the latest ids."""
-        if collection == "models" and selector.startswith("best:"):
-            return self._no_such_metric(selector)
-        newest = self._of(collection).find({}, {key: 1, "name": 1}, sort=latest(key)).limit(1000)
-        known = [(str(one[key]), str(one.get("name"))) for one in newest]
-        near = near_selectors(selector, known)
-        several = "one of several" if any(i.startswith(selector) for i, _ in known) else "unknown"
-        return NotFound(
-            f"expected {SELECTORS} in {collection}, received {selector!r} ({several}); "
-            + (f"near it: {', '.join(near[:5])}" if near else "nothing is stored yet")
-        )
-
-    def _no_such_metric(self, selector: str) -> NotFound:
-        newest = self._of("models").find({}, {"metrics": 1}, sort=latest("model_id")).limit(1000)
-        known = sorted({name for one in newest for name in plain(one).get("metrics", {})})
-        near = near_metrics(selector, known)
-        return NotFound(
-            f"expected best:<metric> of a metric that a model has, received {selector!r}; "
-            + (f"near it: {', '.join(near)}" if near else "no model has one yet")
-        )
 
     def _inline_weights(self, found: dict[str, Any]) -> None:
         weights = found.get("weights")

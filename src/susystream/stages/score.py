@@ -1,0 +1,155 @@
+"""Stage `score`: a topic past a stored model, each event exactly once, as long as it is wanted.
+
+In: a topic with events, a model. Out: another topic with `{event number, score, model id}`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from susystream.errors import BadMessage
+from susystream.model.scorer import Scorer
+from susystream.registry.document import ModelDocument
+from susystream.settings import public_config
+from susystream.stages.context import StageContext
+from susystream.stages.live_model import LiveModel
+from susystream.stages.models import scorer_plan_of
+from susystream.stages.result import StageResult
+from susystream.stages.score_report import ScoreReport
+from susystream.stages.scoring import Scoring
+from susystream.stages.stopping import stop_requested
+from susystream.stream.codec import Codec, codec_named
+from susystream.stream.dead_letters import SUFFIX
+from susystream.stream.exchange import Exchange
+from susystream.stream.topics import ensure_topic, watermarks
+from susystream.tracking.tracker import TrackedRun
+
+_BLOCK_ROWS = 256  # a few events wait for so many; half a millisecond
+
+
+def score(context: StageContext, *, parent_run_id: str | None = None) -> StageResult:
+    """Scores what comes until SIGTERM or Ctrl-C, or to the topic's end if that is wanted."""
+    settings = context.settings
+    topic, chosen, started = settings.stream.topic, settings.score, time.monotonic()
+    context.console.heading(f"score topic {topic} by model {chosen.model}")
+    with context.tracker.run(
+        "score",
+        name=f"score {topic}",
+        params=public_config(settings),
+        tags={"topic": topic, "group": chosen.group},
+        parent_run_id=parent_run_id,
+    ) as run:
+        scoring = _scoring(context)
+        context.console.say(f"  to topic {scoring.output}, as one of group {chosen.group}")
+        with (
+            stop_requested() as stop,
+            _model(context) as model,
+            _exchange(context) as exchange,
+        ):
+            report = ScoreReport(run, context.console, chosen.report_seconds, exchange.lag)
+            try:
+                _loop(context, stop, model=model, exchange=exchange, scoring=scoring, report=report)
+            finally:
+                metrics = _ended(run, report, exchange, model)
+    context.console.say(f"  {report.events:,} events of {report.messages:,} messages are scored")
+    return StageResult(
+        "score",
+        run.run_id,
+        report.events,
+        time.monotonic() - started,
+        model_ids=tuple(dict.fromkeys(model.used)),
+        inputs={"topic": topic, "group": chosen.group, "output": scoring.output},
+        metrics=metrics,
+    )
+
+
+def _scoring(context: StageContext) -> Scoring:
+    """Where scores go; the topics are made if there are none."""
+    chosen, topic = context.settings.score, context.settings.stream.topic
+    read = watermarks(context.kafka, topic)
+    output = chosen.output or f"{topic}.scores"
+    ensure_topic(context.kafka, output, len(read), any_number=True)
+    ensure_topic(context.kafka, topic + SUFFIX, None)
+    return Scoring(_codec(context), output, len(watermarks(context.kafka, output)), chosen.form)
+
+
+def _codec(context: StageContext) -> Codec:
+    chosen = context.settings.stream.codec
+    return codec_named(chosen.name, events_per_message=chosen.events_per_message)
+
+
+def _model(context: StageContext) -> LiveModel:
+    chosen = context.settings.score
+
+    def scorer_of(document: ModelDocument) -> Scorer:
+        plan = scorer_plan_of(document, scorer=chosen.scorer, precision=chosen.precision)
+        return plan.open(threads=1, block_rows=_BLOCK_ROWS)
+
+    def say(text: str) -> None:
+        context.console.say(f"  {text}")
+
+    return LiveModel(context.store, chosen.model, scorer_of, chosen.refresh_seconds, say)
+
+
+def _exchange(context: StageContext) -> Exchange:
+    stream, chosen = context.settings.stream, context.settings.score
+    return Exchange(
+        context.kafka,
+        stream.topic,
+        chosen.group,
+        start=chosen.start,
+        at_most=max(1, chosen.batch_events // _codec(context).events_per_message),
+        patience_seconds=stream.reader.stall_seconds,
+    )
+
+
+def _loop(
+    context: StageContext,
+    stop: threading.Event,
+    *,
+    model: LiveModel,
+    exchange: Exchange,
+    scoring: Scoring,
+    report: ScoreReport,
+) -> None:
+    """Reads, scores, commits.
+
+    Raises:
+        BadMessage: One more than `stream.max_bad`; it is set aside, and not read again.
+    """
+    limit, topic = context.settings.stream.max_bad, context.settings.stream.topic
+    until_end = context.settings.score.until == "end"
+    ends = {p: high for p, (_, high) in watermarks(context.kafka, topic).items()}
+    while not stop.is_set():
+        arrived = exchange.poll()
+        began = time.monotonic()
+        if arrived:
+            batch = scoring.batch(arrived, model.now, bad_left=limit - report.bad)
+            if exchange.commit(batch.outgoing, batch.read):
+                report.add(batch, time.monotonic() - began)
+                if batch.refused:
+                    raise _too_many(batch.refused, topic, limit)
+        elif until_end and exchange.has_read(ends):
+            return
+        report.tick()
+
+
+def _too_many(error: BadMessage, topic: str, limit: int) -> BadMessage:
+    beyond = f"{error}; it is on topic {topic}{SUFFIX}"
+    if limit:
+        beyond += f", and one more than stream.max_bad={limit}"
+    return BadMessage(f"{beyond}; scoring again goes on behind it, or raise stream.max_bad")
+
+
+def _ended(
+    run: TrackedRun, report: ScoreReport, exchange: Exchange, model: LiveModel
+) -> dict[str, float]:
+    """Totals into the run, whether or not an error ends it."""
+    metrics = report.totals() | {
+        "score/transactions_given_up": float(exchange.given_up),
+        "score/broker_reopened": float(exchange.reopened),
+    }
+    run.log_metrics(metrics)
+    run.set_tags({"model_id": model.now.model_id, "model_ids": ",".join(dict.fromkeys(model.used))})
+    return metrics

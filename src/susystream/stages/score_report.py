@@ -1,0 +1,110 @@
+"""What a person and MLflow see of live scoring while it goes on.
+
+In: what was committed, and when. Out: a line and figures every few seconds, and totals at the end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from susystream.errors import TrackingError
+from susystream.stages.console import Console
+from susystream.stages.latency import Latency
+from susystream.stages.scoring import Batch
+from susystream.tracking.tracker import TrackedRun
+
+
+@dataclass(slots=True)
+class ScoreReport:
+    """Counts committed batches alone.
+
+    Attributes:
+        run: Takes the figures of each period as steps.
+        console: Takes a line of each.
+        every_seconds: A period.
+        lag: Messages still to read, asked once a period.
+        events: Scored so far.
+        messages: Read so far.
+        bad: Of these, set aside.
+        latency: From a message's time stamp to the commit of its scores, by event.
+    """
+
+    run: TrackedRun
+    console: Console
+    every_seconds: float
+    lag: Callable[[], int]
+    events: int = field(default=0, init=False)
+    messages: int = field(default=0, init=False)
+    bad: int = field(default=0, init=False)
+    transactions: int = field(default=0, init=False)
+    busy_seconds: float = field(default=0.0, init=False)
+    latency: Latency = field(default_factory=Latency, init=False)
+    _period: Latency = field(default_factory=Latency, init=False)
+    _periods: int = field(default=0, init=False)
+    _began: float = field(default_factory=time.monotonic, init=False)
+    _untracked: bool = field(default=False, init=False)
+
+    def add(self, batch: Batch, seconds: float) -> None:
+        """Adds what was just committed, after so many seconds of work on it."""
+        now_ms = time.time() * 1000
+        stamps = np.array([one.timestamp_ms for one in batch.read], np.float64)
+        events = np.array(batch.events, np.int64)
+        for latency in (self.latency, self._period):
+            latency.add(now_ms - stamps, events)
+        self.events += int(events.sum())
+        self.messages += len(batch.read)
+        self.bad += batch.bad
+        self.transactions += 1
+        self.busy_seconds += seconds
+
+    def tick(self) -> None:
+        """Reports, if a period is over."""
+        now = time.monotonic()
+        if now - self._began < self.every_seconds:
+            return
+        found, lag = self._period, self.lag()
+        rate = found.events / (now - self._began)
+        self._say(found, rate, lag)
+        figures = {"score/events_per_second": rate, "score/lag_messages": float(lag)}
+        self._track(figures | found.metrics("score/latency"), self._periods)
+        self._period, self._began, self._periods = Latency(), now, self._periods + 1
+
+    def totals(self) -> dict[str, float]:
+        """Figures of all of it; the rate is that while there was work."""
+        found = {
+            "score/events": float(self.events),
+            "score/messages": float(self.messages),
+            "score/transactions": float(self.transactions),
+            "stream/bad_messages": float(self.bad),
+        }
+        if self.busy_seconds:
+            found["score/busy_events_per_second"] = self.events / self.busy_seconds
+        return found | self.latency.metrics("score/total_latency")
+
+    def _say(self, found: Latency, rate: float, lag: int) -> None:
+        if not found.events:
+            self.console.say(f"  {self.events:,} events so far; waiting, lag {lag:,} messages")
+            return
+        half, most = found.percentiles((50.0, 99.0))
+        self.console.say(
+            f"  {self.events:,} events so far, {rate:,.0f}/s; latency p50 {_ms(half)}, "
+            f"p99 {_ms(most)}; lag {lag:,}"
+        )
+
+    def _track(self, figures: dict[str, float], step: int) -> None:
+        """Scoring goes on without a tracking server."""
+        try:
+            self.run.log_metrics(figures, step=step)
+            self._untracked = False
+        except TrackingError as error:
+            if not self._untracked:
+                self.console.say(f"  scoring goes on without its figures: {error}")
+            self._untracked = True
+
+
+def _ms(milliseconds: float) -> str:
+    return f"{milliseconds:.3g} ms" if milliseconds < 1000 else f"{milliseconds / 1000:,.3g} s"

@@ -1,0 +1,50 @@
+"""Whether a broker that says nothing is there.
+
+In: the moments when it was heard. Out: an error once it was away for too long.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from susystream.errors import BrokerUnavailable
+from susystream.stream.topics import KafkaConnection, check_answers
+
+_PROBE_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class Patience:
+    """A consumer without a broker is as quiet as one without messages: this tells them apart.
+
+    Attributes:
+        connection: The broker.
+        seconds: For so long it may be away.
+    """
+
+    connection: KafkaConnection
+    seconds: float
+    _heard: float = field(default_factory=time.monotonic, init=False)
+    _probed: float = field(default=0.0, init=False)
+
+    def heard(self) -> None:
+        """It answered just now."""
+        self._heard = time.monotonic()
+
+    def check(self) -> None:
+        """Asks now and then whether anything listens there.
+
+        Raises:
+            BrokerUnavailable: Nothing did, for longer than the patience.
+        """
+        now = time.monotonic()
+        if now - self._probed < _PROBE_SECONDS:
+            return
+        self._probed = now
+        try:
+            check_answers(self.connection)
+            self._heard = now
+        except BrokerUnavailable:
+            if now - self._heard > self.seconds:
+                raise

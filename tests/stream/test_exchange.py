@@ -1,0 +1,308 @@
+"""Read as a group, write in transactions: each message once, whatever dies."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, cast
+
+import pytest
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import KafkaAdminClient
+from own_broker import OwnBroker
+
+from susystream.errors import BrokerUnavailable, SliceTruncated, StreamError
+from susystream.stream.exchange import Arrived, Exchange
+from susystream.stream.topics import KafkaConnection, ensure_topic, watermarks
+from susystream.stream.transaction import Outgoing
+
+MEMBER = Path(__file__).parent / "copying_member.py"
+QUICK_GROUPS = (
+    "group.min.session.timeout.ms=500",
+    "group.initial.rebalance.delay.ms=0",
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms=200",
+)
+SESSION = 2.0
+DEADLINE = 90.0
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnBroker]:
+    """A broker that lets members be missed soon."""
+    with OwnBroker(tmp_path_factory.mktemp("quick"), QUICK_GROUPS) as broker:
+        yield broker
+
+
+@pytest.fixture
+def connection(quick: OwnBroker) -> KafkaConnection:
+    return KafkaConnection(quick.address)
+
+
+@pytest.fixture
+def topic(connection: KafkaConnection) -> str:
+    """An empty topic of two partitions, and one for its copies."""
+    name = f"exchange-{uuid.uuid4().hex[:8]}"
+    ensure_topic(connection, name, 2)
+    ensure_topic(connection, f"{name}.copy", 2)
+    return name
+
+
+def fill(connection: KafkaConnection, topic: str, numbers: range) -> None:
+    producer = KafkaProducer(**connection.client_settings(), acks="all")
+    for number in numbers:
+        producer.send(topic, value=str(number).encode(), partition=number % 2)
+    producer.flush()
+    producer.close()
+
+
+def committed(connection: KafkaConnection, topic: str) -> list[int]:
+    """Every number that readers of committed messages see, partition by partition."""
+    consumer = KafkaConsumer(
+        **connection.client_settings(), group_id=None, isolation_level="read_committed"
+    )
+    keys = [TopicPartition(topic, partition) for partition in range(2)]
+    consumer.assign(keys)
+    consumer.seek_to_beginning(*keys)
+    ends = consumer.end_offsets(keys)
+    found: dict[int, list[int]] = {0: [], 1: []}
+    give_up = time.monotonic() + DEADLINE
+    while any((consumer.position(key) or 0) < ends[key] for key in keys):
+        assert time.monotonic() < give_up
+        for key, records in consumer.poll(timeout_ms=200).items():
+            found[key.partition] += [int(record.value) for record in records]
+    consumer.close()
+    assert all(numbers == sorted(numbers) for numbers in found.values()), "out of order"
+    return found[0] + found[1]
+
+
+def until(condition: Callable[[], bool], seconds: float = DEADLINE) -> None:
+    ends = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends, "not within the deadline"
+        time.sleep(0.05)
+
+
+def copies(arrived: list[Arrived]) -> list[Outgoing]:
+    return [
+        Outgoing(f"{one.place.topic}.copy", one.place.partition, *one.message) for one in arrived
+    ]
+
+
+def next_arrived(exchange: Exchange) -> list[Arrived]:
+    found: list[Arrived] = []
+    ends = time.monotonic() + DEADLINE
+    while not found:
+        assert time.monotonic() < ends
+        found = exchange.poll()
+    return found
+
+
+def copy_all(exchange: Exchange, connection: KafkaConnection, topic: str) -> None:
+    ends = {p: high for p, (_, high) in watermarks(connection, topic).items()}
+    give_up = time.monotonic() + DEADLINE
+    while not exchange.has_read(ends):
+        assert time.monotonic() < give_up
+        if arrived := exchange.poll():
+            exchange.commit(copies(arrived), arrived)
+
+
+def test_what_was_read_and_not_committed_comes_again(
+    connection: KafkaConnection, topic: str
+) -> None:
+    fill(connection, topic, range(10))
+    with Exchange(connection, topic, topic, session_seconds=SESSION) as exchange:
+        first = next_arrived(exchange)
+        exchange.rewind()
+        copy_all(exchange, connection, topic)
+    assert first
+    assert sorted(committed(connection, f"{topic}.copy")) == list(range(10))
+
+
+def test_a_member_goes_on_where_its_group_stopped(connection: KafkaConnection, topic: str) -> None:
+    for part in (range(10), range(10, 25)):
+        fill(connection, topic, part)
+        with Exchange(connection, topic, topic, session_seconds=SESSION) as exchange:
+            copy_all(exchange, connection, topic)
+            assert exchange.lag() == 0
+    assert sorted(committed(connection, f"{topic}.copy")) == list(range(25))
+
+
+def test_another_group_reads_all_again(connection: KafkaConnection, topic: str) -> None:
+    fill(connection, topic, range(10))
+    for group in ("one", "two"):
+        with Exchange(connection, topic, topic + group, session_seconds=SESSION) as exchange:
+            copy_all(exchange, connection, topic)
+    consumer_sees = watermarks(connection, f"{topic}.copy")
+    assert sum(high for _, high in consumer_sees.values()) >= 20
+
+
+def test_latest_begins_at_the_end_and_a_restart_passes_over_nothing(
+    connection: KafkaConnection, topic: str
+) -> None:
+    fill(connection, topic, range(10))
+    joined = Exchange(connection, topic, topic, start="latest", session_seconds=SESSION)
+    with joined as exchange:
+        until(lambda: not exchange.poll() and exchange.partitions() == (0, 1))
+        until(lambda: exchange.has_read({0: 5, 1: 5}))
+    fill(connection, topic, range(10, 20))  # while nobody reads
+    again = Exchange(connection, topic, topic, start="latest", session_seconds=SESSION)
+    with again as exchange:
+        copy_all(exchange, connection, topic)
+    assert sorted(committed(connection, f"{topic}.copy")) == list(range(10, 20))
+
+
+def test_a_topic_that_is_not_there_is_told(connection: KafkaConnection) -> None:
+    with pytest.raises(StreamError, match="expected topic nowhere"):
+        Exchange(connection, "nowhere", "g").__enter__()
+
+
+def test_what_retention_removed_before_it_was_read_is_an_error(
+    connection: KafkaConnection, topic: str
+) -> None:
+    fill(connection, topic, range(10))
+    with Exchange(connection, topic, topic, at_most=1, session_seconds=SESSION) as exchange:
+        arrived = next_arrived(exchange)
+        assert exchange.commit(copies(arrived), arrived)
+    admin = KafkaAdminClient(**connection.client_settings())
+    admin.delete_records({TopicPartition(topic, partition): 4 for partition in range(2)})
+    admin.close()
+    with (
+        Exchange(connection, topic, topic, session_seconds=SESSION) as exchange,
+        pytest.raises(SliceTruncated, match="retention removed"),
+    ):
+        copy_all(exchange, connection, topic)
+
+
+class Member:
+    """`copying_member.py` in a process."""
+
+    def __init__(self, connection: KafkaConnection, topic: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, str(MEMBER), connection.bootstrap_servers, topic, topic, str(SESSION)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def wait_joined(self) -> None:
+        assert cast(IO[str], self.process.stdout).readline().strip() == "joined"
+
+    def signal(self, number: int) -> None:
+        os.kill(self.process.pid, number)
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(10)
+        cast(IO[str], self.process.stdout).close()
+
+
+def lags(connection: KafkaConnection, topic: str) -> int:
+    """Messages the group has still to read, by its committed offsets."""
+    consumer = KafkaConsumer(
+        **connection.client_settings(), group_id=topic, enable_auto_commit=False
+    )
+    try:
+        keys = [TopicPartition(topic, partition) for partition in range(2)]
+        ends = consumer.end_offsets(keys)
+        return sum(ends[key] - (consumer.committed(key) or 0) for key in keys)
+    finally:
+        consumer.close()
+
+
+def test_killed_members_lose_nothing_and_repeat_nothing(
+    connection: KafkaConnection, topic: str
+) -> None:
+    draw, count = random.Random(7), 3000
+    fill(connection, topic, range(count))
+    with ExitStack() as stack:
+        for _ in range(3):
+            member = Member(connection, topic)
+            stack.callback(member.end)
+            member.wait_joined()
+            time.sleep(draw.uniform(0.0, 0.4))
+            member.signal(signal.SIGKILL)
+        assert lags(connection, topic) > 0, "the kills came too late to prove anything"
+        last = Member(connection, topic)
+        stack.callback(last.end)
+        until(lambda: lags(connection, topic) == 0)
+        last.signal(signal.SIGTERM)
+        assert last.process.wait(30) == 0
+    assert sorted(committed(connection, f"{topic}.copy")) == list(range(count))
+
+
+def test_members_share_the_partitions_and_take_over_from_one_that_is_halted(
+    connection: KafkaConnection, topic: str
+) -> None:
+    """A halted member is put out of the group; waking up, it must not commit what others did."""
+    count = 4000
+    with ExitStack() as stack:
+        members = [Member(connection, topic) for _ in range(2)]
+        for member in members:
+            stack.callback(member.end)
+        for member in members:
+            member.wait_joined()
+        filler = threading.Thread(target=fill, args=(connection, topic, range(count)))
+        filler.start()
+        until(lambda: lags(connection, topic) > 0)
+        members[0].signal(signal.SIGSTOP)
+        filler.join(DEADLINE)
+        until(lambda: lags(connection, topic) == 0)  # the other one read the rest
+        members[0].signal(signal.SIGCONT)
+        fill(connection, topic, range(count, count + 200))
+        until(lambda: lags(connection, topic) == 0)
+        for member in members:
+            member.signal(signal.SIGTERM)
+        assert [member.process.wait(30) for member in members] == [0, 0]
+    assert sorted(committed(connection, f"{topic}.copy")) == list(range(count + 200))
+
+
+def test_a_broker_that_dies_and_comes_back_costs_no_message(tmp_path: Path) -> None:
+    with OwnBroker(tmp_path, QUICK_GROUPS) as broker:
+        connection, topic = KafkaConnection(broker.address, timeout_seconds=5.0), "restarted"
+        ensure_topic(connection, topic, 2)
+        ensure_topic(connection, f"{topic}.copy", 2)
+        fill(connection, topic, range(1000))
+        restarts = iter([300, 700])
+        after, done = next(restarts), 0
+        patient = Exchange(
+            connection, topic, topic, at_most=20, session_seconds=SESSION, patience_seconds=60
+        )
+        with patient as exchange:
+            give_up = time.monotonic() + 2 * DEADLINE
+            while not exchange.has_read({0: 500, 1: 500}):
+                assert time.monotonic() < give_up
+                if not (arrived := exchange.poll()):
+                    continue
+                if done >= after:
+                    after = next(restarts, 10_000)
+                    broker.kill()
+                    revival = threading.Timer(0.5, broker.start)
+                    revival.start()
+                    done += len(arrived) * exchange.commit(copies(arrived), arrived)
+                    revival.join()
+                    continue
+                done += len(arrived) * exchange.commit(copies(arrived), arrived)
+        assert sorted(committed(connection, f"{topic}.copy")) == list(range(1000))
+
+
+def test_a_broker_that_stays_away_is_told(tmp_path: Path) -> None:
+    with OwnBroker(tmp_path, QUICK_GROUPS) as broker:
+        connection, topic = KafkaConnection(broker.address, timeout_seconds=2.0), "gone"
+        ensure_topic(connection, topic, 1)
+        impatient = Exchange(connection, topic, topic, session_seconds=SESSION, patience_seconds=3)
+        with impatient as exchange:
+            exchange.poll()
+            broker.kill()
+            began = time.monotonic()
+            with pytest.raises(BrokerUnavailable, match="expected a Kafka broker"):
+                until(lambda: bool(exchange.poll()))
+            assert time.monotonic() - began < 30
