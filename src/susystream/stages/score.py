@@ -46,8 +46,8 @@ def score(context: StageContext, *, parent_run_id: str | None = None) -> StageRe
             stop_requested() as stop,
             _model(context) as model,
             _exchange(context) as exchange,
+            ScoreReport(run, context.console, chosen.report_seconds, exchange.lag) as report,
         ):
-            report = ScoreReport(run, context.console, chosen.report_seconds, exchange.lag)
             try:
                 _loop(context, stop, model=model, exchange=exchange, scoring=scoring, report=report)
             finally:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from types import TracebackType
 
 import numpy as np
 
@@ -20,7 +22,9 @@ from susystream.tracking.tracker import TrackedRun
 
 @dataclass(slots=True)
 class ScoreReport:
-    """Counts committed batches alone.
+    """Counts committed batches alone; `with` waits for figures that are being tracked.
+
+    Figures are tracked by a thread of its own: a slow tracking server delays no event.
 
     Attributes:
         run: Takes the figures of each period as steps.
@@ -47,6 +51,19 @@ class ScoreReport:
     _periods: int = field(default=0, init=False)
     _began: float = field(default_factory=time.monotonic, init=False)
     _untracked: bool = field(default=False, init=False)
+    _tracking: ThreadPoolExecutor = field(init=False, repr=False)
+
+    def __enter__(self) -> ScoreReport:
+        self._tracking = ThreadPoolExecutor(1, "tracking")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._tracking.shutdown(cancel_futures=True)  # the one under way has its deadline
 
     def add(self, batch: Batch, seconds: float) -> None:
         """Adds what was just committed, after so many seconds of work on it."""
@@ -70,7 +87,8 @@ class ScoreReport:
         rate = found.events / (now - self._began)
         self._say(found, rate, lag)
         figures = {"score/events_per_second": rate, "score/lag_messages": float(lag)}
-        self._track(figures | found.metrics("score/latency"), self._periods)
+        figures |= found.metrics("score/latency")
+        self._tracking.submit(self._track, figures, self._periods)
         self._period, self._began, self._periods = Latency(), now, self._periods + 1
 
     def totals(self) -> dict[str, float]:
