@@ -1,0 +1,232 @@
+"""Kills producers, the broker and scorers at random while they work, and counts what is left.
+
+python benchmarks/kill_all.py [--kills 20] [--seed 1]
+
+Data sets are published to one topic, one after the other, and two instances of `stage=score` score
+it, all by the command line; each process gets `kill -9` at random moments, the broker is started
+again, a command that was killed or failed is given again as it was. After so many kills of each,
+the last publication ends and the scorers read on to the end. Then every event number on the topic
+and on the topic of the scores is counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "stream"))
+
+import numpy as np
+from kafka import KafkaConsumer, TopicPartition
+from own_broker import OwnBroker
+
+from susystream.registry.store import ModelStore
+from susystream.services.store import embedded_store
+from susystream.stream.codec import codec_named
+from susystream.stream.consumer import KafkaReader
+from susystream.stream.scores import read_scores
+from susystream.stream.slices import ContentDigest, TopicSlice
+from susystream.stream.topics import KafkaConnection, watermarks
+
+ROWS, OFFSET = 100_000, 10_000_000  # of a data set, and between the numbers of two
+TOPIC, GROUP, CODEC = "kills", "kills", "csv"  # a slow form: a kill finds work under way
+DEADLINE_SECONDS = 300.0
+
+
+class Command:
+    """One command of the program, given again as it was until it ends by itself."""
+
+    def __init__(self, folder: Path, name: str, words: Sequence[str]) -> None:
+        self.words = [sys.executable, "-m", "susystream", "run", *words]
+        self.folder, self.log = folder, folder / f"{name}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.kills = self.failures = 0
+
+    def run(self, stop: threading.Event) -> None:
+        """Until it succeeds; a stop ends the repetitions."""
+        while True:
+            with self.log.open("ab") as log:
+                self.process = subprocess.Popen(
+                    self.words, cwd=self.folder, stdout=log, stderr=subprocess.STDOUT
+                )
+            code = self.process.wait()
+            if code == 0 or stop.is_set():
+                return
+            self.failures += code != -signal.SIGKILL
+            time.sleep(0.2)
+
+    def kill(self) -> bool:
+        """Whether there was a process to kill."""
+        if self.process is None or self.process.poll() is not None:
+            return False
+        self.process.kill()
+        return True
+
+    def end(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+
+
+class Chaos:
+    """Everything that runs, and how often each part was killed."""
+
+    def __init__(self, folder: Path, broker: OwnBroker, store: str, seed: int) -> None:
+        self.folder, self.broker, self.store = folder, broker, store
+        self.draw, self.kills = random.Random(seed), Counter[str]()
+        self.done, self.quiet = threading.Event(), threading.Event()
+        self.publisher: Command | None = None
+        self.published = self.failures = 0
+        self.addresses = [
+            f"home={folder}/home",
+            f"stream.bootstrap_servers={broker.address}",
+            f"stream.topic={TOPIC}",
+            f"stream/codec={CODEC}",
+            f"registry.uri={store}",
+            f"tracking.uri=sqlite:///{folder}/mlflow.db",
+            "tracking.system_metrics=false",
+        ]
+        words = ["stage=score", "score.model=latest", f"score.group={GROUP}", *self.addresses]
+        self.scorers = [Command(folder, f"score{number}", words) for number in range(2)]
+
+    def prepare(self) -> None:
+        """A model to score with, from a topic of its own."""
+        for words in (["stage=publish"], ["stage=train", "train.epochs=1"]):
+            given = [*words, "data.rows=10000", *self.addresses, "stream.topic=train"]
+            subprocess.run(
+                [sys.executable, "-m", "susystream", "run", *given], cwd=self.folder, check=True
+            )
+
+    def publish(self) -> None:
+        """One data set after the other, as long as there are kills to come."""
+        while not self.quiet.is_set():
+            self.published += 1
+            data = [f"data.rows={ROWS}", f"data.offset={OFFSET * self.published}"]
+            self.publisher = Command(
+                self.folder, "publish", ["stage=publish", *data, *self.addresses]
+            )
+            self.publisher.run(threading.Event())
+            self.failures += self.publisher.failures
+
+    def kill(self, least: int) -> None:
+        """Until each kind was killed so often."""
+        kinds = ("producer", "broker", "scorer")
+        while (left := [kind for kind in kinds if self.kills[kind] < least]) and left:
+            time.sleep(self.draw.uniform(0.3, 4.0))
+            kind = self.draw.choice(left)
+            if kind == "broker":
+                self.broker.kill()
+                time.sleep(self.draw.uniform(0.0, 1.0))
+                self.broker.start()
+                self.kills[kind] += 1
+            else:
+                victims = self.scorers if kind == "scorer" else [self.publisher]
+                victim = self.draw.choice(victims)
+                self.kills[kind] += bool(victim and victim.kill())
+            print(f"  killed so far: {dict(self.kills)}", flush=True)
+
+    def lag(self) -> int:
+        """Messages that the group has not scored."""
+        consumer = KafkaConsumer(
+            bootstrap_servers=self.broker.address, group_id=GROUP, enable_auto_commit=False
+        )
+        try:
+            held = watermarks(KafkaConnection(self.broker.address), TOPIC)
+            keys = [TopicPartition(TOPIC, partition) for partition in held]
+            return sum(held[key.partition][1] - (consumer.committed(key) or 0) for key in keys)
+        finally:
+            consumer.close()
+
+    def run(self, least: int) -> None:
+        """All at once, then a quiet end."""
+        threads = [threading.Thread(target=self.publish)]
+        threads[0].start()
+        ends = time.monotonic() + DEADLINE_SECONDS
+        while not _exists(self.broker.address):
+            assert time.monotonic() < ends
+            time.sleep(0.2)
+        threads += [threading.Thread(target=one.run, args=(self.done,)) for one in self.scorers]
+        for thread in threads[1:]:
+            thread.start()
+        self.kill(least)
+        self.quiet.set()
+        threads[0].join()
+        ends = time.monotonic() + DEADLINE_SECONDS
+        while self.lag():
+            assert time.monotonic() < ends, f"{self.lag()} messages are not scored"
+            time.sleep(0.5)
+        self.done.set()
+        for one in self.scorers:
+            one.end()
+        for thread in threads[1:]:
+            thread.join(60)
+
+
+def _exists(address: str) -> bool:
+    try:
+        return bool(watermarks(KafkaConnection(address), TOPIC))
+    except Exception:
+        return False
+
+
+def count(chaos: Chaos) -> list[str]:
+    """What the topics hold, against what was to be there."""
+    connection = KafkaConnection(chaos.broker.address)
+    with ModelStore(chaos.store) as store:
+        records = [one for one in store.list_datasets() if one.slice["topic"] == TOPIC]
+    reader = KafkaReader(connection, codec_named(CODEC))
+    numbers: list[np.ndarray] = []
+    for record in records:
+        digest = ContentDigest()
+        for batch in reader.batches(TopicSlice.from_json(record.slice)):
+            digest = digest.update(batch)
+            numbers.append(batch.numbers)
+        assert (str(digest), digest.rows) == (record.digest, record.rows), record.dataset_id
+    assert len(records) == chaos.published
+    log = sum(high - low for low, high in watermarks(connection, TOPIC).values())
+    scored = np.concatenate([one.numbers for one in read_scores(connection, f"{TOPIC}.scores")])
+    events = np.unique(np.concatenate(numbers))
+    wanted = len(records) * ROWS * 9 // 10
+    return [
+        f"| published | {wanted:,} | {log:,} | {wanted - len(events):,} | {log - len(events):,} |",
+        f"| scored | {len(events):,} | {len(scored):,} | {len(np.setdiff1d(events, scored)):,} "
+        f"| {len(scored) - len(np.unique(scored)):,} |",
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        (folder / "broker").mkdir()
+        broker = stack.enter_context(OwnBroker(folder / "broker"))
+        store = stack.enter_context(embedded_store(folder))
+        chaos = Chaos(folder, broker, store, given.seed)
+        chaos.prepare()
+        started = time.monotonic()
+        chaos.run(given.kills)
+        print(
+            f"killed {dict(chaos.kills)} in {time.monotonic() - started:.0f} s, seed {given.seed}"
+        )
+        print(f"{chaos.published} data sets; publications that failed by themselves and were given")
+        print(f"again: {chaos.failures}, scorers: {sum(one.failures for one in chaos.scorers)}")
+        print("| | events | messages or scores | lost | repeated |\n|---|---|---|---|---|")
+        print("\n".join(count(chaos)))
+
+
+if __name__ == "__main__":
+    main()
