@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,8 +68,11 @@ class Desk:
         )
         watch = threading.Thread(target=self._watch, args=[psutil.Process(process.pid)])
         watch.start()
-        said, _ = process.communicate(timeout=240)
-        watch.join(10)
+        try:
+            said, _ = process.communicate(timeout=240)
+        finally:
+            process.kill()
+            watch.join(10)
         self.said.append(said)
         assert process.returncode == status, said
         return said
@@ -105,13 +109,13 @@ class Desk:
         }
 
     def _watch(self, process: psutil.Process) -> None:
-        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-            try:
+        """Until it has ended; its children may end at any time."""
+        with suppress(psutil.NoSuchProcess):
+            while process.status() != psutil.STATUS_ZOMBIE:
                 for one in (process, *process.children(recursive=True)):
-                    self.called.add(" ".join(one.cmdline()))
-            except psutil.Error:
-                pass  # it ended meanwhile
-            time.sleep(0.05)
+                    with suppress(psutil.Error):
+                        self.called.add(" ".join(one.cmdline()))
+                time.sleep(0.05)
 
     def leaks(self) -> list[str]:
         """Every secret in what was written, said, stored or called."""

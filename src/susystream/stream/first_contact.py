@@ -7,7 +7,6 @@ again until its time-out, and then knows only that it could not connect.
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
 import time
@@ -103,7 +102,7 @@ def unavailable(address: str, problem: str) -> BrokerUnavailable:
 
 def _met(call: _Call) -> list[str]:
     with _opened(call) as plain, _secured(call, plain) as stream:
-        with _asking(call, "to answer", _cure_of_silence(call)):
+        with _asking(call, stream, "to answer", _cure_of_silence(call)):
             versions = wire.versions(stream)
         if uses_login(call.security):
             if wire.SASL_AUTHENTICATE not in versions:
@@ -114,7 +113,7 @@ def _met(call: _Call) -> list[str]:
         low, high = versions.get(wire.METADATA, (0, 0))
         if not low <= wire.METADATA_VERSION <= high:
             return []
-        with _asking(call, "to serve a request", _cure_of_refusal(call)):
+        with _asking(call, stream, "to serve a request", _cure_of_refusal(call)):
             return [f"{host}:{port}" for host, port in wire.brokers(stream)]
 
 
@@ -134,22 +133,23 @@ def _secured(call: _Call, plain: socket.socket) -> Iterator[socket.socket]:
         yield plain
         return
     host = call.place[0].rstrip(".")
-    with _asking(call, "to speak TLS", _cure_of_tls(call)):
+    with _asking(call, plain, "to speak TLS", _cure_of_tls(call)):
         stream = tls_context(call.security).wrap_socket(plain, server_hostname=host)
     with stream:
         yield stream
 
 
 @contextmanager
-def _asking(call: _Call, wanted: str, cure: str) -> Iterator[None]:
+def _asking(call: _Call, stream: socket.socket, wanted: str, cure: str) -> Iterator[None]:
     """Tells of every way in which a request can fail."""
+    stream.settimeout(call.seconds)
     try:
         yield
     except TimeoutError as error:
         raise unavailable(call.address, "silence") from error
     except ssl.SSLCertVerificationError as error:
         raise _distrusted(call, error) from error
-    except (wire.Closed, ssl.SSLEOFError, ConnectionError) as error:
+    except (wire.Closed, ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError) as error:
         raise _HungUp(call.refused(wanted, "it hung up", cure)) from error
     except ssl.SSLError as error:
         raise _alert(call, error) from error
@@ -162,7 +162,7 @@ def _asking(call: _Call, wanted: str, cure: str) -> Iterator[None]:
 
 def _log_in(call: _Call, stream: socket.socket) -> None:
     mechanism = call.security["sasl.mechanism"]
-    with _asking(call, f"to log in by {mechanism}", "see the broker's log"):
+    with _asking(call, stream, f"to log in by {mechanism}", "see the broker's log"):
         offer = wire.offered(stream, mechanism)
         if offer.error == wire.ILLEGAL_SASL_STATE:
             kind = "SSL" if uses_tls(call.security) else "PLAINTEXT"
@@ -202,7 +202,7 @@ def _distrusted(call: _Call, error: ssl.SSLCertVerificationError) -> HandshakeFa
 def _alert(call: _Call, error: ssl.SSLError) -> HandshakeFailed:
     """What OpenSSL says of TLS; alerts come from the broker."""
     reason = (error.reason or str(error)).lower().replace("_", " ")
-    reason = re.sub(r"^(ssl|tls)v\d+ ", "", reason)  # OpenSSL names the alert's first version
+    reason = reason.rpartition("alert ")[2]  # behind a version of TLS, which is not the one spoken
     if "certificate" not in reason and "unknown ca" not in reason:
         return call.refused("to speak TLS as we do", reason, _cure_of_tls(call))
     if "ssl.certificate.location" in call.security:

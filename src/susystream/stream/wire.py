@@ -8,6 +8,7 @@ login, and waits for ever for a TLS handshake.
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 from collections.abc import Mapping
 from contextlib import suppress
@@ -96,7 +97,7 @@ def logged_in(stream: socket.socket, settings: Mapping[str, Any]) -> Offer:
 def _asked(stream: socket.socket, request: int, version: int, body: bytes) -> bytes:
     """The answer's body."""
     message = struct.pack(">hhi", request, version, 1) + _text("susystream") + body
-    with suppress(OSError):  # a broker that hung up may have said why
+    with suppress(ConnectionError, ssl.SSLError):  # a broker that hung up may have said why
         stream.sendall(struct.pack(">i", len(message)) + message)
     head = _received(stream, 4)
     if head.startswith(_TLS_ALERT):
