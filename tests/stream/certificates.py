@@ -52,9 +52,7 @@ class Authority:
     def issue(
         self, name: str, host: str = "127.0.0.1", *, password: str = "", days: int = 1
     ) -> tuple[Path, Path]:
-        """The files of a certificate for a host and of its key, valid for so many days from
-        two days ago on if negative, else from yesterday until then.
-        """
+        """The files of a certificate and its key; valid from two days ago to `days` from now."""
         key = _new_key()
         made = self._signed(name, key, days).add_extension(
             x509.SubjectAlternativeName([_host(host)]), critical=False
