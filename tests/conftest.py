@@ -9,6 +9,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
+from secure_broker import SecureBroker, secure_broker
 
 from susystream.services.broker import embedded_broker
 from susystream.services.store import embedded_store
@@ -32,3 +33,10 @@ def store_uri(services_home: Path) -> Iterator[str]:
     """The address of a real document store."""
     with embedded_store(services_home) as uri:
         yield uri
+
+
+@pytest.fixture(scope="session")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureBroker]:
+    """A real Kafka broker with TLS and logins."""
+    with secure_broker(tmp_path_factory.mktemp("secure")) as running:
+        yield running

@@ -45,7 +45,8 @@ def test_every_susystream_command_exists(words: list[str]) -> None:
     "words", [w for w in commands("susystream") if w[0] == "run"], ids=" ".join
 )
 def test_every_run_command_composes(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KAFKA_PASSWORD", "a secret")
+    for name in ("KAFKA_PASSWORD", "KEY_PASSWORD"):
+        monkeypatch.setenv(name, "a secret")
     overrides = [word for word in words[1:] if "=" in word]
     if "-m" in words:
         overrides = [word.split(",")[0] for word in overrides]

@@ -22,6 +22,7 @@ from hydra.errors import (
     MissingConfigException,
     OverrideParseException,
 )
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -91,8 +92,11 @@ def overrides_first(arguments: Sequence[str]) -> list[str]:
 def _run_job(config: DictConfig) -> float | None:
     from susystream.stages.run import run_stage  # the stages load TensorFlow: only when needed
 
-    output = Path(HydraConfig.get().runtime.output_dir)
-    return run_stage(settings_of(config), output=output)
+    known = HydraConfig.get()
+    if known.mode == RunMode.MULTIRUN:
+        # it holds the overrides as typed, secrets too; config.yaml beside each result is ours
+        Path(known.sweep.dir, "multirun.yaml").unlink(missing_ok=True)
+    return run_stage(settings_of(config), output=Path(known.runtime.output_dir))
 
 
 @contextlib.contextmanager

@@ -62,7 +62,7 @@ def public_text(text: str) -> str:
 
 def public_value(place: str, value: Any) -> str:
     """What a message may repeat of the setting at `place`: of a mapping, only its keys."""
-    if {"security", *_ADDRESSES} & set(place.split(".")) or _is_secret(place):
+    if {"security", *_ADDRESSES} & set(place.split(".")) or is_secret(place):
         return "a hidden value"
     if isinstance(value, dict):
         return f"a mapping of {', '.join(map(str, value))}"[:120]
@@ -77,7 +77,7 @@ def public_settings(config: Mapping[str, Any]) -> dict[str, Any]:
 def _public(name: str, value: Any) -> Any:
     if isinstance(value, Mapping):
         return public_settings(value)
-    if value is not None and _is_secret(name):
+    if value is not None and is_secret(name):
         return "***"
     if isinstance(value, list | tuple):
         return [_public(name, one) for one in value]
@@ -91,5 +91,6 @@ def _public_text_of(name: str, value: str) -> str:
     return "***" if _SECRET_PARAMETER.search(value) else public_text(value)
 
 
-def _is_secret(name: str) -> bool:
+def is_secret(name: str) -> bool:
+    """Whether a setting of this name holds a secret."""
     return _SECRET_NAME.search(name) is not None

@@ -7,6 +7,7 @@
     │   └── DownloadError      a file could not be fetched whole
     ├── StreamError            the event stream
     │   ├── BrokerUnavailable  no Kafka broker answers at the address
+    │   ├── HandshakeFailed    TLS or the login to the broker failed
     │   ├── PublishError       events could not be written, or not exactly once
     │   ├── BadMessage         a message is not one of ours, or is damaged
     │   ├── SliceTruncated     the log no longer holds all offsets of a slice
@@ -114,6 +115,10 @@ class StreamError(SusystreamError):
 
 class BrokerUnavailable(StreamError):
     """No Kafka broker answers at the address."""
+
+
+class HandshakeFailed(StreamError):
+    """TLS or the login to the broker failed."""
 
 
 class PublishError(StreamError):

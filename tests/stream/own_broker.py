@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -23,17 +23,24 @@ class OwnBroker:
         folder: Empty.
         settings: More lines of `server.properties`; the last one of a name wins.
         format_options: More words for the command that formats its folder.
+        listeners: More of them, {name: security protocol}; `addresses` says where they are.
     """
 
     folder: Path
     settings: Sequence[str] = ()
     format_options: Sequence[str] = ()
+    listeners: Mapping[str, str] = field(default_factory=dict)
     port: int = 0
+    addresses: dict[str, str] = field(default_factory=dict, init=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def __enter__(self) -> OwnBroker:
-        self.port, controller = free_ports(2)
+        self.port, controller, *others = free_ports(2 + len(self.listeners))
+        self.addresses = {
+            name: f"{HOST}:{port}" for name, port in zip(self.listeners, others, strict=True)
+        }
         text = kafka_server.kafka_properties("data", port=self.port, controller=controller)
+        text = "".join(self._with_listeners(line) for line in text.splitlines(keepends=True))
         (self.folder / "server.properties").write_text("\n".join([text, *self.settings, ""]))
         tool = ["kafka.tools.StorageTool", "format", "-t", kafka_server._new_cluster_id()]
         self._java([*tool, "-c", "server.properties", *self.format_options]).wait(60)
@@ -52,6 +59,16 @@ class OwnBroker:
     def address(self) -> str:
         """Where it listens."""
         return f"{HOST}:{self.port}"
+
+    def _with_listeners(self, line: str) -> str:
+        places = "".join(f",{name}://{at}" for name, at in self.addresses.items())
+        protocols = "".join(f",{name}:{kind}" for name, kind in self.listeners.items())
+        more = {
+            "listeners": places,
+            "advertised.listeners": places,
+            "listener.security.protocol.map": protocols,
+        }
+        return line.rstrip("\n") + more.get(line.partition("=")[0], "") + "\n"
 
     def start(self) -> None:
         """Starts the node and waits until it serves."""

@@ -60,7 +60,7 @@ def send(
 
 
 def append(connection: KafkaConnection, topic: str, messages: Iterable[RawMessage]) -> None:
-    producer = KafkaProducer(bootstrap_servers=connection.bootstrap_servers, linger_ms=5)
+    producer = KafkaProducer(**connection.client_settings(), linger_ms=5)
     for partition, key, value in messages:
         producer.send(topic, key=key, value=value, partition=partition)
     producer.flush(30)

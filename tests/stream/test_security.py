@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    PrivateFormat,
-)
+from certificates import Authority
 from stream_messages import new_topic
 
 from susystream.errors import SettingsError
-from susystream.stream.security import client_security
+from susystream.stream.security import HOST_CHECK, client_security, without_secrets
 from susystream.stream.topics import KafkaConnection, ensure_topic
 
 LOGIN = {"sasl.username": "me", "sasl.password": "hush"}
@@ -29,15 +21,7 @@ PLAIN = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", **LOG
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate, its key locked with the password `hush`, and what is no PEM file."""
     folder = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(timezone.utc)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
-    ).sign(key, hashes.SHA256())
-    (folder / "certificate.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
-    locked = BestAvailableEncryption(b"hush")
-    (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked))
+    Authority(folder).issue("client", password="hush")
     (folder / "nonsense.pem").write_text("nonsense")
     return folder
 
@@ -49,14 +33,19 @@ def tls(folder: Path, **names: str) -> dict[str, str]:
 
 
 def test_right_settings_reach_the_client_under_its_own_names(files: Path) -> None:
-    named = tls(files, ca="certificate.pem", certificate="certificate.pem", key="key.pem")
-    connection = KafkaConnection("a:1, b:2", security={**named, "ssl.key.password": "hush"})
+    named = tls(files, ca="authority.pem", certificate="client.pem", key="client.key")
+    named["ssl.key.password"] = "hush"
+    connection = KafkaConnection("a:1, b:2", security=named)
     settings = connection.client_settings()
     assert settings["bootstrap_servers"] == ["a:1", "b:2"]
     assert settings["security_protocol"] == "SSL"
-    assert settings["ssl_cafile"] == settings["ssl_certfile"] == str(files / "certificate.pem")
-    assert settings["ssl_keyfile"] == str(files / "key.pem")
+    assert settings["ssl_cafile"] == str(files / "authority.pem")
+    assert settings["ssl_certfile"] == str(files / "client.pem")
+    assert settings["ssl_keyfile"] == str(files / "client.key")
     assert settings["ssl_password"] == "hush"
+    assert "ssl_check_hostname" not in settings  # the client's own is to check
+    assert client_security({**named, HOST_CHECK: "none"})["ssl_check_hostname"] is False
+    assert client_security({**named, HOST_CHECK: "https"})["ssl_check_hostname"] is True
     assert client_security(PLAIN)["sasl_plain_username"] == "me"
     assert client_security({}) == {}
 
@@ -67,6 +56,8 @@ def test_right_settings_reach_the_client_under_its_own_names(files: Path) -> Non
         ({"sasl.pasword": "x"}, r"'sasl\.password'.*received \['sasl\.pasword'\]"),
         ({"security.protocol": "TLS"}, "PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL"),
         ({"ssl.ca.location": "/nowhere/ca.pem"}, r"a file as ssl\.ca\.location"),
+        ({"security.protocol": "SSL", HOST_CHECK: ""}, rf"{HOST_CHECK} out of https, none, .* ''"),
+        ({HOST_CHECK: "none"}, rf"SSL or SASL_SSL with {HOST_CHECK}, received PLAINTEXT"),
         ({**LOGIN}, r"SASL_PLAINTEXT or SASL_SSL with sasl\.password, received PLAINTEXT"),
         ({"security.protocol": "SASL_SSL"}, r"sasl\.mechanism out of PLAIN, SCRAM.*received None"),
         ({**PLAIN, "sasl.mechanism": "SCRAM"}, r"sasl\.mechanism out of .* received 'SCRAM'"),
@@ -91,10 +82,10 @@ def test_a_wrong_setting_is_named(security: dict[str, str], named: str) -> None:
     [
         ({"ca": "nonsense.pem"}, "", r"ssl\.ca\.location"),
         ({"certificate": "nonsense.pem"}, "", r"ssl\.certificate\.location"),
-        ({"certificate": "certificate.pem", "key": "key.pem"}, "", r"ssl\.key\.password"),
-        ({"certificate": "certificate.pem", "key": "key.pem"}, "hush2", r"ssl\.key\.password"),
-        ({"certificate": "certificate.pem", "key": "key.pem"}, "x" * 5000, r"ssl\.key\.password"),
-        ({"key": "key.pem"}, "hush", r"ssl\.certificate\.location beside ssl\.key\.location"),
+        ({"certificate": "client.pem", "key": "client.key"}, "", r"ssl\.key\.password"),
+        ({"certificate": "client.pem", "key": "client.key"}, "hush2", r"ssl\.key\.password"),
+        ({"certificate": "client.pem", "key": "client.key"}, "x" * 5000, r"ssl\.key\.password"),
+        ({"key": "client.key"}, "hush", r"ssl\.certificate\.location beside ssl\.key\.location"),
     ],
 )
 def test_a_file_that_openssl_cannot_use_is_named_and_no_password_is_asked_for(
@@ -107,7 +98,7 @@ def test_a_file_that_openssl_cannot_use_is_named_and_no_password_is_asked_for(
 
 
 def test_files_without_a_protocol_that_uses_them_are_refused(files: Path) -> None:
-    security = tls(files, ca="certificate.pem") | {"security.protocol": "SASL_PLAINTEXT"}
+    security = tls(files, ca="authority.pem") | {"security.protocol": "SASL_PLAINTEXT"}
     with pytest.raises(SettingsError, match=r"SSL or SASL_SSL with ssl\.ca\.location"):
         client_security(security)
 
@@ -118,3 +109,9 @@ def test_a_real_broker_is_not_waited_for(broker: str) -> None:
     with pytest.raises(SettingsError, match=r"sasl\.mechanism"):
         ensure_topic(KafkaConnection(broker, 10.0, security), new_topic(), 1)
     assert time.monotonic() - started < 2
+
+
+def test_what_others_say_is_shown_on_one_line_without_our_secrets() -> None:
+    security = {"sasl.username": "me", "sasl.password": "hush", "ssl.key.password": "hush hush"}
+    assert without_secrets("me:\n hush hush, hush", security) == "me: ***, ***"
+    assert without_secrets("none of ours", {"sasl.password": ""}) == "none of ours"

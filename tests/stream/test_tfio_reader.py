@@ -123,6 +123,22 @@ def test_a_security_value_with_an_equals_sign_is_refused_without_showing_it(brok
     assert "hush" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("address", "security", "named"),
+    [
+        ("kafka.conf.example.org:9092", {}, "bootstrap.servers"),
+        ("127.0.0.1:1", {"sasl.password": "hush.conf.hush"}, "sasl.password"),
+    ],
+)
+def test_a_setting_that_tensorflow_io_would_pass_over_is_refused(
+    address: str, security: dict[str, str], named: str
+) -> None:
+    reader = TfioReader(KafkaConnection(address, security=security), CsvCodec())
+    with pytest.raises(ReaderUnsupported, match=rf"without 'conf\.'.*in {named}") as caught:
+        next(reader.batches(TopicSlice("t", ((0, 0, 2),))))
+    assert "hush" not in str(caught.value)
+
+
 def test_without_tensorflow_io_the_extra_is_named(
     broker: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from kafka import KafkaAdminClient
@@ -128,15 +129,44 @@ def test_a_port_that_says_nothing_fails_within_the_timeout() -> None:
         fails_in(8, KafkaConnection(f"127.0.0.1:{silent.getsockname()[1]}", timeout_seconds=2.0))
 
 
-def test_a_refused_login_fails_within_the_timeout_and_keeps_the_secret(broker: str) -> None:
-    security = {
-        "security.protocol": "SASL_PLAINTEXT",
-        "sasl.mechanism": "PLAIN",
-        "sasl.username": "me",
-        "sasl.password": "hush",
-    }
-    text = fails_in(8, KafkaConnection(broker, 2.0, security))
-    assert "hush" not in text
+def test_a_port_that_says_nothing_to_tls_fails_within_the_timeout() -> None:
+    """kafka-python itself would wait for its answer for ever."""
+    security = {"security.protocol": "SSL"}
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        assert "silence" in fails_in(8, KafkaConnection(address, 2.0, security))
+
+
+def relayed(server: socket.socket, address: str) -> None:
+    """Hangs up on the first who calls; the second is connected with the broker."""
+    server.accept()[0].close()
+    host, port = address.split(":")
+    caller, _ = server.accept()
+    with caller, socket.create_connection((host, int(port))) as broker:
+        while data := caller.recv(65_536):
+            broker.sendall(data)
+            caller.sendall(broker.recv(65_536))
+
+
+def test_a_broker_that_hangs_up_once_is_called_again(broker: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        pool.submit(relayed, server, broker)
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        assert KafkaConnection(address).meet(address) == [broker]
+
+
+def test_a_port_that_is_no_kafka_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other, ThreadPoolExecutor(1) as pool:
+
+        def answer() -> None:
+            one, _ = other.accept()
+            with one:
+                one.recv(4096)
+                one.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        pool.submit(answer)
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        assert "no answer of Kafka's" in fails_in(8, KafkaConnection(address))
 
 
 @pytest.mark.parametrize("address", ["", "localhost", "host:port", ":9092"])

@@ -6,7 +6,7 @@ In: a `TopicSlice`. Out: its events, all of them, in its order, or an error.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -53,11 +53,11 @@ class KafkaReader:
             StreamStalled: No message came for `stall_seconds`.
             BadMessage: A message is damaged or not ours.
         """
-        yield from decoded(
-            self.messages(wanted), codec=self.codec, wanted=wanted, on_bad=self.on_bad
-        )
+        # closed here: an error's traceback would keep the messages, and so the connection, open
+        with closing(self.messages(wanted)) as messages:
+            yield from decoded(messages, codec=self.codec, wanted=wanted, on_bad=self.on_bad)
 
-    def messages(self, wanted: TopicSlice) -> Iterator[list[Message]]:
+    def messages(self, wanted: TopicSlice) -> Generator[list[Message], None, None]:
         """The messages of the slice, in its order; raises as `batches` but for `BadMessage`."""
         with broker_errors(self.connection), closing(self._consumer()) as consumer:
             check_held(wanted, watermarks_of(consumer, wanted.topic))

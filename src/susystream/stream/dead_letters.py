@@ -92,27 +92,29 @@ class DeadLetters:
 
     def _send(self, place: Place, message: Message, reason: str) -> None:
         topic, key, value, headers = letter_of(place, message, reason)
-        with broker_errors(self.connection):
-            producer = self._opened(topic)
+        producer = self._opened(topic)
+        try:
             sent = producer.send(topic, key=key, value=value, headers=list(headers))
-            try:
-                sent.get(timeout=self.connection.timeout_seconds)
-            except KafkaError as error:
-                raise StreamError(
-                    f"expected to set a bad message aside on topic {topic} ({reason}), received: "
-                    f"{' '.join(str(error).split())[:200]}; allow writing to that topic"
-                ) from error
+            sent.get(timeout=self.connection.timeout_seconds)
+        except KafkaError as error:
+            raise StreamError(
+                f"expected to set a bad message aside on topic {topic} ({reason}), received: "
+                f"{' '.join(str(error).split())[:200]}; check the broker, and allow writing to "
+                "that topic"
+            ) from error
 
     def _opened(self, topic: str) -> Any:
-        if self._producer is None:
-            self._producer = KafkaProducer(
-                **self.connection.client_settings(),
-                acks="all",
-                max_block_ms=int(self.connection.timeout_seconds * 1000),
-                max_request_size=10_485_760,
-                allow_auto_create_topics=False,
-            )
+        """Meets the broker once a topic, not once a message."""
         if topic not in self._topics:
             ensure_topic(self.connection, topic, None)
             self._topics.add(topic)
+        if self._producer is None:
+            with broker_errors(self.connection):
+                self._producer = KafkaProducer(
+                    **self.connection.client_settings(),
+                    acks="all",
+                    max_block_ms=int(self.connection.timeout_seconds * 1000),
+                    max_request_size=10_485_760,
+                    allow_auto_create_topics=False,
+                )
         return self._producer

@@ -9,9 +9,9 @@ import time
 from dataclasses import dataclass, field
 
 from susystream.errors import BrokerUnavailable
-from susystream.stream.topics import KafkaConnection, check_answers
+from susystream.stream.topics import KafkaConnection, contact
 
-_PROBE_SECONDS = 2.0
+_PROBE_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -33,17 +33,18 @@ class Patience:
         self._heard = time.monotonic()
 
     def check(self) -> None:
-        """Asks now and then whether anything listens there.
+        """Asks now and then whether it is there.
 
         Raises:
-            BrokerUnavailable: Nothing did, for longer than the patience.
+            BrokerUnavailable: It was not, for longer than the patience.
+        HandshakeFailed: It lets us in no longer.
         """
         now = time.monotonic()
         if now - self._probed < _PROBE_SECONDS:
             return
         self._probed = now
         try:
-            check_answers(self.connection)
+            contact(self.connection)
             self._heard = now
         except BrokerUnavailable:
             if now - self._heard > self.seconds:

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import importlib
 import queue
+import re
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -26,7 +27,9 @@ from susystream.errors import ReaderUnsupported, StreamError, StreamStalled
 from susystream.schema import EventBatch
 from susystream.stream.codec import Codec, Message
 from susystream.stream.ordering import OnBad, Ordered, check_held, decoded, refuse
+from susystream.stream.security import HOST_CHECK, secrets_of, uses_tls, without_secrets
 from susystream.stream.slices import TopicSlice
+from susystream.stream.stderr import stderr_without
 from susystream.stream.topics import KafkaConnection, watermarks
 
 _PIECE = 1024  # records the library fetches at once
@@ -86,13 +89,15 @@ class TfioReader:
         yield from decoded(pieces, codec=self.codec, wanted=wanted, on_bad=self.on_bad)
 
     def _configuration(self) -> list[str]:
-        bad = sorted(name for name, value in self.connection.security.items() if "=" in value)
-        if bad:
+        security = self.connection.security
+        _check_sayable({"bootstrap.servers": self.connection.bootstrap_servers, **security})
+        if uses_tls(security) and security.get(HOST_CHECK) != "none":
             raise ReaderUnsupported(
-                f"expected security settings without '=', which tensorflow-io rejects, received "
-                f"one in {', '.join(bad)}; {_CURE}"
+                f"expected {HOST_CHECK}: none, since tensorflow-io cannot compare the name of a "
+                f"broker with its certificate, received https; {_CURE}, or set none where any "
+                "certificate of ssl.ca.location will do"
             )
-        stated = [f"{name}={value}" for name, value in self.connection.security.items()]
+        stated = [f"{name}={value}" for name, value in security.items()]
         servers = f"bootstrap.servers={self.connection.bootstrap_servers}"
         return [servers, "fetch.wait.max.ms=5", "enable.auto.commit=false", *stated]
 
@@ -100,16 +105,16 @@ class TfioReader:
         self, operations: Any, topic: str, partition: int, spans: list[_Span]
     ) -> Iterator[list[Message]]:
         """A partition, a span at a time."""
-        resource = self._within(
-            lambda: operations.io_kafka_readable_init(
-                topic,
-                partition,
-                offset=0,
-                metadata=self._configuration(),
-                shared_name=f"susystream-{uuid.uuid4()}",
-            ),
+        init = partial(
+            operations.io_kafka_readable_init,
             topic,
+            partition,
+            offset=0,
+            metadata=self._configuration(),
+            shared_name=f"susystream-{uuid.uuid4()}",
         )
+        with stderr_without(secrets_of(self.connection.security)):
+            resource = self._within(init, topic)
         try:
             for span in spans:
                 read = partial(
@@ -138,10 +143,11 @@ class TfioReader:
                 f"{self.stall_seconds:g} s; check the broker or {_CURE}"
             ) from None
         if isinstance(error, tf.errors.OpError):
+            told = re.sub(r"\{\{.*?\}\} ", "", error.message)  # the name of the operation
+            told = without_secrets(told, self.connection.security)
             raise StreamError(
-                f"expected tensorflow-io to read {topic}, received: "
-                f"{' '.join(error.message.split())[:200]}; {_CURE}"
-            ) from error
+                f"expected tensorflow-io to read {topic}, received: {told}; {_CURE}"
+            ) from None  # it may repeat a setting
         if error is not None:
             raise error
         return result
@@ -182,6 +188,21 @@ def _messages(piece: Any, where: str, span: _Span) -> list[Message]:
         )
     messages = [(key or None, value) for key, value in zip(keys, values, strict=True)]
     return messages[span.skip : span.skip + span.keep]
+
+
+def _check_sayable(settings: Mapping[str, str]) -> None:
+    """tensorflow-io takes `name=value`, and passes over what holds `conf.` without a word.
+
+    Raises:
+        ReaderUnsupported: A setting cannot be said so; its value is not shown.
+    """
+    for mark in ("=", "conf."):
+        bad = sorted(name for name, value in settings.items() if mark in value)
+        if bad:
+            raise ReaderUnsupported(
+                f"expected settings without {mark!r}, which tensorflow-io does not take, received "
+                f"one in {', '.join(bad)}; {_CURE}"
+            )
 
 
 def _operations() -> Any:

@@ -6,18 +6,18 @@ In: a `KafkaConnection`. Out: topics that exist, offsets, the cluster's identity
 from __future__ import annotations
 
 import logging
-import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 
-from susystream.errors import BrokerUnavailable, SettingsError, StreamError
+from susystream.errors import BrokerUnavailable, HandshakeFailed, SettingsError, StreamError
+from susystream.stream.first_contact import meet, unavailable
 from susystream.stream.security import client_security
 
 logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its errors reach us as exceptions
@@ -40,6 +40,15 @@ class KafkaConnection:
     timeout_seconds: float = 10.0
     security: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    @property
+    def addresses(self) -> list[str]:
+        """One or more `host:port`."""
+        return [part.strip() for part in self.bootstrap_servers.split(",")]
+
+    def meet(self, address: str) -> list[str]:
+        """A first contact, as in `susystream.stream.first_contact`."""
+        return meet(address, security=self.security, seconds=self.timeout_seconds)
+
     def client_settings(self) -> dict[str, Any]:
         """Keyword arguments of every kafka-python client.
 
@@ -48,7 +57,7 @@ class KafkaConnection:
         """
         timeout_ms = int(self.timeout_seconds * 1000)
         return {
-            "bootstrap_servers": [part.strip() for part in self.bootstrap_servers.split(",")],
+            "bootstrap_servers": self.addresses,
             "bootstrap_timeout_ms": timeout_ms,
             "request_timeout_ms": timeout_ms,
             **client_security(self.security),
@@ -57,55 +66,61 @@ class KafkaConnection:
 
 @contextmanager
 def broker_errors(connection: KafkaConnection) -> Iterator[None]:
-    """Turns the client's errors into one line of ours; a dead address is told at once.
+    """Turns the client's errors into one line of ours; a failed first contact is told at once.
 
     Raises:
         BrokerUnavailable: Nothing answers at the address.
+        HandshakeFailed: TLS or the login to the broker fails.
         StreamError: Kafka refused a request.
     """
-    check_answers(connection)
+    advertised = contact(connection)
     try:
         yield
     except KafkaError as error:
         text = " ".join(str(error).split())[:200]
-        if "bootstrap" in text or "Timeout" in type(error).__name__:
-            raise _unavailable(connection, text) from error
+        lost = isinstance(error, KafkaConnectionError)
+        if lost or "bootstrap" in text or "Timeout" in type(error).__name__:
+            _meet_others(connection, advertised)
+            raise unavailable(connection.bootstrap_servers, text) from error
         raise StreamError(
             f"expected Kafka at {connection.bootstrap_servers} to serve a request, received: "
             f"{text}; check the topic and the permissions"
         ) from error
 
 
-def check_answers(connection: KafkaConnection) -> None:
-    """Whether anything listens at one of the addresses.
-
-    kafka-python retries a refused connection until its time-out; a person should not wait.
+def contact(connection: KafkaConnection) -> list[str]:
+    """Where the cluster's brokers say they are, by the first of the addresses that lets us in.
 
     Raises:
-        BrokerUnavailable: Nothing does.
-        SettingsError: An address is none.
+        BrokerUnavailable: Nothing answers at any of them.
+        HandshakeFailed: TLS or the login fails.
     """
-    problem = ""
-    for address in connection.bootstrap_servers.split(","):
-        host, _, port = address.strip().rpartition(":")
-        if not host or not port.isdigit():
-            raise SettingsError(
-                f"expected stream.bootstrap_servers as host:port, received {address!r}; correct it"
-            )
+    client_security(connection.security)
+    problem: StreamError | None = None
+    for address in connection.addresses:
         try:
-            where = host.strip("[]"), int(port)
-            with socket.create_connection(where, timeout=connection.timeout_seconds):
-                return
-        except (OSError, OverflowError) as error:
-            problem = str(error)
-    raise _unavailable(connection, problem)
+            return connection.meet(address)
+        except HandshakeFailed as error:
+            problem = error
+        except BrokerUnavailable as error:
+            problem = problem or error
+    assert problem
+    raise problem
 
 
-def _unavailable(connection: KafkaConnection, problem: str) -> BrokerUnavailable:
-    return BrokerUnavailable(
-        f"expected a Kafka broker at {connection.bootstrap_servers}, received: {problem}; "
-        "start it or correct stream.bootstrap_servers (empty: the embedded broker)"
-    )
+def _meet_others(connection: KafkaConnection, advertised: Sequence[str]) -> None:
+    """The client goes on to the addresses that the brokers advertise, and is silent on them.
+
+    Raises:
+        StreamError: One of them cannot be used.
+    """
+    for address in advertised:
+        try:
+            if address not in connection.addresses:
+                connection.meet(address)
+        except StreamError as error:
+            shown = connection.bootstrap_servers
+            raise type(error)(f"{error} (Kafka at {shown} advertises this address)") from error
 
 
 @contextmanager
