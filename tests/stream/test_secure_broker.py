@@ -24,9 +24,18 @@ from susystream.schema import concatenate
 from susystream.stream.codec import BlockCodec
 from susystream.stream.consumer import KafkaReader
 from susystream.stream.dead_letters import DeadLetters
+from susystream.stream.exchange import Exchange
+from susystream.stream.scores import Scores, encode_scores, read_scores
 from susystream.stream.security import HOST_CHECK, uses_tls
 from susystream.stream.slices import ContentDigest, TopicSlice
-from susystream.stream.topics import KafkaConnection, broker_errors, cluster_id, watermarks
+from susystream.stream.topics import (
+    KafkaConnection,
+    broker_errors,
+    cluster_id,
+    ensure_topic,
+    watermarks,
+)
+from susystream.stream.transaction import Outgoing
 
 Settings = dict[str, str]
 Way = tuple[str, Callable[[SecureBroker], Settings]]
@@ -107,6 +116,25 @@ def test_what_is_no_event_is_set_aside_over_tls_too(secure: SecureBroker) -> Non
         reader = KafkaReader(connection, CODEC, on_bad=letters.put)
         assert same(concatenate(list(reader.batches(more))), batch)
     assert watermarks(connection, f"{wanted.topic}.dead") == {0: (0, 1)}
+
+
+@pytest.mark.parametrize("way", ["SCRAM-SHA-512", "a certificate and SCRAM"])
+def test_a_group_reads_and_writes_in_transactions_over_tls_too(
+    secure: SecureBroker, way: str
+) -> None:
+    listener, settings = LET_IN[way]
+    connection, batch = secure.connection(listener, settings(secure)), events(50)
+    topic = published(connection, batch, codec=CODEC).slice.topic
+    scores = Scores("m-1", batch.numbers, batch.features[:, 0])
+    ((key, value),) = encode_scores(scores)
+    ensure_topic(connection, f"{topic}.scores", 1)
+    with Exchange(connection, topic, topic) as exchange:
+        ends = time.monotonic() + 60
+        while not (arrived := exchange.poll()):
+            assert time.monotonic() < ends
+        assert exchange.commit([Outgoing(f"{topic}.scores", 0, key, value)], arrived)
+    (found,) = read_scores(connection, f"{topic}.scores")
+    assert (found.numbers == batch.numbers).all()
 
 
 REFUSED: dict[str, tuple[str, Callable[[SecureBroker], Settings], str]] = {
