@@ -33,6 +33,8 @@ class FollowingSettings(Group):
     @field_validator("test")
     @classmethod
     def _files_or_a_slice(cls, value: str | None) -> str | None:
+        if value is not None and value.startswith("dataset:") and not value.startswith("dataset:d"):
+            raise ValueError("expected dataset:<id>, for a fixed test set must stay the same")
         return checked_input(value)
 
     @property

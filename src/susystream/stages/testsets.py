@@ -31,7 +31,7 @@ from susystream.settings.data import (
 )
 from susystream.stages.context import StageContext
 from susystream.stages.learned import Learned, learned_by
-from susystream.stages.slice_source import slice_source
+from susystream.stages.slice_source import SliceSource, slice_source
 from susystream.stages.unseen import TOY, check_files, check_holdout, check_toy, trained_on_real
 
 
@@ -63,7 +63,9 @@ def test_sets(context: StageContext, documents: list[ModelDocument]) -> Iterator
     evaluate = context.settings.evaluate
     learned = learned_by(context, documents)
     if evaluate.given is not None:
-        yield given_set(context, evaluate.given, learned)
+        given = given_set(context, evaluate.given, learned)
+        _tell_offsets(context, given)
+        yield given
         return
     left, saw_real = 0, trained_on_real([one.record for one in learned])
     for name, wanted in evaluate.sets.items():
@@ -75,6 +77,7 @@ def test_sets(context: StageContext, documents: list[ModelDocument]) -> Iterator
             context.console.say(f"  {name} is left out: data.test_fraction kept no event for it")
             continue
         left += 1
+        _tell_offsets(context, found)
         yield found
     if not left:
         raise SettingsError(
@@ -153,9 +156,13 @@ def _slice_set(
 ) -> NamedSet:
     source = slice_source(context, wanted, learned)
     name = name or _name_of(source.name)
-    context.console.say(f"  {name}: {source.wanted}")
     cure = "publish the data again"
     return NamedSet(name, source, source.describe(), source.digest, cure)
+
+
+def _tell_offsets(context: StageContext, found: NamedSet) -> None:
+    if isinstance(found.source, SliceSource):
+        context.console.say(f"  {found.name}: {found.source.wanted}")
 
 
 def _name_of(file: str) -> str:

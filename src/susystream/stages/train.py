@@ -38,6 +38,8 @@ def train(
     record = context.store.load_dataset(settings.train.dataset)
     origin = _origin(context, chain)
     context.console.heading(f"train {settings.model.name} on data set {record.dataset_id}")
+    if origin.parent:
+        context.console.say(f"  from the weights and the scaler of {origin.parent.model_id}")
     with context.tracker.run(
         "train",
         name=f"train {settings.model.name}",
@@ -80,9 +82,7 @@ def _origin(context: StageContext, chain: str | None) -> Origin:
     selector = context.settings.train.parent
     if selector is None:
         return Origin(chain=chain)
-    parent = context.store.load_model(selector)
-    context.console.say(f"  from the weights and the scaler of model {parent.model_id}")
-    return Origin(parent, chain)
+    return Origin(context.store.load_model(selector), chain)
 
 
 def _train(
