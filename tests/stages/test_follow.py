@@ -147,11 +147,24 @@ def test_the_same_events_published_again_are_not_learned_twice(
     assert f"{again} left out: same events as {first}" in said.getvalue()
 
 
-def test_a_chain_may_begin_from_a_stored_model(opened: Open) -> None:
-    """It does not learn again what that model and its parents learned."""
-    published(opened, 0, 1)
+def test_a_chain_goes_on_without_its_first_data_set_and_may_begin_from_a_stored_model(
+    opened: Open, said: io.StringIO
+) -> None:
+    """Such a chain does not learn again what that model and its parents learned."""
+    first, _ = published(opened, 0, 1)
     old = followed(opened).inputs["models"]
+    with opened() as context:
+        partition = TopicPartition(context.settings.stream.topic, 0)
+        admin = KafkaAdminClient(bootstrap_servers=context.kafka.bootstrap_servers)
+    try:
+        admin.delete_records({partition: 10})  # as retention does, of what was learned from
+    finally:
+        admin.close()
     (third,) = published(opened, 2)
+    result = followed(opened)
+    assert result.dataset_ids == (third,)
+    assert "follow/first/auc" not in result.metrics
+    assert f"no figure on the first data set {first}" in said.getvalue()
     result = followed(opened, "train.following.chain=new", f"train.parent={old[-1]}")
     assert result.dataset_ids == (third,)
     (document,) = documents(opened, result)

@@ -7,6 +7,7 @@ from mlflow import MlflowClient
 from stages.desk import Open
 
 from susystream.errors import NotFound, SettingsError, SusystreamError
+from susystream.listing import summary_of_model
 from susystream.registry.document import ModelDocument, decode_weights
 from susystream.stages.context import StageContext
 from susystream.stages.evaluate import evaluate
@@ -47,6 +48,7 @@ def test_a_child_has_its_parents_scaler_and_made_again_the_same_weights(
         assert record.scaler != parent.preprocessing
         run = MlflowClient(context.tracker.uri).get_run(child.mlflow.run_id)
     assert run.data.tags["parent_model_id"] == parent.model_id
+    assert summary_of_model(child)["parent_model_id"] == parent.model_id  # `models show`
     with opened(f"train.parent={parent.model_id}") as context:
         assert trained(context).weights_sha256 == child.weights_sha256
     with opened("train.parent=" + parent.model_id, "train.learning_rate=1e-9") as context:

@@ -49,6 +49,7 @@ class TrainSettings(Group):
     Attributes:
         dataset: An id, an id's beginning, or `latest`.
         parent: The stored model whose weights to start from: a selector as in `evaluate.models`.
+            With `follow`, the first model of a chain starts there.
         follow: Trains on every data set of the topic in turn, and waits for the next.
     """
 

@@ -6,6 +6,7 @@ In: the store, the broker. Out: models with their figures; curves over the data 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from susystream.errors import RegistryError, TrackingError
 from susystream.registry.document import DatasetRecord, ModelSummary
@@ -91,11 +92,7 @@ class Follower:
     def result(self) -> StageResult:
         """What this command did so far."""
         ids = [model_id for one in self.steps for model_id in one.model_ids]
-        figures = {
-            model.model_id: one
-            for model, one in zip(self._models, self._figures, strict=True)
-            if model.model_id in ids
-        }
+        figures = {model.model_id: one for model, one in self._judged() if model.model_id in ids}
         last = self._figures[-1] if self._figures else {}
         return StageResult(
             "follow",
@@ -114,10 +111,12 @@ class Follower:
         """A row for each data set of the chain: its number and the figures after it."""
         return [
             (f"{number} {model.training.dataset_id}", *forgetting.cells(figures))
-            for number, (model, figures) in enumerate(
-                zip(self._models, self._figures, strict=True), start=1
-            )
+            for number, (model, figures) in enumerate(self._judged(), start=1)
         ]
+
+    def _judged(self) -> Iterable[tuple[ModelSummary, dict[str, float]]]:
+        """Models with figures: a stop may have come before the last of them had any."""
+        return zip(self._models, self._figures, strict=False)
 
     def _ends(self) -> list[ModelSummary]:
         """The chain's last model; of an empty chain the one it is to start from."""
