@@ -196,6 +196,7 @@ def summary_of_model(document: Any) -> dict[str, Any]:
         "status": document.status,
         "run_id": document.mlflow.run_id,
         "dataset_id": document.training.dataset_id,
+        "parent_model_id": document.training.parent_model_id,
         "validation/auc": document.metrics.get("validation/auc"),
     }
 

@@ -11,7 +11,14 @@ from matplotlib.patches import StepPatch
 
 from susystream.errors import EvaluationError
 from susystream.evaluate.metrics import curve, metrics
-from susystream.evaluate.plots import POINTS, pace_figure, roc_figure, score_figure, thinned
+from susystream.evaluate.plots import (
+    POINTS,
+    forgetting_figure,
+    pace_figure,
+    roc_figure,
+    score_figure,
+    thinned,
+)
 from susystream.evaluate.tally import Tally
 
 FIGURES = {name: {"auc": 0.5, "auc_stderr": 0.1} for name in ("toy", "one")}
@@ -84,3 +91,18 @@ def test_the_pace_is_drawn_from_the_first_row_of_this_run() -> None:
     assert memory.lines[0].get_xdata().tolist() == [0, 1, 3]  # type: ignore[union-attr]
     assert memory.lines[0].get_ydata().tolist() == [1, 2, 2]  # type: ignore[union-attr]
     assert speed.get_title() == "big: 2,000 rows in 3.0 s"
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_forgetting_lies_between_the_best_auc_so_far_and_the_last(
+    steps: int, tmp_path: Path
+) -> None:
+    nan = [float("nan")] * steps
+    figure = forgetting_figure(test=[0.8, 0.9, 0.85][:steps], own=nan, first=[0.7] * steps)
+    figure.savefig(tmp_path / "forgetting.png")
+    lost = "0.0500" if steps == 3 else "0.0000"
+    assert figure.axes[0].get_title().endswith(f"forgetting {lost}")
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "fixed test set" in texts
+    assert "validation part of the first data set" in texts
+    assert "validation part of its own data set" not in texts

@@ -129,6 +129,22 @@ def test_a_document_survives_json_and_its_weights_keep_every_bit(
         assert loaded.tobytes() == array.tobytes()
 
 
+def test_a_document_from_before_there_were_parents_keeps_its_text() -> None:
+    text = model().to_canonical_json()
+    assert "parent" not in text
+    assert "chain" not in text
+    known = {"dataset_id": "d1", "slice": SLICE, "seed": 1, "epochs": 2, "config": {}}
+    assert Training(**known).model_dump(mode="json") == known
+    child = model(training=Training(**known, parent_model_id=new_id("m"), chain="mine"))
+    again = ModelDocument.from_json(child.to_canonical_json())
+    assert again == child
+    assert again.to_canonical_json() == child.to_canonical_json()
+    with pytest.raises(DocumentInvalid, match=r"training\.parent_model_id"):
+        ModelDocument.from_json(
+            {**child.to_json(), "training": {**known, "parent_model_id": "no id"}}
+        )
+
+
 @given(source=objects)
 def test_a_data_set_survives_json(source: dict[str, Any]) -> None:
     one = record(source=source)

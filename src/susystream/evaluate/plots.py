@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from susystream.errors import EvaluationError
 from susystream.evaluate.bins import Float64Array, bin_edges
@@ -106,6 +107,44 @@ def pace_figure(name: str, points: Sequence[tuple[float, int, int]]) -> Figure:
     lines = [*axes.get_legend_handles_labels()[0], *beside.get_legend_handles_labels()[0]]
     axes.legend(lines, ["speed", "memory"], loc="lower right", fontsize=_FONT)
     axes.set_title(f"{name}: {int(rows[-1] - rows[0]):,} rows in {seconds[-1] - seconds[0]:,.1f} s")
+    return figure
+
+
+def forgetting_figure(
+    *, test: Sequence[float], own: Sequence[float], first: Sequence[float]
+) -> Figure:
+    """AUC after each data set of a chain of models; what is forgotten lies below the best.
+
+    Args:
+        test: On the fixed test set, at least one.
+        own: On the validation part of each model's own data set; NaN where there is none.
+        first: On that of the first data set; NaN where there is none.
+    """
+    figure, axes = _blank("data sets learned from, one after the other", "AUC")
+    at, best = np.arange(1, len(test) + 1), np.maximum.accumulate(np.array(test, np.float64))
+    axes.fill_between(at, test, best, color=_COLOURS[1], alpha=0.25, label="forgetting")
+    axes.plot(at, best, color="0.5", linewidth=1, label="best so far")
+    lines = {
+        "fixed test set": test,
+        "validation part of its own data set": own,
+        "validation part of the first data set": first,
+    }
+    for number, (label, values) in enumerate(lines.items()):
+        if not np.isnan(values).all():
+            axes.plot(
+                at,
+                values,
+                color=_COLOURS[number],
+                linestyle=_STYLES[number],
+                linewidth=2,
+                marker="o",
+                markersize=4,
+                label=label,
+            )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    lost = best[-1] - test[-1]
+    axes.set_title(f"AUC {test[-1]:.4f} on the fixed test set, forgetting {lost:.4f}")
+    figure.legend(loc="outside lower center", ncols=2, fontsize=_FONT - 2)  # beside no curve
     return figure
 
 

@@ -23,7 +23,7 @@ _CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d"
 _TIME = re.compile(
     rf"({_DATE.pattern}T{_CLOCK})(?::([0-5]\d)(?:\.(\d{{1,6}}))?)?(Z|[+-]{_CLOCK})?", re.ASCII
 )
-_LOWER_IS_BETTER = ("loss", "log_loss", "brier")
+_LOWER_IS_BETTER = ("loss", "log_loss", "brier", "forgetting")
 
 
 def query(key: str, selector: str) -> tuple[dict[str, Any], list[tuple[str, int]] | None]:

@@ -28,6 +28,7 @@ from susystream.settings.base import (
 from susystream.settings.data import DataSettings, FileSet, SliceSet, TestSet, given_set
 from susystream.settings.engine import EngineSettings, LocalEngine
 from susystream.settings.score import ScoreSettings
+from susystream.settings.training import TrainSettings, checked_input
 
 
 class StageSettings(Group):
@@ -105,19 +106,6 @@ class ModelSettings(Group):
         return FEATURE_SETS[self.features] if isinstance(self.features, str) else self.features
 
 
-class TrainSettings(Group):
-    """How the network is trained. `dataset` is an id, an id's beginning, or `latest`."""
-
-    dataset: str = "latest"
-    epochs: Count = 5
-    batch_size: Count = 256
-    learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-3
-    validation_fraction: Fraction = 0.1
-    shuffle_window: int = Field(65_536, ge=0)
-    jit: bool = False
-    shuffle_labels: bool = False
-
-
 class RegistrySettings(Group):
     """The model store. An empty address means the embedded store."""
 
@@ -192,13 +180,7 @@ class EvaluateSettings(Group):
     @field_validator("input")
     @classmethod
     def _files_or_a_slice(cls, value: str | None) -> str | None:
-        try:
-            if value is not None:
-                given_set(value)
-        except ValidationError as error:  # which would name a field that no one set
-            message = error.errors(include_url=False)[0]["msg"]
-            raise ValueError(message.removeprefix("Value error, ")) from None
-        return value
+        return checked_input(value)
 
     @property
     def given(self) -> FileSet | SliceSet | None:
@@ -248,6 +230,15 @@ class Settings(Group):
     score: ScoreSettings = ScoreSettings()
     tracking: TrackingSettings
     experiment: ExperimentSettings | None = None
+
+    @model_validator(mode="after")
+    def _one_stage_follows(self) -> Settings:
+        if self.train.follow and self.stage.name == "pipeline":
+            raise ValueError(
+                "expected stage=train with train.follow=true, received stage=pipeline, which "
+                "trains on its own data set; publish in another command"
+            )
+        return self
 
 
 def check_settings(config: Mapping[str, Any]) -> Settings:

@@ -41,7 +41,7 @@ def registered(context: StageContext, prepared: Prepared, codec: Codec) -> Datas
         same = all(getattr(record, name) == value for name, value in wanted.items())
         if same and record.topic_id and record.slice["topic"] == stream.topic:
             with _passing_over_what_is_gone():
-                _check_there(context, record)
+                check_there(context, record)
                 return record
     return None
 
@@ -57,7 +57,7 @@ def _passing_over_what_is_gone() -> Iterator[None]:
         return
 
 
-def _check_there(context: StageContext, record: DatasetRecord) -> None:
+def check_there(context: StageContext, record: DatasetRecord) -> None:
     """Whether the topic is the same and holds all offsets.
 
     Raises:
@@ -65,7 +65,10 @@ def _check_there(context: StageContext, record: DatasetRecord) -> None:
     """
     there = TopicSlice.from_json(record.slice)
     if topic_id(context.kafka, there.topic) != record.topic_id:
-        raise StreamError(f"expected topic {there.topic} as it was, received one made anew")
+        raise StreamError(
+            f"expected topic {there.topic} as it was when data set {record.dataset_id} was "
+            "published, received one made anew; publish again"
+        )
     check_held(there, watermarks(context.kafka, there.topic))
 
 

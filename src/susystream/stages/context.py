@@ -93,6 +93,14 @@ class StageContext:
             other.__dict__[name] = getattr(self, name)
         return other
 
+    @contextmanager
+    def for_a_step(self, **groups: dict[str, Any]) -> Iterator[StageContext]:
+        """As `with_settings`; what only that context opens closes at the end of the block."""
+        with ExitStack() as stack:
+            other = self.with_settings(**groups)
+            other._stack = stack
+            yield other
+
     def _say(self, text: str) -> None:
         self.console.say(f"  {text}")
 

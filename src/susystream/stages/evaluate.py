@@ -131,7 +131,7 @@ def _count_set(counting: Counting | SparkCounting, wanted: NamedSet) -> Evaluate
         started = time.monotonic()
         counted = counting.count(wanted)
     seconds = time.monotonic() - started
-    _check(wanted, counted)
+    check_counted(wanted, counted)
     figures = {model_id: metrics(tally) for model_id, tally in counted.tallies.items()}
     for model_id, difference in differences.items():
         figures[model_id][precision.NAME] = difference
@@ -165,7 +165,7 @@ def _told_how_to_skip() -> Iterator[None]:
         raise bad.with_cure(cure) from bad
 
 
-def _check(wanted: NamedSet, counted: Counted) -> None:
+def check_counted(wanted: NamedSet, counted: Counted) -> None:
     """Whether a set holds what it must.
 
     Raises:

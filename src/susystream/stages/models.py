@@ -43,9 +43,11 @@ from susystream.registry.document import (
 )
 from susystream.schema import Float32Array, feature_indices
 from susystream.settings import Settings, public_config
+from susystream.stages.starting import Origin
 from susystream.tracking.code import code_state
 
 _PROBE_ROWS = 32
+_FRESH = Origin()
 # How far OpenVINO's logits may be from those that were recorded, plus that part of each. In float32
 # they are 1e-5 away; what is not the same network is further. bfloat16 rounds to 0.4 %, so some
 # layers of it move a logit in its second decimal: beyond this bound its scores mean nothing, and
@@ -68,6 +70,7 @@ def document_of(
     record: DatasetRecord,
     link: MlflowLink,
     metrics: Mapping[str, float],
+    origin: Origin = _FRESH,
 ) -> ModelDocument:
     """The document of a trained network."""
     weights = encode_weights(named_weights(network))
@@ -80,7 +83,7 @@ def document_of(
         architecture=Architecture.of(architecture_of(network)),
         weights=weights,
         weights_sha256=weights_digest(weights),
-        preprocessing=dict(record.scaler),
+        preprocessing=origin.scaler(record),
         features=names,
         training=Training(
             dataset_id=record.dataset_id,
@@ -88,6 +91,8 @@ def document_of(
             seed=settings.seed,
             epochs=settings.train.epochs,
             config=public_config(settings),
+            parent_model_id=origin.parent.model_id if origin.parent else None,
+            chain=origin.chain,
         ),
         mlflow=link,
         metrics=dict(metrics),

@@ -12,6 +12,7 @@ from susystream.settings import Settings, public_config
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
 from susystream.stages.evaluate import evaluate
+from susystream.stages.follow import follow
 from susystream.stages.pipeline import pipeline
 from susystream.stages.prepare import prepare
 from susystream.stages.publish import publish
@@ -20,10 +21,15 @@ from susystream.stages.score import score
 from susystream.stages.train import train
 from susystream.tracking.tracked_run import as_yaml
 
+
+def _train(context: StageContext) -> StageResult:
+    return follow(context) if context.settings.train.follow else train(context)
+
+
 STAGES: dict[str, Callable[[StageContext], StageResult]] = {
     "prepare": prepare,
     "publish": publish,
-    "train": train,
+    "train": _train,
     "evaluate": evaluate,
     "score": score,
     "pipeline": pipeline,

@@ -1,7 +1,7 @@
 """Events in Kafka as a test set.
 
-In: `dataset:<id>` or `slice:<topic>/<partition>:<start>-<end>`, and the models. Out: a source that
-reads exactly those offsets, none of which the models were trained on.
+In: `dataset:<id>` or `slice:<topic>/<partition>:<start>-<end>`, and what models learned
+from. Out: a source that reads exactly those offsets, none of which the models were trained on.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from susystream.registry.document import DatasetRecord, ModelDocument
+from susystream.registry.document import DatasetRecord
 from susystream.schema import EventBatch
 from susystream.settings.data import SliceSet
 from susystream.stages.context import StageContext
+from susystream.stages.learned import Learned
 from susystream.stages.readers import Reader, open_reader, reader_of
-from susystream.stages.unseen import Records, check_slice
+from susystream.stages.unseen import check_slice
 from susystream.stream.codec import Codec, codec_named
 from susystream.stream.slices import TopicSlice
 from susystream.stream.topics import cluster_id, topic_id
@@ -81,16 +82,14 @@ class SliceSource:
 def slice_source(
     context: StageContext,
     wanted: SliceSet,
-    documents: Sequence[ModelDocument],
-    records: Records,
+    learned: Sequence[Learned],
 ) -> SliceSource:
     """The source that `wanted` names.
 
     Args:
         context: The broker, the store and the reader.
         wanted: A data set or offsets.
-        documents: The models to test.
-        records: What each of them was trained on, in the same order.
+        learned: What the models to test were trained on.
 
     Raises:
         NotFound: There is no such data set.
@@ -103,7 +102,7 @@ def slice_source(
     else:
         offsets = offsets_of(wanted.events.removeprefix(_SLICE))
         source, known = _of_offsets(context, offsets)
-    check_slice(source.wanted, source.cluster, known, learned=zip(documents, records, strict=True))
+    check_slice(source.wanted, source.cluster, known, learned=learned)
     return source
 
 

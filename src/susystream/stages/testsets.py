@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from susystream.data.enlarge import write_csv
 from susystream.data.files import FilesSource, is_glob, matching
 from susystream.data.prepared import Prepared, folder_of, load_prepared, prepare_events
 from susystream.data.source import FileSource, RealLowLevelSource, Source, ToySource, real_sample
-from susystream.errors import DataError, NotFound, SettingsError
+from susystream.errors import DataError, SettingsError
 from susystream.registry.document import DatasetRecord, ModelDocument
 from susystream.settings.data import (
     FileSet,
@@ -30,8 +30,9 @@ from susystream.settings.data import (
     ToySet,
 )
 from susystream.stages.context import StageContext
-from susystream.stages.slice_source import slice_source
-from susystream.stages.unseen import TOY, check_files, check_toy, trained_on_real
+from susystream.stages.learned import Learned, learned_by
+from susystream.stages.slice_source import SliceSource, slice_source
+from susystream.stages.unseen import TOY, check_files, check_holdout, check_toy, trained_on_real
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +61,23 @@ def test_sets(context: StageContext, documents: list[ModelDocument]) -> Iterator
         SettingsError: No set is left, or the models have no holdout in common.
     """
     evaluate = context.settings.evaluate
-    records = _records(context, documents)
-    match evaluate.given:
-        case FileSet() as given:
-            name = _name_of(given.path.name)
-            name = f"input_{name}" if name in evaluate.sets else name  # else its figures are mixed
-            yield _file_set(context, name, given, records)
-            return
-        case SliceSet() as given:
-            yield _slice_set(context, None, given, documents, records)
-            return
-    left = 0
+    learned = learned_by(context, documents)
+    if evaluate.given is not None:
+        given = given_set(context, evaluate.given, learned)
+        _tell_offsets(context, given)
+        yield given
+        return
+    left, saw_real = 0, trained_on_real([one.record for one in learned])
     for name, wanted in evaluate.sets.items():
-        if isinstance(wanted, RealSampleSet | RealLowLevelSet) and trained_on_real(records):
+        if isinstance(wanted, RealSampleSet | RealLowLevelSet) and saw_real:
             context.console.say(f"  {name} is left out: a model was trained on real events")
             continue
-        found = _set_of(context, name, wanted, documents, records)
+        found = _set_of(context, name, wanted, learned)
         if isinstance(wanted, HoldoutSet) and found.source.rows == 0:
             context.console.say(f"  {name} is left out: data.test_fraction kept no event for it")
             continue
         left += 1
+        _tell_offsets(context, found)
         yield found
     if not left:
         raise SettingsError(
@@ -88,16 +86,25 @@ def test_sets(context: StageContext, documents: list[ModelDocument]) -> Iterator
         )
 
 
-def _set_of(
-    context: StageContext,
-    name: str,
-    wanted: TestSet,
-    documents: list[ModelDocument],
-    records: list[DatasetRecord | None],
+def given_set(
+    context: StageContext, given: FileSet | SliceSet, learned: Sequence[Learned]
 ) -> NamedSet:
+    """The one set that is named in place of all."""
+    if isinstance(given, SliceSet):
+        return _slice_set(context, None, given, learned)
+    name = _name_of(given.path.name)
+    if name in context.settings.evaluate.sets:  # else its figures are mixed with theirs
+        name = f"input_{name}"
+    return _file_set(context, name, given, [one.record for one in learned])
+
+
+def _set_of(
+    context: StageContext, name: str, wanted: TestSet, learned: Sequence[Learned]
+) -> NamedSet:
+    records = [one.record for one in learned]
     match wanted:
         case HoldoutSet():
-            return _holdout(context, name, records)
+            return holdout(context, name, learned)
         case ToySet():
             check_toy(name, wanted, context.settings.seed, records)
             return _toy(context, name, wanted)
@@ -108,11 +115,11 @@ def _set_of(
         case FileSet():
             return _file_set(context, name, wanted, records)
         case SliceSet():
-            return _slice_set(context, name, wanted, documents, records)
+            return _slice_set(context, name, wanted, learned)
 
 
 def _file_set(
-    context: StageContext, name: str, wanted: FileSet, records: list[DatasetRecord | None]
+    context: StageContext, name: str, wanted: FileSet, records: Sequence[DatasetRecord | None]
 ) -> NamedSet:
     """A file or all files of a glob; none that a model was trained on.
 
@@ -145,14 +152,17 @@ def _slice_set(
     context: StageContext,
     name: str | None,
     wanted: SliceSet,
-    documents: list[ModelDocument],
-    records: list[DatasetRecord | None],
+    learned: Sequence[Learned],
 ) -> NamedSet:
-    source = slice_source(context, wanted, documents, records)
+    source = slice_source(context, wanted, learned)
     name = name or _name_of(source.name)
-    context.console.say(f"  {name}: {source.wanted}")
     cure = "publish the data again"
     return NamedSet(name, source, source.describe(), source.digest, cure)
+
+
+def _tell_offsets(context: StageContext, found: NamedSet) -> None:
+    if isinstance(found.source, SliceSource):
+        context.console.say(f"  {found.name}: {found.source.wanted}")
 
 
 def _name_of(file: str) -> str:
@@ -160,26 +170,17 @@ def _name_of(file: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "_", file.partition(".")[0]).strip("_-") or "input"
 
 
-def _records(context: StageContext, documents: list[ModelDocument]) -> list[DatasetRecord | None]:
-    """What each model was trained on; None where this store does not know it."""
-    records: list[DatasetRecord | None] = []
-    for document in documents:
-        try:
-            records.append(context.store.load_dataset(document.training.dataset_id))
-        except NotFound:
-            records.append(None)
-    return records
-
-
-def _holdout(context: StageContext, name: str, records: list[DatasetRecord | None]) -> NamedSet:
+def holdout(context: StageContext, name: str, learned: Sequence[Learned]) -> NamedSet:
     """The test part of the models' own data; toy events are made again where they are not there.
 
     Raises:
-        SettingsError: The models were trained on different data, or on unknown data.
+        SettingsError: The models were trained on different data, or on unknown data, or a parent
+            of one may have seen the test part.
         DataError: What is prepared here is not what was published.
     """
-    known = [record for record in records if record is not None]
-    if len(known) < len(records):
+    own = [one.record for one in learned if one.own]
+    known = [record for record in own if record is not None]
+    if len(known) < len(own):
         raise SettingsError(
             "expected the record of each model's data set in this store, received none for one; "
             "evaluate where it was trained, or remove the set: ~evaluate.sets.holdout"
@@ -190,6 +191,7 @@ def _holdout(context: StageContext, name: str, records: list[DatasetRecord | Non
             "data; evaluate them one by one or remove the set: ~evaluate.sets.holdout"
         )
     record, under = known[0], context.prepared_folder
+    check_holdout(record, learned)
     folder = folder_of(under, record.name, record.source)
     if record.source.get("kind") != TOY and not folder.exists():
         raise DataError(

@@ -8,50 +8,48 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
-import numpy as np
-
-from susystream.data.scaling import Scaler
-from susystream.errors import DigestMismatch, SettingsError, StoreUnavailable
-from susystream.model.network import Network, build_network
+from susystream.errors import StoreUnavailable
+from susystream.model.network import Network
 from susystream.model.training import fit
 from susystream.registry.document import DatasetRecord, MlflowLink, ModelDocument
-from susystream.schema import EventBatch, feature_indices
 from susystream.settings import public_config, public_uri
 from susystream.stages.context import StageContext
 from susystream.stages.models import document_of, prove_stored
-from susystream.stages.readers import Reader, bad_messages_logged, open_reader
+from susystream.stages.proving import datasets, parts_of, prove
+from susystream.stages.readers import bad_messages_logged, open_reader
 from susystream.stages.result import StageResult
-from susystream.stream.dataset import SliceDataset
-from susystream.stream.slices import ContentDigest, TopicSlice
+from susystream.stages.starting import Origin, network_to_train
 from susystream.tracking.tracker import TrackedRun
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """A data set's slice as two: to train on and to validate on."""
+def train(
+    context: StageContext, *, parent_run_id: str | None = None, chain: str | None = None
+) -> StageResult:
+    """Trains on `train.dataset`; the slice's count and digest are proven before the first step.
 
-    train: TopicSlice
-    validation: TopicSlice
-
-
-def train(context: StageContext, *, parent_run_id: str | None = None) -> StageResult:
-    """Trains on `train.dataset`; the slice's count and digest are proven before the first step."""
+    Args:
+        context: Settings and connections.
+        parent_run_id: The run that this one is a part of.
+        chain: The chain of models that the new one is a step of.
+    """
     settings = context.settings
     started = time.monotonic()
     record = context.store.load_dataset(settings.train.dataset)
+    origin = _origin(context, chain)
     context.console.heading(f"train {settings.model.name} on data set {record.dataset_id}")
+    if origin.parent:
+        context.console.say(f"  from the weights and the scaler of {origin.parent.model_id}")
     with context.tracker.run(
         "train",
         name=f"train {settings.model.name}",
         params=public_config(settings),
-        tags={"dataset_id": record.dataset_id},
+        tags={"dataset_id": record.dataset_id, **origin.tags},
         parent_run_id=parent_run_id,
     ) as run:
         run.log_dataset(f"{record.name} {record.dataset_id}", record.to_json(), context="training")
         with bad_messages_logged(context, run):
-            network, metrics = _train(context, record, run)
+            network, metrics = _train(context, record, origin, run)
         document = document_of(
             network,
             settings=settings,
@@ -62,6 +60,7 @@ def train(context: StageContext, *, parent_run_id: str | None = None) -> StageRe
                 tracking_uri=public_uri(settings.tracking.uri),
             ),
             metrics=metrics,
+            origin=origin,
         )
         _store(context, run, document)
     context.console.say(f"  model {document.model_id} is stored and proven")
@@ -78,15 +77,23 @@ def train(context: StageContext, *, parent_run_id: str | None = None) -> StageRe
     )
 
 
+def _origin(context: StageContext, chain: str | None) -> Origin:
+    """What `train.parent` names."""
+    selector = context.settings.train.parent
+    if selector is None:
+        return Origin(chain=chain)
+    return Origin(context.store.load_model(selector), chain)
+
+
 def _train(
-    context: StageContext, record: DatasetRecord, run: TrackedRun
+    context: StageContext, record: DatasetRecord, origin: Origin, run: TrackedRun
 ) -> tuple[Network, dict[str, float]]:
     settings = context.settings
-    network = _network(context, record)
+    network = network_to_train(settings, record, origin)
     reader = open_reader(context, record)
-    parts = _parts(context, record)
-    digests, seconds = _prove(reader, parts, record)
-    training, validation = _datasets(context, reader, parts, digests)
+    parts = parts_of(context, record)
+    digests, seconds = prove(reader, parts, record)
+    training, validation = datasets(context, reader, parts, digests)
     metrics = {"stream/read_events_per_second": record.rows / seconds}
     run.log_metrics(metrics)
     total = training.rows * settings.train.epochs
@@ -106,108 +113,6 @@ def _train(
     }
     run.log_metrics(spent)
     return network, metrics | spent
-
-
-def _parts(context: StageContext, record: DatasetRecord) -> Parts:
-    """The data set in two.
-
-    Raises:
-        SettingsError: A validation part is wanted and would be empty.
-    """
-    fraction = context.settings.train.validation_fraction
-    whole = TopicSlice.from_json(record.slice)
-    parts = Parts(*whole.split(fraction))
-    if fraction and not parts.validation.messages:
-        raise SettingsError(
-            f"expected train.validation_fraction={fraction} of {whole.messages} messages in "
-            f"{len(whole.ranges)} partitions to be at least one, received none; publish with a "
-            "smaller stream.codec.events_per_message, or set train.validation_fraction=0"
-        )
-    return parts
-
-
-def _network(context: StageContext, record: DatasetRecord) -> Network:
-    settings = context.settings
-    chosen = feature_indices(settings.model.feature_names)
-    scaler = Scaler.from_json(record.scaler)
-    return build_network(
-        features=len(chosen),
-        hidden=settings.model.hidden,
-        dropout=settings.model.dropout,
-        activation=settings.model.activation,
-        mean=[scaler.mean[i] for i in chosen],
-        std=[scaler.std[i] for i in chosen],
-        seed=settings.seed,
-    )
-
-
-def _prove(
-    reader: Reader, parts: Parts, record: DatasetRecord
-) -> tuple[tuple[ContentDigest, ContentDigest], float]:
-    """Reads the whole slice once; the digests of both parts and the seconds it took.
-
-    Raises:
-        DigestMismatch: The log holds other events than were published.
-    """
-    started = time.monotonic()
-    train, validation = (_digest(reader(part)) for part in (parts.train, parts.validation))
-    whole = train.merge(validation)
-    if whole.rows != record.rows or str(whole) != record.digest:
-        raise DigestMismatch(
-            f"expected {record.rows:,} events with digest {record.digest} in data set "
-            f"{record.dataset_id}, read {whole.rows:,} with {whole}; publish the data again"
-        )
-    return (train, validation), time.monotonic() - started
-
-
-def _digest(batches: Iterator[EventBatch]) -> ContentDigest:
-    digest = ContentDigest()
-    for batch in batches:
-        digest = digest.update(batch)
-    return digest
-
-
-def _datasets(
-    context: StageContext,
-    reader: Reader,
-    parts: Parts,
-    digests: tuple[ContentDigest, ContentDigest],
-) -> tuple[SliceDataset, SliceDataset | None]:
-    """Both parts, every epoch of which is proven again; only events with other labels cannot be."""
-    settings = context.settings
-
-    def dataset(
-        part: TopicSlice, digest: ContentDigest, *, window: int, shuffled: bool = False
-    ) -> SliceDataset:
-        def batches() -> Iterator[EventBatch]:
-            events = reader(part)
-            return _shuffled_labels(events, settings.seed) if shuffled else events
-
-        return SliceDataset(
-            batches,
-            rows=digest.rows,
-            expected=None if shuffled else digest,
-            features=feature_indices(settings.model.feature_names),
-            batch_size=settings.train.batch_size,
-            shuffle_window=window,
-            seed=settings.seed,
-        )
-
-    train, validation = digests
-    training = dataset(
-        parts.train,
-        train,
-        window=settings.train.shuffle_window,
-        shuffled=settings.train.shuffle_labels,
-    )
-    return training, dataset(parts.validation, validation, window=0) if validation.rows else None
-
-
-def _shuffled_labels(batches: Iterator[EventBatch], seed: int) -> Iterator[EventBatch]:
-    """A check of the whole chain: with these labels nothing can be learned."""
-    random = np.random.default_rng([seed, 1])
-    for batch in batches:
-        yield EventBatch(batch.numbers, batch.features, random.permutation(batch.labels))
 
 
 def _epoch_reporter(

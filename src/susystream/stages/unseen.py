@@ -12,8 +12,9 @@ from typing import Any
 
 from susystream.data.source import FileSource, RealLowLevelSource, real_sample
 from susystream.errors import SettingsError
-from susystream.registry.document import DatasetRecord, ModelDocument
+from susystream.registry.document import DatasetRecord
 from susystream.settings.data import ToySet
+from susystream.stages.learned import Learned
 from susystream.stream.slices import TopicSlice
 
 TOY = "toy"
@@ -72,7 +73,7 @@ def check_slice(
     cluster: str,
     known: Sequence[DatasetRecord],
     *,
-    learned: Iterable[tuple[ModelDocument, DatasetRecord | None]],
+    learned: Iterable[Learned],
 ) -> None:
     """Neither the offsets a model was trained on, nor the same events published another time.
 
@@ -80,22 +81,40 @@ def check_slice(
         wanted: The offsets of the test set.
         cluster: The Kafka cluster that holds them.
         known: The data sets that hold some of them.
-        learned: Each model, and the data set it was trained on.
+        learned: What the models were trained on.
 
     Raises:
         SettingsError: A model has seen some of the events.
     """
-    for document, record in learned:
-        training = document.training
+    for one in learned:
+        record = one.record
         here = record is None or record.cluster_id == cluster
-        seen = here and TopicSlice.from_json(training.slice).overlaps(wanted)
-        seen = seen or any(one.dataset_id == training.dataset_id for one in known)
-        seen = seen or any(record is not None and _same_events(record, one) for one in known)
+        seen = here and one.slice.overlaps(wanted)
+        seen = seen or any(other.dataset_id == one.dataset_id for other in known)
+        seen = seen or any(record is not None and _same_events(record, other) for other in known)
         if seen:
             raise SettingsError(
-                f"expected events that model {document.model_id} was not trained on, received "
-                f"{wanted}: it learned from data set {training.dataset_id}, which holds some of "
+                f"expected events that {one.who} was not trained on, received "
+                f"{wanted}: it learned from data set {one.dataset_id}, which holds some of "
                 "them; choose another slice, or publish other events (data.offset, seed)"
+            )
+
+
+def check_holdout(record: DatasetRecord, learned: Iterable[Learned]) -> None:
+    """The rest of a data set may be a part of another one that a model learned from.
+
+    Raises:
+        SettingsError: It is.
+    """
+    for one in learned:
+        other = one.record
+        if other is None or other.source == record.source:
+            continue
+        if _same_events(other, record):
+            raise SettingsError(
+                f"expected a holdout of data set {record.dataset_id} that {one.who} was not "
+                f"trained on, received one of which data set {one.dataset_id} may hold events; "
+                "choose another test set, or publish other events (data.offset, seed)"
             )
 
 

@@ -11,7 +11,14 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
-from pydantic import AfterValidator, Field, JsonValue, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from susystream.errors import DocumentInvalid
 from susystream.registry.document.form import (
@@ -111,13 +118,30 @@ class Architecture(Part):
 
 
 class Training(Part):
-    """What the model was made from."""
+    """What the model was made from.
+
+    Attributes:
+        parent_model_id: The model whose weights it started from; None: it started afresh.
+        chain: The chain of models it is a step of, each the parent of the next; None: of none.
+    """
 
     dataset_id: str
     slice: Slice
     seed: int
     epochs: Annotated[int, Field(ge=0)]
     config: Json
+    parent_model_id: Id | None = None
+    chain: Annotated[str, Field(min_length=1, max_length=120)] | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what is None: a document from before there were chains keeps its text."""
+        found: dict[str, Any] = write(self)
+        return {
+            name: value
+            for name, value in found.items()
+            if value is not None or name not in ("parent_model_id", "chain")
+        }
 
 
 class MlflowLink(Part):

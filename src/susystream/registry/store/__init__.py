@@ -100,10 +100,10 @@ class ModelStore:
 
         Args:
             selector: An id, an id's unique beginning, `latest`, `name:<name>` and `run:<id>` (the
-                latest of them), `best:<metric>` (the lowest loss or Brier score, else the
-                highest), or a time: the latest at or before it. A time is YYYY-MM-DD, the end of
-                that day, or YYYY-MM-DDTHH:MM[:SS[.ffffff]][Z or ±HH:MM], UTC if it names no zone.
-                All but an id and its beginning pass over models whose status is `unproven`.
+                latest of them), `best:<metric>` (the lowest loss, Brier score or forgetting, else
+                the highest), or a time: the latest at or before it. A time is YYYY-MM-DD, the end
+                of that day, or YYYY-MM-DDTHH:MM[:SS[.ffffff]][Z or ±HH:MM], UTC if it names no
+                zone. All but an id and its beginning pass over models whose status is `unproven`.
 
         Raises:
             NotFound: No model, or more than one; near ids are listed.

@@ -1,0 +1,164 @@
+"""What follows a topic: the chain as far as it came, what comes next, and one step of it.
+
+In: the store, the broker. Out: models with their figures; curves over the data sets in MLflow.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from susystream.errors import RegistryError, TrackingError
+from susystream.registry.document import DatasetRecord, ModelSummary
+from susystream.stages import forgetting
+from susystream.stages.already_there import check_there
+from susystream.stages.chain import chain_of, next_dataset
+from susystream.stages.context import StageContext
+from susystream.stages.fixed_test import NAME, check_same, fixed_test, is_test_set, to_learn
+from susystream.stages.learned import Learned, learned_by
+from susystream.stages.result import StageResult
+from susystream.stages.train import train
+from susystream.stream.topics import cluster_id
+from susystream.tracking.tracker import TrackedRun
+
+
+class Follower:
+    """A chain of models, and what this command adds to it.
+
+    Args:
+        context: Settings and connections.
+        run: Its metrics get a step for each data set of the chain, those of former commands too.
+        name: Of the chain.
+
+    Attributes:
+        steps: The trainings of this command.
+    """
+
+    def __init__(self, context: StageContext, run: TrackedRun, name: str) -> None:
+        self.name, self.steps = name, list[StageResult]()
+        self._context, self._run = context, run
+        self._cluster, self._started = cluster_id(context.kafka), time.monotonic()
+        self._models, self._figures = list[ModelSummary](), list[dict[str, float]]()
+        self._learned, self._passed = list[Learned](), dict[str, str]()
+        self._tested = False
+
+    def catch_up(self) -> None:
+        """Takes the chain from the store; models without figures, as after a kill, get them.
+
+        Raises:
+            RegistryError: Its models do not follow each other one by one.
+            SettingsError: The test set is not that of the chain.
+        """
+        context, before = self._context, [one.model_id for one in self._models]
+        self._models = chain_of(context.store.list_models(), self.name)
+        if [one.model_id for one in self._models[: len(before)]] != before:
+            raise RegistryError(
+                f"expected chain {self.name} to go on from {before[-1]}, received a store without "
+                "some of its models; run the command again"
+            )
+        self._learned = learned_by(context, self._ends())
+        known = len(self._figures)
+        for model in self._models[known:]:
+            self._figures.append(forgetting.known_figures(model) or self._judge(model))
+            self._log(model)
+        if len(self._figures) > known:
+            self._run.log_figure("plots/forgetting.png", forgetting.picture(self._figures))
+
+    def next(self) -> DatasetRecord | None:
+        """The next data set to learn from, if there is one.
+
+        Raises:
+            StreamError: The topic does not hold it any more.
+            SettingsError: It holds events of the test set.
+        """
+        if self._picked() is None:
+            return None
+        self.catch_up()  # a command elsewhere may have gone on meanwhile
+        record = self._picked()
+        if record is not None:
+            check_there(self._context, record)
+            lesson = to_learn(self.name, record)
+            fixed_test(self._context, self._models, [*self._learned, lesson])
+        return record
+
+    def step(self, record: DatasetRecord) -> None:
+        """Trains on a data set from the last model, and judges the new one."""
+        last = self._models[-1].model_id if self._models else self._context.settings.train.parent
+        chosen = {"dataset": record.dataset_id, "parent": last, "follow": False}
+        with self._context.for_a_step(train=chosen) as context:
+            self.steps.append(train(context, parent_run_id=self._run.run_id, chain=self.name))
+        self.catch_up()
+
+    def result(self) -> StageResult:
+        """What this command did so far."""
+        ids = [model_id for one in self.steps for model_id in one.model_ids]
+        figures = {model.model_id: one for model, one in self._judged() if model.model_id in ids}
+        last = self._figures[-1] if self._figures else {}
+        return StageResult(
+            "follow",
+            self._run.run_id,
+            sum(one.rows for one in self.steps),
+            time.monotonic() - self._started,
+            model_ids=tuple(ids),
+            dataset_ids=tuple(one for step in self.steps for one in step.dataset_ids),
+            inputs={"chain": self.name, "models": [one.model_id for one in self._models]},
+            metrics=last,
+            models={name: {"metrics": one} for name, one in figures.items()},
+            objective=last.get(forgetting.TEST_AUC),
+        )
+
+    def table(self) -> list[tuple[str, ...]]:
+        """A row for each data set of the chain: its number and the figures after it."""
+        return [
+            (f"{number} {model.training.dataset_id}", *forgetting.cells(figures))
+            for number, (model, figures) in enumerate(self._judged(), start=1)
+        ]
+
+    def _judged(self) -> Iterable[tuple[ModelSummary, dict[str, float]]]:
+        """Models with figures: a stop may have come before the last of them had any."""
+        return zip(self._models, self._figures, strict=False)
+
+    def _ends(self) -> list[ModelSummary]:
+        """The chain's last model; of an empty chain the one it is to start from."""
+        if self._models:
+            return self._models[-1:]
+        selector = self._context.settings.train.parent
+        return [] if selector is None else [self._context.store.load_model(selector)]
+
+    def _picked(self) -> DatasetRecord | None:
+        known = set(self._passed)
+        while True:
+            record = next_dataset(self._context, self._cluster, self._learned, self._passed)
+            if record is None or not is_test_set(self._context, record):
+                break
+            self._passed[record.dataset_id] = "the test set"
+        for dataset_id in self._passed.keys() - known:
+            self._context.console.say(f"  {dataset_id} left out: {self._passed[dataset_id]}")
+        return record
+
+    def _judge(self, model: ModelSummary) -> dict[str, float]:
+        """Figures of a model, into its document, which says last that it has them."""
+        context = self._context
+        document = context.store.load_model(model.model_id)
+        test = fixed_test(context, self._models, self._learned)
+        figures, identity = forgetting.figures_on(
+            context, document, test, first=self._models[0], before=self._figures
+        )
+        check_same(self._models[0], "digest", identity["digest"])
+        try:
+            context.tracker.add_metrics(document.mlflow.run_id, figures)
+        except TrackingError:
+            context.console.say(
+                f"  the run that trained {model.model_id} is not on this tracking server"
+            )
+        context.store.add_metrics(model.model_id, figures, test_sets={NAME: identity})
+        if not self._tested:
+            self._run.log_dataset(NAME, identity, context="evaluation")
+            self._tested = True
+        return figures
+
+    def _log(self, model: ModelSummary) -> None:
+        number, figures = len(self._figures), self._figures[-1]
+        self._run.log_metrics(figures, step=number)
+        self._run.set_tags({"model_id": model.model_id})
+        self._context.console.say(f"  data set {number}: {forgetting.line(figures)}")

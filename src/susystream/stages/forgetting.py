@@ -1,0 +1,140 @@
+"""What each model of a chain knows, and what it forgot.
+
+In: a model, the chain's fixed test set, the validation part of its first data set. Out: figures,
+by the names they have in MLflow, in the model's document and in `result.json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from susystream.errors import BrokerUnavailable, StreamError, StreamStalled
+from susystream.evaluate.metrics import metrics
+from susystream.evaluate.plots import forgetting_figure
+from susystream.evaluate.windows import WINDOW_ROWS, Counted, count_windows, scored_here
+from susystream.model.scorer import Scorer
+from susystream.registry.document import DatasetRecord, ModelDocument, ModelSummary
+from susystream.schema import EventBatch
+from susystream.stages.already_there import check_there
+from susystream.stages.context import StageContext
+from susystream.stages.evaluate import check_counted
+from susystream.stages.models import scorer_plan_of
+from susystream.stages.readers import open_reader
+from susystream.stages.testsets import NamedSet
+from susystream.stream.slices import TopicSlice
+
+TEST_AUC = "follow/test/auc"
+FORGETTING = "follow/forgetting"
+OWN_AUC = "follow/validation/auc"
+FIRST_AUC = "follow/first/auc"
+_MODEL = "model"
+_TITLES = {TEST_AUC: "test AUC", FORGETTING: "forgetting", OWN_AUC: "own AUC", FIRST_AUC: "first"}
+
+
+def known_figures(model: ModelSummary) -> dict[str, float]:
+    """The figures a model has already; none if its trainer was killed before."""
+    if TEST_AUC not in model.metrics:
+        return {}
+    return {name: value for name, value in model.metrics.items() if name.startswith("follow/")}
+
+
+def line(figures: Mapping[str, float]) -> str:
+    """The figures, short enough for a line of 80 columns."""
+    found = ((title, figures[name]) for name, title in _TITLES.items() if name in figures)
+    return ", ".join(f"{title} {value:.4f}" for title, value in found)
+
+
+def cells(figures: Mapping[str, float]) -> tuple[str, ...]:
+    """The figures as cells of a table, under `COLUMNS`."""
+    return tuple(f"{figures[name]:.4f}" if name in figures else "" for name in _TITLES)
+
+
+def picture(figures: Sequence[Mapping[str, float]]) -> Figure:
+    """The curves of a chain, its models' figures given in order."""
+    nan = float("nan")
+    return forgetting_figure(
+        test=[one[TEST_AUC] for one in figures],
+        own=[one.get(OWN_AUC, nan) for one in figures],
+        first=[one.get(FIRST_AUC, nan) for one in figures],
+    )
+
+
+COLUMNS = tuple(_TITLES.values())
+
+
+def figures_on(
+    context: StageContext,
+    document: ModelDocument,
+    test: NamedSet,
+    *,
+    first: ModelSummary,
+    before: Sequence[Mapping[str, float]],
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """Figures of a model of the chain, and the identity of the test set.
+
+    - `follow/test/auc`, `follow/test/log_loss`: on the fixed test set, as in an evaluation.
+    - `follow/forgetting`: the best AUC of the chain on it so far, minus this one: never negative.
+    - `follow/validation/auc`: on the validation part of the model's own data set.
+    - `follow/first/auc`: on that of the chain's first data set.
+
+    Args:
+        context: The broker and the settings.
+        document: The model.
+        test: The fixed test set.
+        first: The chain's first model.
+        before: Figures of the chain's models before this one.
+
+    Raises:
+        DataError: The test set holds other events than it must.
+        EvaluationError: It holds one class only.
+    """
+    scorer = scorer_plan_of(document, scorer=context.settings.evaluate.scorer).open()
+    counted = _counted(test.source.batches, scorer)
+    check_counted(test, counted)
+    found = metrics(counted.tallies[_MODEL])
+    best = max([found["auc"], *(one[TEST_AUC] for one in before)])
+    figures = {
+        TEST_AUC: found["auc"],
+        "follow/test/log_loss": found["log_loss"],
+        FORGETTING: best - found["auc"],
+    }
+    if "validation/auc" in document.metrics:
+        figures[OWN_AUC] = document.metrics["validation/auc"]
+    figures |= _on_first(context, scorer, first)
+    digest = counted.digest
+    return figures, {"source": test.described, "rows": digest.rows, "digest": str(digest)}
+
+
+def _on_first(context: StageContext, scorer: Scorer, first: ModelSummary) -> dict[str, float]:
+    """The AUC on the part of its data set that the first model was validated on, if still there."""
+    config: dict[str, Any] = dict(first.training.config)  # of then: what it saw is no test now
+    fraction = float(config["train"]["validation_fraction"])
+    part = TopicSlice.from_json(first.training.slice).split(fraction)[1]
+    if not part.messages:
+        return {}
+    record = context.store.load_dataset(first.training.dataset_id)
+    found: dict[str, float] = {}
+    with _told_where_it_is_gone(context, record):
+        check_there(context, record)
+        counted = _counted(lambda: open_reader(context, record)(part), scorer)
+        found[FIRST_AUC] = metrics(counted.tallies[_MODEL])["auc"]
+    return found
+
+
+@contextmanager
+def _told_where_it_is_gone(context: StageContext, record: DatasetRecord) -> Iterator[None]:
+    try:
+        yield
+    except (BrokerUnavailable, StreamStalled):
+        raise  # who knows what a broker holds that does not answer
+    except StreamError as error:
+        context.console.say(f"  no figure on the first data set {record.dataset_id}: {error}")
+
+
+def _counted(batches: Callable[[], Iterable[EventBatch]], scorer: Scorer) -> Counted:
+    scored = scored_here(lambda skip: batches(), scorers={_MODEL: scorer}, window_rows=WINDOW_ROWS)
+    return count_windows(scored, models=[_MODEL])

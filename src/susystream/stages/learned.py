@@ -1,0 +1,78 @@
+"""What models learned from: their own data sets, and those of the models they started from.
+
+In: models. Out: every data set whose events are in their weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from susystream.errors import NotFound
+from susystream.registry.document import DatasetRecord, ModelSummary
+from susystream.stages.context import StageContext
+from susystream.stream.slices import TopicSlice
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A data set in the weights of a model.
+
+    Attributes:
+        who: Whose weights, for a person.
+        dataset_id: Of the data set.
+        slice: Where its events lay.
+        record: As registered; None where this store does not know it.
+        own: Whether the model itself was trained on it, not one that it comes from.
+    """
+
+    who: str
+    dataset_id: str
+    slice: TopicSlice
+    record: DatasetRecord | None
+    own: bool = True
+
+
+def learned_by(context: StageContext, documents: Sequence[ModelSummary]) -> list[Learned]:
+    """Every data set that models or their parents were trained on, a model's own first."""
+    known = _known(context) if any(one.training.parent_model_id for one in documents) else {}
+    return [
+        Learned(
+            f"model {document.model_id}",
+            one.training.dataset_id,
+            TopicSlice.from_json(one.training.slice),
+            _record(context, one.training.dataset_id),
+            own=one is document,
+        )
+        for document in documents
+        for one in [document, *_parents(context, document, known)]
+    ]
+
+
+def _known(context: StageContext) -> dict[str, ModelSummary]:
+    return {one.model_id: one for one in context.store.list_models()}
+
+
+def _parents(
+    context: StageContext, document: ModelSummary, known: dict[str, ModelSummary]
+) -> Iterator[ModelSummary]:
+    """From the nearest to the first, as far as this store knows them."""
+    seen = {document.model_id}  # a damaged store may lead in a circle
+    wanted = document.training.parent_model_id
+    while wanted is not None and wanted not in seen:
+        parent = known.get(wanted)
+        if parent is None:
+            context.console.say(
+                f"  what parent {wanted} of {document.model_id} learned from is not known here"
+            )
+            return
+        yield parent
+        seen.add(wanted)
+        wanted = parent.training.parent_model_id
+
+
+def _record(context: StageContext, dataset_id: str) -> DatasetRecord | None:
+    try:
+        return context.store.load_dataset(dataset_id)
+    except NotFound:
+        return None
