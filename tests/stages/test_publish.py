@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from kafka import KafkaAdminClient
@@ -66,6 +67,19 @@ def test_other_events_or_another_form_are_published(opened: Open, changed: str) 
     assert second.dataset_ids != first.dataset_ids
     alone = 0 if "topic" in changed else TopicSlice.from_json(first.inputs["slice"]).messages
     assert held == alone + TopicSlice.from_json(second.inputs["slice"]).messages
+
+
+def test_a_data_set_does_not_depend_on_how_its_log_is_compressed(
+    opened: Open, services_home: Path
+) -> None:
+    with opened("stream.compression=zstd") as context:
+        first = publish(context)
+        topic = context.settings.stream.topic
+    (log,) = services_home.rglob(f"{topic}-0/00000000000000000000.log")
+    assert log.read_bytes()[22] & 7 == 4  # Kafka's number of zstd, in its first batch's header
+    with opened() as context:
+        assert publish(context).dataset_ids == first.dataset_ids
+        train(context)
 
 
 def test_a_topic_that_was_made_anew_is_published_to(opened: Open) -> None:

@@ -93,6 +93,7 @@ def _publish_train(
             topic=stream.topic,
             codec=codec,
             partitions=stream.partitions,
+            compression=stream.compression,
             progress=progress,
             held=held,
             on_begin=unfinished.note,
