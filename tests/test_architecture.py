@@ -23,6 +23,8 @@ FLOOR = {
     "stream.slices": 1,
     "stream.codec": 1,
     "stream.dataset": 1,
+    "stream.layout": 1,
+    "stream.schema_document": 1,
     "model": 1,
     "registry.document": 1,
     "evaluate": 1,

@@ -18,8 +18,10 @@ from susystream.stages.publish import publish
 from susystream.stages.train import train
 from susystream.stream.codec import codec_named
 from susystream.stream.producer import end_of
+from susystream.stream.schema_document import parsed
+from susystream.stream.schema_topic import texts_of
 from susystream.stream.slices import TopicSlice
-from susystream.stream.topics import watermarks
+from susystream.stream.topics import topic_id, watermarks
 
 
 def test_two_publications_to_one_topic_at_once_take_turns(opened: Open, said: io.StringIO) -> None:
@@ -80,6 +82,17 @@ def test_a_data_set_does_not_depend_on_how_its_log_is_compressed(
     with opened() as context:
         assert publish(context).dataset_ids == first.dataset_ids
         train(context)
+
+
+def test_a_topic_says_what_its_messages_are_once_for_each_form(opened: Open) -> None:
+    for overrides in ([], ["data.offset=1000000"], ["stream/codec=csv"], ["data.offset=2000000"]):
+        with opened(*overrides) as context:
+            publish(context)
+    found = texts_of(context.kafka, context.settings.stream.topic)
+    documents = [parsed(text) for text in found]
+    assert [one.codec.name for one in documents] == ["block", "csv", "block"]
+    assert [one.begins for one in documents] == [{0: 0, 1: 0}, {0: 100, 1: 100}, {0: 1900, 1: 1900}]
+    assert {one.topic_id for one in documents} == {topic_id(context.kafka, documents[0].topic)}
 
 
 def test_a_topic_that_was_made_anew_is_published_to(opened: Open) -> None:

@@ -1,6 +1,7 @@
 """Stage `publish`: the prepared training events onto a Kafka topic.
 
-In: prepared events. Out: exactly recorded offsets, registered as a data set in the store.
+In: prepared events. Out: exactly recorded offsets, registered as a data set in the store, and on
+`<topic>.schema` what the messages are.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from susystream.stages.unfinished import Unfinished
 from susystream.stream.codec import Codec, codec_named
 from susystream.stream.producer import Publication
 from susystream.stream.producer import publish as publish_events
+from susystream.stream.schema_topic import state_form
 from susystream.stream.slices import TopicSlice
 from susystream.stream.topics import cluster_id, topic_id
 from susystream.tracking.tracker import TrackedRun
@@ -86,6 +88,13 @@ def _publish_train(
 ) -> Publication:
     stream, kafka = context.settings.stream, context.kafka  # a start is no part of publishing
     held = already_there.held(context, prepared, codec, unfinished.begin())
+
+    def begins(begin: TopicSlice) -> None:
+        unfinished.note(begin)
+        state_form(kafka, begin, codec)
+
+    if held is not None:  # its first attempt may have been killed before it said so
+        state_form(kafka, held, codec)
     with context.console.progress("events published", prepared.rows_train) as progress:
         publication = publish_events(
             scan_events(prepared.train),
@@ -96,7 +105,7 @@ def _publish_train(
             compression=stream.compression,
             progress=progress,
             held=held,
-            on_begin=unfinished.note,
+            on_begin=begins,
         )
     _check(publication, prepared)
     return publication

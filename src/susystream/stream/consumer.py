@@ -111,7 +111,8 @@ class KafkaReader:
             ) from error
         for tp, records in arrived.items():
             for record in records:
-                ordered.push(tp.partition, record.offset, (record.key, record.value))
+                value = record.value or b""  # none at all is no event either
+                ordered.push(tp.partition, record.offset, (record.key, value))
         if not arrived:
             _check_positions(consumer, ordered)
         return bool(arrived)

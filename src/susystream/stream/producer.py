@@ -162,7 +162,7 @@ def publish(
         sender.deliveries.wait_until_at_most(0, 0, silence)
         patience = connection.timeout_seconds
     finally:
-        _close(producer, patience)
+        close_producer(producer, patience)
     written = _slice_of(sender.deliveries, held)
     _check_log(written, connection)
     return Publication(
@@ -206,7 +206,8 @@ def _producer(connection: KafkaConnection, compression: str) -> Any:
     )
 
 
-def _close(producer: Any, patience: float) -> None:
+def close_producer(producer: Any, patience: float) -> None:
+    """Ends a producer and its thread, whatever is left to send, after so many seconds."""
     try:
         producer.close(timeout=patience)
     except KafkaError:
