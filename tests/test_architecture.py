@@ -21,6 +21,7 @@ FLOOR = {
     "physics": 1,
     "data": 1,
     "stream.slices": 1,
+    "stream.ahead": 1,
     "stream.codec": 1,
     "stream.dataset": 1,
     "stream.layout": 1,

@@ -20,6 +20,7 @@ from susystream.registry.document import DatasetRecord, MlflowLink, ModelDocumen
 from susystream.schema import EventBatch, feature_indices
 from susystream.settings import public_config, public_uri
 from susystream.stages.context import StageContext
+from susystream.stages.metering import Meter
 from susystream.stages.models import document_of, prove_stored
 from susystream.stages.readers import Reader, bad_messages_logged, open_reader
 from susystream.stages.result import StageResult
@@ -83,7 +84,8 @@ def _train(
 ) -> tuple[Network, dict[str, float]]:
     settings = context.settings
     network = _network(context, record)
-    reader = open_reader(context, record)
+    meter = Meter(run)
+    reader = open_reader(context, record, meter)
     parts = _parts(context, record)
     digests, seconds = _prove(reader, parts, record)
     training, validation = _datasets(context, reader, parts, digests)
@@ -104,6 +106,7 @@ def _train(
         "train/seconds": history.seconds,
         "train/rows_per_second": total / history.seconds,
     }
+    meter.finish()
     run.log_metrics(spent)
     return network, metrics | spent
 

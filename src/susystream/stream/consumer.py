@@ -17,7 +17,15 @@ from kafka.errors import OffsetOutOfRangeError
 from susystream.errors import SliceTruncated, StreamStalled
 from susystream.schema import EventBatch
 from susystream.stream.codec import Codec, Message
-from susystream.stream.ordering import OnBad, Ordered, check_held, decoded, refuse
+from susystream.stream.ordering import (
+    OnBad,
+    OnRead,
+    Ordered,
+    check_held,
+    decoded,
+    refuse,
+    unwatched,
+)
 from susystream.stream.slices import TopicSlice
 from susystream.stream.topics import KafkaConnection, broker_errors, watermarks_of
 
@@ -35,6 +43,7 @@ class KafkaReader:
         stall_seconds: Silence after which a read is given up.
         ahead_bytes: By how much a partition may run ahead of the others; bounds the memory.
         on_bad: What becomes of messages that are no events.
+        on_read: Takes how far a read has come.
     """
 
     connection: KafkaConnection
@@ -42,6 +51,7 @@ class KafkaReader:
     stall_seconds: float = 20.0
     ahead_bytes: int = 33_554_432
     on_bad: OnBad = refuse
+    on_read: OnRead = unwatched
 
     def batches(self, wanted: TopicSlice) -> Iterator[EventBatch]:
         """The events of the slice, in its order.
@@ -54,7 +64,11 @@ class KafkaReader:
             BadMessage: A message is damaged or not ours.
         """
         yield from decoded(
-            self.messages(wanted), codec=self.codec, wanted=wanted, on_bad=self.on_bad
+            self.messages(wanted),
+            codec=self.codec,
+            wanted=wanted,
+            on_bad=self.on_bad,
+            on_read=self.on_read,
         )
 
     def messages(self, wanted: TopicSlice) -> Iterator[list[Message]]:
