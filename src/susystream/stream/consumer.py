@@ -88,6 +88,7 @@ class KafkaReader:
             max_partition_fetch_bytes=_FETCH_BYTES,
             max_poll_records=5000,
             fetch_max_wait_ms=50,
+            reconnect_backoff_max_ms=1000,  # the client's own half minute outlasts `stall_seconds`
         )
 
     def _messages(self, consumer: Any, wanted: TopicSlice) -> Iterator[list[Message]]:
