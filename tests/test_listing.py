@@ -21,6 +21,10 @@ from susystream.model.network import build_network
 from susystream.registry.document import DatasetRecord, MlflowLink, ModelDocument, new_id, now_iso
 from susystream.registry.store import ModelStore
 from susystream.stages.models import document_of
+from susystream.stream.codec import BlockCodec
+from susystream.stream.schema_topic import state_form
+from susystream.stream.slices import TopicSlice
+from susystream.stream.topics import KafkaConnection, cluster_id, ensure_topic, topic_id
 from susystream.tracking.tracker import Tracker
 
 SCALER = {"mean": [0.0] * 18, "std": [1.0] * 18}
@@ -243,3 +247,33 @@ def test_an_address_without_a_store_is_one_line_without_its_password(command: Co
     line = one_line(command("models", "list", **{"--uri": "mongodb://me:hush@127.0.0.1:9/"}))
     assert "127.0.0.1:9" in line
     assert "hush" not in line
+
+
+def test_a_topic_is_shown_with_its_offsets_its_form_and_its_data_sets(
+    command: Command, stored: Stored, broker: str
+) -> None:
+    connection, topic = KafkaConnection(broker), new_id("t")
+    ensure_topic(connection, topic, 2)
+    begin = TopicSlice(topic, ((0, 0, 0), (1, 0, 0)))
+    state_form(connection, begin, BlockCodec(100))
+    there = {"cluster_id": cluster_id(connection), "topic_id": topic_id(connection, topic)}
+    place = {"topic": topic, "partitions": {"0": [0, 3], "1": [0, 2]}}
+    record = stored.dataset.model_copy(update={"dataset_id": new_id("d"), "slice": place, **there})
+    gone = record.model_copy(update={"dataset_id": new_id("d"), "topic_id": "made-before"})
+    database = f"t{uuid4().hex[:12]}"
+    with ModelStore(stored.uri, database) as store:
+        store.save_dataset(record)
+        store.save_dataset(gone)
+    given = {"--bootstrap-servers": broker, "--database": database}
+    done = command("data", "topic", topic, **given)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        f"holds     {topic} 0:[0,0) 1:[0,0)",
+        "schema    block of version 1, at most 100 events a message, from 0:0 1:0",
+        f"data set  {record.dataset_id}: 5,000 events, block, {topic} 0:[0,3) 1:[0,2)",
+    ]
+    found = json.loads(command("data", "topic", topic, "--json", **given).stdout)
+    assert found["partitions"] == {"0": [0, 0], "1": [0, 0]}
+    assert [one["event"]["label"]["name"] for one in found["schema"]] == ["label"]
+    assert [one["dataset_id"] for one in found["datasets"]] == [record.dataset_id]
+    assert "expected topic nowhere" in one_line(command("data", "topic", "nowhere", **given))

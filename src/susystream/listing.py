@@ -1,4 +1,4 @@
-"""The commands that look into the model store: `susystream models` and `susystream data`.
+"""The commands that look at what is stored: `susystream models` and `susystream data`.
 
 In: selectors. Out: tables, JSON, a file, or a verdict with exit status 1.
 """
@@ -185,6 +185,30 @@ def data_show(selector: str, home: Path, uri: str | None, database: str, as_json
     with _open_store(home, uri, database) as store:
         record = store.load_dataset(selector)
     click.echo(json.dumps(record.model_dump(mode="json"), indent=None if as_json else 2))
+
+
+@data.command("topic")
+@click.argument("name")
+@click.option("--bootstrap-servers", help="Kafka's address; none: the embedded broker.")
+@_store_options
+def data_topic(
+    name: str,
+    bootstrap_servers: str | None,
+    home: Path,
+    uri: str | None,
+    database: str,
+    as_json: bool,
+) -> None:
+    """What stands on a topic: its offsets, what its messages are, the data sets that lie there."""
+    from susystream.services.broker import embedded_broker
+    from susystream.stages.topic_summary import topic_summary
+    from susystream.stream.topics import KafkaConnection
+
+    with ExitStack() as stack:
+        address = bootstrap_servers or stack.enter_context(embedded_broker(home))
+        store = stack.enter_context(_open_store(home, uri, database))
+        found = topic_summary(KafkaConnection(address), store, name)
+    click.echo(json.dumps(found.to_json(), indent=2) if as_json else str(found))
 
 
 def summary_of_model(document: Any) -> dict[str, Any]:

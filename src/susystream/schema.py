@@ -1,7 +1,8 @@
 """The columns of a SUSY event, spelled here and nowhere else, and a checked batch of events.
 
-In: nothing. Out: column names and types, `EventBatch`.
-Columns and order are those of the UCI SUSY data set (doi 10.24432/C54606).
+In: nothing. Out: column names, meanings and types, `EventBatch`.
+Columns and order are those of the UCI SUSY data set (doi 10.24432/C54606). Its values are scaled,
+by factors that `susystream.physics.features` holds.
 """
 
 from __future__ import annotations
@@ -19,28 +20,32 @@ UInt8Array: TypeAlias = NDArray[np.uint8]
 Int64Array: TypeAlias = NDArray[np.int64]
 
 LABEL = "label"
-LOW_LEVEL: tuple[str, ...] = (
-    "lepton 1 pT",
-    "lepton 1 eta",
-    "lepton 1 phi",
-    "lepton 2 pT",
-    "lepton 2 eta",
-    "lepton 2 phi",
-    "missing energy magnitude",
-    "missing energy phi",
-)
-HIGH_LEVEL: tuple[str, ...] = (
-    "MET_rel",
-    "axial MET",
-    "M_R",
-    "M_TR_2",
-    "R",
-    "MT2",
-    "S_R",
-    "M_Delta_R",
-    "dPhi_r_b",
-    "cos(theta_r1)",
-)
+LABEL_MEANINGS: dict[int, str] = {0: "background", 1: "signal"}
+_LOW = {
+    "lepton 1 pT": "transverse momentum of the leading lepton",
+    "lepton 1 eta": "its pseudorapidity",
+    "lepton 1 phi": "its azimuth",
+    "lepton 2 pT": "transverse momentum of the second lepton",
+    "lepton 2 eta": "its pseudorapidity",
+    "lepton 2 phi": "its azimuth",
+    "missing energy magnitude": "missing transverse momentum, MET",
+    "missing energy phi": "its azimuth",
+}
+_HIGH = {
+    "MET_rel": "MET times the sine of its azimuth to the nearest object, where below a right angle",
+    "axial MET": "component of MET along the transverse momentum of both leptons",
+    "M_R": "razor: mass of both leptons, invariant under boosts along the beam",
+    "M_TR_2": "razor: transverse mass of both leptons and MET",
+    "R": "razor: M_TR_2 over M_R",
+    "MT2": "stransverse mass of both leptons and MET, all massless",
+    "S_R": "super-razor: estimated energy of the whole in its rest frame",
+    "M_Delta_R": "super-razor: twice the lepton's energy in the decay frame",
+    "dPhi_r_b": "super-razor: azimuth between both leptons and the boost to the rest frame",
+    "cos(theta_r1)": "super-razor: cosine of the lepton's helicity angle",
+}
+MEANINGS: dict[str, str] = _LOW | _HIGH
+LOW_LEVEL: tuple[str, ...] = tuple(_LOW)
+HIGH_LEVEL: tuple[str, ...] = tuple(_HIGH)
 FEATURES: tuple[str, ...] = LOW_LEVEL + HIGH_LEVEL
 COLUMNS: tuple[str, ...] = (LABEL, *FEATURES)
 FEATURE_SETS: dict[str, tuple[str, ...]] = {

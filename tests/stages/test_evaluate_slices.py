@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from kafka import KafkaProducer
 from mlflow import MlflowClient
+from pymongo import MongoClient
 from stages.desk import Open
 
 from susystream.data.prepared import folder_of
@@ -130,6 +131,20 @@ def test_offsets_no_data_set_covers_are_read_by_the_codec_of_the_settings(opened
     assert identity["source"]["dataset_id"] is None
     with opened(wanted) as context, pytest.raises(BadMessage, match="expected a block"):
         evaluate(context)
+
+
+def test_offsets_no_data_set_covers_are_read_as_their_topic_says(opened: Open) -> None:
+    trained(opened)
+    record = other(opened, "stream/codec=csv", "stream.topic=" + new_id("t"))
+    with opened() as context:
+        registry = context.settings.registry
+        with MongoClient[dict[str, object]](registry.uri) as client:
+            client[registry.database]["datasets"].delete_one({"dataset_id": record.dataset_id})
+    wanted = TopicSlice.from_json(record.slice)
+    with opened(f"evaluate.input={typed(wanted)}") as context:  # the settings name blocks
+        (identity,) = evaluate(context).inputs.values()
+    assert identity["source"]["dataset_id"] is None
+    assert (identity["digest"], identity["rows"]) == (record.digest, 1800)
 
 
 def test_bad_messages_are_set_aside_and_counted_up_to_a_limit(opened: Open) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from kafka import KafkaAdminClient
 from pymongo import MongoClient
 from stages.desk import Open
 
+from susystream.errors import DigestMismatch, SliceTruncated, StreamError
+from susystream.physics.toy import toy_events
+from susystream.schema import EventBatch
 from susystream.stages import already_there
 from susystream.stages.context import StageContext
 from susystream.stages.prepare import prepare_data
@@ -17,8 +21,11 @@ from susystream.stages.publish import publish
 from susystream.stages.train import train
 from susystream.stream.codec import codec_named
 from susystream.stream.producer import end_of
+from susystream.stream.producer import publish as publish_events
+from susystream.stream.schema_document import parsed
+from susystream.stream.schema_topic import texts_of
 from susystream.stream.slices import TopicSlice
-from susystream.stream.topics import watermarks
+from susystream.stream.topics import topic_id, watermarks
 
 
 def test_two_publications_to_one_topic_at_once_take_turns(opened: Open, said: io.StringIO) -> None:
@@ -66,6 +73,74 @@ def test_other_events_or_another_form_are_published(opened: Open, changed: str) 
     assert second.dataset_ids != first.dataset_ids
     alone = 0 if "topic" in changed else TopicSlice.from_json(first.inputs["slice"]).messages
     assert held == alone + TopicSlice.from_json(second.inputs["slice"]).messages
+
+
+def test_a_data_set_does_not_depend_on_how_its_log_is_compressed(
+    opened: Open, services_home: Path
+) -> None:
+    with opened("stream.compression=zstd") as context:
+        first = publish(context)
+        topic = context.settings.stream.topic
+    (log,) = services_home.rglob(f"{topic}-0/00000000000000000000.log")
+    assert log.read_bytes()[22] & 7 == 4  # Kafka's number of zstd, in its first batch's header
+    with opened() as context:
+        assert publish(context).dataset_ids == first.dataset_ids
+        train(context)
+
+
+def test_a_topic_says_what_its_messages_are_once_for_each_form(opened: Open) -> None:
+    for overrides in ([], ["data.offset=1000000"], ["stream/codec=csv"], ["data.offset=2000000"]):
+        with opened(*overrides) as context:
+            publish(context)
+    found = texts_of(context.kafka, context.settings.stream.topic)
+    documents = [parsed(text) for text in found]
+    assert [one.codec.name for one in documents] == ["block", "csv", "block"]
+    assert [one.begins for one in documents] == [{0: 0, 1: 0}, {0: 100, 1: 100}, {0: 1900, 1: 1900}]
+    assert {one.topic_id for one in documents} == {topic_id(context.kafka, documents[0].topic)}
+
+
+def test_what_is_read_back_is_registered(opened: Open, said: io.StringIO) -> None:
+    with opened("stream.read_back=true") as context:
+        publish(context)
+        assert len(context.store.list_datasets()) == 1
+    assert said.getvalue().count("reads back") == 1
+
+
+@pytest.mark.parametrize(
+    ("others", "error"),
+    [(3600, DigestMismatch), (3500, SliceTruncated)],
+)
+def test_what_is_not_in_the_log_any_more_is_not_registered(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, others: int, error: type[StreamError]
+) -> None:
+    """The topic is made anew with other events, behind the publication and before the look."""
+    with opened("stream.read_back=true") as context:
+        say = context.console.say
+
+        def heard(text: str) -> None:
+            say(text)
+            if "reads back" in text:
+                replace_topic(context, toy_events(start=9000, stop=9000 + others, seed=1))
+
+        monkeypatch.setattr(context.console, "say", heard)
+        with pytest.raises(error, match="publish again"):
+            publish(context)
+        assert context.store.list_datasets() == []
+
+
+def replace_topic(context: StageContext, batch: EventBatch) -> None:
+    topic = context.settings.stream.topic
+    admin = KafkaAdminClient(bootstrap_servers=context.kafka.bootstrap_servers)
+    admin.delete_topics([topic])
+    admin.close()
+    publish_events(
+        [batch],
+        connection=context.kafka,
+        topic=topic,
+        codec=codec_named("block", events_per_message=36),
+        partitions=2,
+        progress=lambda _: None,
+    )
 
 
 def test_a_topic_that_was_made_anew_is_published_to(opened: Open) -> None:

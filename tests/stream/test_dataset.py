@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework import config
 
 from susystream.errors import BadMessage, DigestMismatch, SettingsError, SliceTruncated
 from susystream.schema import EventBatch
@@ -136,3 +138,47 @@ def test_an_epoch_left_early_leaves_no_reader_open() -> None:
 def test_impossible_sizes_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(SettingsError, match="expected"):
         dataset(Reader(events()), **wrong)
+
+
+@pytest.fixture(params=[True, False], ids=["deterministic", "free"])
+def _operations(request: pytest.FixtureRequest) -> Iterator[None]:
+    """As training sets them: deterministic ones drop the prefetching of `tf.data`."""
+    if request.param:
+        tf.config.experimental.enable_op_determinism()
+    yield
+    config.disable_op_determinism()
+
+
+@pytest.mark.usefixtures("_operations")
+def test_while_a_window_is_trained_on_the_next_is_read_and_no_more() -> None:
+    """The consumer holds its first batch until the reader is at the end of the next window."""
+    window, piece, batch, rows = 250, 50, 10, 20_000
+    counts = [0]
+
+    def batches() -> Iterator[EventBatch]:
+        for one in Reader(events(rows), piece)():
+            counts[0] += len(one)
+            yield one
+
+    data = SliceDataset(
+        batches,
+        rows=rows,
+        expected=None,
+        features=(0,),
+        batch_size=batch,
+        shuffle_window=window,
+        seed=1,
+    )
+    iterator = iter(data.dataset())
+    next(iterator)
+    ends = time.monotonic() + 60
+    while counts[0] < 2 * window and time.monotonic() < ends:
+        time.sleep(0.01)
+    assert counts[0] >= 2 * window
+    for taken in range(1, 2 * window // batch):
+        assert counts[0] <= taken * batch + 3 * window + piece
+        next(iterator)
+    time.sleep(0.3)  # what runs ahead without bounds has come far by now
+    assert counts[0] <= 2 * window + 3 * window + piece
+    data.close()
+    del iterator

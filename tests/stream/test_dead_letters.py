@@ -33,6 +33,7 @@ def version_9(value: bytes) -> bytes:
 
 BLOCK = next(BLOCKS.encode(GOOD[:10]))
 LINE = next(CsvCodec().encode(GOOD[:1]))
+NOTHING: Any = None  # a tombstone: a message without any value
 FAULTS: list[tuple[Codec, Message, str]] = [
     (BLOCKS, (BLOCK[0], version_9(BLOCK[1])), "version 9"),
     (BLOCKS, (BLOCK[0], BLOCK[1][:9]), "at least"),
@@ -45,6 +46,7 @@ FAULTS: list[tuple[Codec, Message, str]] = [
     (CsvCodec(), (LINE[0], LINE[1].replace(b",", b",x", 1)), "number in column"),
     (CsvCodec(), (b"x", LINE[1]), "event number"),
     (CsvCodec(), (LINE[0], b""), "19 numbers"),
+    (BLOCKS, (b"0", NOTHING), "received 0"),
 ]
 
 
@@ -94,7 +96,7 @@ def test_a_bad_message_is_set_aside_and_all_others_are_read(
     ]
     for one in records:
         headers = dict(one.headers)
-        assert one.value == bad[1]
+        assert one.value == (bad[1] or b"")
         assert headers.get("key") == bad[0]
         assert reason in headers["reason"].decode()
         assert headers["topic"].decode() == wanted.topic

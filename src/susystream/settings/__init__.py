@@ -56,12 +56,18 @@ class StreamSettings(Group):
 
     With `reuse`, events that a registered data set holds on the topic are not published again.
     So many messages that are no events are passed over (`max_bad`), each set aside.
+    With `read_back`, what was published is read and compared before it is registered. It is off:
+    the broker acknowledged each message with its offset (acks=all), an idempotent producer repeats
+    and reorders none, checksums cover each batch, and training proves count and digest again.
+    `compression` is that of the log; no reader need know it, and no data set depends on it.
     """
 
     bootstrap_servers: OptionalText = None
     topic: Name = "susy"
     partitions: Annotated[int, Field(gt=0, le=1000)] = 2
     timeout_seconds: Seconds = 10.0
+    compression: Literal["none", "gzip", "lz4", "zstd"] = "none"
+    read_back: bool = False
     reuse: bool = True
     max_bad: int = Field(0, ge=0)
     security: dict[str, str] = Field(default_factory=dict, repr=False)

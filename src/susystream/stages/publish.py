@@ -1,6 +1,7 @@
 """Stage `publish`: the prepared training events onto a Kafka topic.
 
-In: prepared events. Out: exactly recorded offsets, registered as a data set in the store.
+In: prepared events. Out: exactly recorded offsets, registered as a data set in the store, and on
+`<topic>.schema` what the messages are.
 """
 
 from __future__ import annotations
@@ -11,19 +12,21 @@ from contextlib import contextmanager
 
 from susystream.data.prepared import Prepared
 from susystream.data.scan import scan_events
-from susystream.errors import PublishError
+from susystream.errors import DigestMismatch, PublishError
 from susystream.file_lock import file_lock
 from susystream.registry.document import DatasetRecord, new_id, now_iso
 from susystream.settings import public_config
 from susystream.stages import already_there
 from susystream.stages.context import StageContext
 from susystream.stages.prepare import prepare_data
+from susystream.stages.readers import reader_of
 from susystream.stages.result import StageResult
 from susystream.stages.unfinished import Unfinished
 from susystream.stream.codec import Codec, codec_named
 from susystream.stream.producer import Publication
 from susystream.stream.producer import publish as publish_events
-from susystream.stream.slices import TopicSlice
+from susystream.stream.schema_topic import state_form
+from susystream.stream.slices import ContentDigest, TopicSlice
 from susystream.stream.topics import cluster_id, topic_id
 from susystream.tracking.tracker import TrackedRun
 
@@ -50,6 +53,8 @@ def publish(context: StageContext, *, parent_run_id: str | None = None) -> Stage
             else:
                 unfinished = already_there.unfinished(context, prepared, codec)
                 publication = _publish_train(context, prepared, codec, unfinished)
+                if settings.stream.read_back:
+                    _read_back(context, publication, codec)
                 record = _record(context, prepared, publication, codec=codec, run_id=run.run_id)
                 context.store.save_dataset(record)
                 unfinished.forget()
@@ -86,6 +91,13 @@ def _publish_train(
 ) -> Publication:
     stream, kafka = context.settings.stream, context.kafka  # a start is no part of publishing
     held = already_there.held(context, prepared, codec, unfinished.begin())
+
+    def begins(begin: TopicSlice) -> None:
+        unfinished.note(begin)
+        state_form(kafka, begin, codec)
+
+    if held is not None:  # its first attempt may have been killed before it said so
+        state_form(kafka, held, codec)
     with context.console.progress("events published", prepared.rows_train) as progress:
         publication = publish_events(
             scan_events(prepared.train),
@@ -93,9 +105,10 @@ def _publish_train(
             topic=stream.topic,
             codec=codec,
             partitions=stream.partitions,
+            compression=stream.compression,
             progress=progress,
             held=held,
-            on_begin=unfinished.note,
+            on_begin=begins,
         )
     _check(publication, prepared)
     return publication
@@ -129,6 +142,27 @@ def _check(publication: Publication, prepared: Prepared) -> None:
             f"expected {prepared.rows_train:,} events with digest {prepared.digest_train}, "
             f"published {publication.rows:,} with {publication.digest}; remove {prepared.folder} "
             "and run again"
+        )
+
+
+def _read_back(context: StageContext, publication: Publication, codec: Codec) -> None:
+    """What the log holds must be what was published.
+
+    Raises:
+        DigestMismatch: It holds other events.
+        StreamError: It lost some, or they cannot be read.
+    """
+    context.console.say("  reads back what was published")
+    digest, reader = ContentDigest(), reader_of(context, codec)
+    with context.console.progress("events read back", publication.rows) as progress:
+        for batch in reader(publication.slice):
+            digest = digest.update(batch)
+            progress(digest.rows)
+    if digest != publication.digest:
+        raise DigestMismatch(
+            f"expected {publication.rows:,} events with digest {publication.digest} in "
+            f"{publication.slice}, read back {digest.rows:,} with {digest}; check the broker's "
+            "disk and publish again"
         )
 
 

@@ -19,6 +19,7 @@ from susystream.stages.learned import Learned
 from susystream.stages.readers import Reader, open_reader, reader_of
 from susystream.stages.unseen import check_slice
 from susystream.stream.codec import Codec, codec_named
+from susystream.stream.schema_topic import codec_at
 from susystream.stream.slices import TopicSlice
 from susystream.stream.topics import cluster_id, topic_id
 
@@ -142,16 +143,18 @@ def _of_offsets(
         if record.cluster_id == here and TopicSlice.from_json(record.slice).overlaps(wanted)
     ]
     same = [record for record in known if TopicSlice.from_json(record.slice) == wanted]
-    codec = _codec(context, known)
+    topic = topic_id(context.kafka, wanted.topic)
+    codec = _codec(context, wanted, known)
     reader = reader_of(context, codec)
     record = same[0] if same else None
-    topic = topic_id(context.kafka, wanted.topic)
     return SliceSource(wanted.topic, wanted, reader, codec.name, here, topic, record), known
 
 
-def _codec(context: StageContext, known: Sequence[DatasetRecord]) -> Codec:
-    """The registered one; that of the settings for offsets no data set covers."""
+def _codec(context: StageContext, wanted: TopicSlice, known: Sequence[DatasetRecord]) -> Codec:
+    """The registered one; else that which the topic names itself; else that of the settings."""
     if known:
         return codec_named(known[0].codec, events_per_message=known[0].events_per_message)
+    if stated := codec_at(context.kafka, wanted):
+        return stated
     chosen = context.settings.stream.codec
     return codec_named(chosen.name, events_per_message=chosen.events_per_message)

@@ -15,6 +15,7 @@ from susystream.model.training import fit
 from susystream.registry.document import DatasetRecord, MlflowLink, ModelDocument
 from susystream.settings import public_config, public_uri
 from susystream.stages.context import StageContext
+from susystream.stages.metering import Meter
 from susystream.stages.models import document_of, prove_stored
 from susystream.stages.proving import datasets, parts_of, prove
 from susystream.stages.readers import bad_messages_logged, open_reader
@@ -90,7 +91,8 @@ def _train(
 ) -> tuple[Network, dict[str, float]]:
     settings = context.settings
     network = network_to_train(settings, record, origin)
-    reader = open_reader(context, record)
+    meter = Meter(run)
+    reader = open_reader(context, record, meter)
     parts = parts_of(context, record)
     digests, seconds = prove(reader, parts, record)
     training, validation = datasets(context, reader, parts, digests)
@@ -111,6 +113,7 @@ def _train(
         "train/seconds": history.seconds,
         "train/rows_per_second": total / history.seconds,
     }
+    meter.finish()
     run.log_metrics(spent)
     return network, metrics | spent
 

@@ -65,7 +65,16 @@ def codec_named(name: str, *, events_per_message: int = 1000) -> Codec:
     raise SettingsError(f"expected codec block or csv, received {name!r}")
 
 
-_HEADER = struct.Struct("<4sBBHIqI")  # magic, version, flags, features, events, first number, crc
+HEADER = {  # of a block: its fields in order, and their types by the letters of `struct`
+    "magic": "4s",
+    "version": "B",
+    "flags": "B",
+    "features": "H",
+    "events": "I",
+    "first": "q",  # number of the first event
+    "crc": "I",
+}
+_HEADER = struct.Struct("<" + "".join(HEADER.values()))
 _MAGIC = b"SUSY"
 _VERSION = 1
 _NUMBERED = 1  # flag: event numbers are stored one by one, because they do not just count up

@@ -17,7 +17,15 @@ from kafka.errors import OffsetOutOfRangeError
 from susystream.errors import SliceTruncated, StreamStalled
 from susystream.schema import EventBatch
 from susystream.stream.codec import Codec, Message
-from susystream.stream.ordering import OnBad, Ordered, check_held, decoded, refuse
+from susystream.stream.ordering import (
+    OnBad,
+    OnRead,
+    Ordered,
+    check_held,
+    decoded,
+    refuse,
+    unwatched,
+)
 from susystream.stream.slices import TopicSlice
 from susystream.stream.topics import KafkaConnection, broker_errors, watermarks_of
 
@@ -35,6 +43,7 @@ class KafkaReader:
         stall_seconds: Silence after which a read is given up.
         ahead_bytes: By how much a partition may run ahead of the others; bounds the memory.
         on_bad: What becomes of messages that are no events.
+        on_read: Takes how far a read has come.
     """
 
     connection: KafkaConnection
@@ -42,6 +51,7 @@ class KafkaReader:
     stall_seconds: float = 20.0
     ahead_bytes: int = 33_554_432
     on_bad: OnBad = refuse
+    on_read: OnRead = unwatched
 
     def batches(self, wanted: TopicSlice) -> Iterator[EventBatch]:
         """The events of the slice, in its order.
@@ -55,7 +65,9 @@ class KafkaReader:
         """
         # closed here: an error's traceback would keep the messages, and so the connection, open
         with closing(self.messages(wanted)) as messages:
-            yield from decoded(messages, codec=self.codec, wanted=wanted, on_bad=self.on_bad)
+            yield from decoded(
+                messages, codec=self.codec, wanted=wanted, on_bad=self.on_bad, on_read=self.on_read
+            )
 
     def messages(self, wanted: TopicSlice) -> Generator[list[Message], None, None]:
         """The messages of the slice, in its order; raises as `batches` but for `BadMessage`."""
@@ -74,6 +86,7 @@ class KafkaReader:
             max_partition_fetch_bytes=_FETCH_BYTES,
             max_poll_records=5000,
             fetch_max_wait_ms=50,
+            reconnect_backoff_max_ms=1000,  # the client's own half minute outlasts `stall_seconds`
         )
 
     def _messages(self, consumer: Any, wanted: TopicSlice) -> Iterator[list[Message]]:
@@ -111,7 +124,8 @@ class KafkaReader:
             ) from error
         for tp, records in arrived.items():
             for record in records:
-                ordered.push(tp.partition, record.offset, (record.key, record.value))
+                value = record.value or b""  # none at all is no event either
+                ordered.push(tp.partition, record.offset, (record.key, value))
         if not arrived:
             _check_positions(consumer, ordered)
         return bool(arrived)

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from susystream.errors import DigestMismatch, SettingsError, SliceTruncated
 from susystream.schema import EventBatch, Float32Array, concatenate
+from susystream.stream.ahead import ahead
 from susystream.stream.slices import ContentDigest
 
 _Pair = tuple[Float32Array, Float32Array]
@@ -22,7 +23,7 @@ _Pair = tuple[Float32Array, Float32Array]
 
 @dataclass(slots=True, eq=False)
 class SliceDataset:
-    """Reads a slice once an epoch; memory is one or two shuffle windows, not the slice.
+    """Reads a slice once an epoch, a window ahead; memory is some shuffle windows, not the slice.
 
     Rows are shuffled inside windows of `shuffle_window` rows by a permutation that depends on
     (seed, epoch, window) alone, so neither the reader's batches nor timing change the order.
@@ -160,7 +161,7 @@ class SliceDataset:
 
     def _tracked(self, epoch: int) -> Generator[_Pair, None, None]:
         """The windows, remembered while open so that `close` finds them, and their error kept."""
-        inner = self.windows(epoch)
+        inner = ahead(self.windows(epoch))  # while the steps of one window run, the next is read
         self._open[id(inner)] = inner
         try:
             yield from inner

@@ -149,13 +149,26 @@ OnBad: TypeAlias = Callable[[Place, Message, BadMessage], None]
 """What to do with a message that is no event: raise, or return to pass over it."""
 
 
+OnRead: TypeAlias = Callable[[int, int], None]
+"""Takes how many messages and events of a slice were read so far."""
+
+
+def unwatched(messages: int, events: int) -> None:
+    """Nobody wants to know."""
+
+
 def refuse(place: Place, message: Message, error: BadMessage) -> None:
     """Raises: no bad message is passed over."""
     raise error
 
 
 def decoded(
-    pieces: Iterable[list[Message]], *, codec: Codec, wanted: TopicSlice, on_bad: OnBad = refuse
+    pieces: Iterable[list[Message]],
+    *,
+    codec: Codec,
+    wanted: TopicSlice,
+    on_bad: OnBad = refuse,
+    on_read: OnRead = unwatched,
 ) -> Iterator[EventBatch]:
     """The events of a slice's messages, which come in order, in batches of `BATCH_ROWS`.
 
@@ -166,12 +179,13 @@ def decoded(
         codec: Their form.
         wanted: Where they stand.
         on_bad: Called with each that is not of this form.
+        on_read: Called after each piece.
 
     Raises:
         BadMessage: By `refuse`, naming partition and offset.
         SliceTruncated: There were not as many messages as the slice spans.
     """
-    count, rows, held = 0, 0, list[EventBatch]()
+    count, events, rows, held = 0, 0, 0, list[EventBatch]()
     for messages in pieces:
         try:
             batch = codec.decode_many(messages)
@@ -179,6 +193,8 @@ def decoded(
             places = islice(wanted.order(), count, None)  # slow, but only on the way out
             batch = concatenate(list(_good(messages, places, codec, wanted.topic, on_bad)))
         count += len(messages)
+        events += len(batch)
+        on_read(count, events)
         rows += len(batch)
         held.append(batch)
         if rows >= BATCH_ROWS:

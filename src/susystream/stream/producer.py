@@ -16,13 +16,14 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from susystream.errors import PublishError, SliceTruncated
+from susystream.errors import PublishError, SettingsError, SliceTruncated
 from susystream.schema import EventBatch
 from susystream.stream.codec import Codec
 from susystream.stream.ordering import check_held
 from susystream.stream.slices import ContentDigest, TopicSlice
 from susystream.stream.topics import KafkaConnection, broker_errors, ensure_topic, watermarks
 
+COMPRESSIONS = ("none", "gzip", "lz4", "zstd")
 _OUTSTANDING = 20_000  # messages sent and not yet acknowledged
 _OUTSTANDING_BYTES = 67_108_864  # kafka-python 3 itself has no bound
 # the client itself gives a message up first and says why; later than that, it hangs
@@ -116,6 +117,7 @@ def publish(
     codec: Codec,
     partitions: int,
     progress: Callable[[int], None],
+    compression: str = "none",
     held: TopicSlice | None = None,
     on_begin: Callable[[TopicSlice], None] = lambda begin: None,
 ) -> Publication:
@@ -130,6 +132,7 @@ def publish(
         codec: The form of the messages.
         partitions: Of the topic.
         progress: Takes how many events are done.
+        compression: Of the log, one of `COMPRESSIONS`; messages and offsets are the same in each.
         held: What the log holds of just these events, as `susystream.stream.resuming` finds it;
             it is not sent again.
         on_begin: Called before the first message with the empty slice at which the others begin.
@@ -137,6 +140,7 @@ def publish(
     Raises:
         BrokerUnavailable: Nothing answers at the address.
         PublishError: A message was not acknowledged, or others wrote in between.
+        SettingsError: There is no such compression.
     """
     started = time.monotonic()
     note = ensure_topic(connection, topic, partitions)
@@ -146,7 +150,7 @@ def publish(
         held = end_of(topic, watermarks(connection, topic))
         on_begin(held)
     with broker_errors(connection):
-        producer = _producer(connection)
+        producer = _producer(connection, compression)
     silence = _delivery_seconds(connection) + _GRACE_SECONDS
     sender = _Sender(producer, codec, held, silence)
     digest, patience = ContentDigest(), 0.0  # after a failure there is nothing to wait for
@@ -182,14 +186,20 @@ def _delivery_seconds(connection: KafkaConnection) -> float:
     return 2 * connection.timeout_seconds + 1
 
 
-def _producer(connection: KafkaConnection) -> Any:
+def _producer(connection: KafkaConnection, compression: str) -> Any:
+    if compression not in COMPRESSIONS:
+        raise SettingsError(
+            f"expected stream.compression out of {', '.join(COMPRESSIONS)}, received "
+            f"{compression}; correct it"
+        )
     return KafkaProducer(
         **connection.client_settings(),
         enable_idempotence=True,
         acks="all",
+        compression_type=None if compression == "none" else compression,
         linger_ms=20,
         batch_size=1_000_000,
-        max_request_size=10_485_760,
+        max_request_size=10_485_760,  # of a message before it is compressed
         max_block_ms=int(connection.timeout_seconds * 1000),
         delivery_timeout_ms=int(_delivery_seconds(connection) * 1000),
         allow_auto_create_topics=False,

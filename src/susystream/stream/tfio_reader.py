@@ -26,7 +26,15 @@ import tensorflow as tf
 from susystream.errors import ReaderUnsupported, StreamError, StreamStalled
 from susystream.schema import EventBatch
 from susystream.stream.codec import Codec, Message
-from susystream.stream.ordering import OnBad, Ordered, check_held, decoded, refuse
+from susystream.stream.ordering import (
+    OnBad,
+    OnRead,
+    Ordered,
+    check_held,
+    decoded,
+    refuse,
+    unwatched,
+)
 from susystream.stream.security import HOST_CHECK, secrets_of, uses_tls, without_secrets
 from susystream.stream.slices import TopicSlice
 from susystream.stream.stderr import stderr_without
@@ -55,12 +63,14 @@ class TfioReader:
         codec: The form of the messages.
         stall_seconds: Silence after which a read is given up.
         on_bad: What becomes of messages that are no events.
+        on_read: Takes how far a read has come.
     """
 
     connection: KafkaConnection
     codec: Codec
     stall_seconds: float = 20.0
     on_bad: OnBad = refuse
+    on_read: OnRead = unwatched
 
     def batches(self, wanted: TopicSlice) -> Iterator[EventBatch]:
         """The events of the slice, in its order.
@@ -86,7 +96,9 @@ class TfioReader:
             for partition in spans
         }
         pieces = self._pieces(wanted, sources)
-        yield from decoded(pieces, codec=self.codec, wanted=wanted, on_bad=self.on_bad)
+        yield from decoded(
+            pieces, codec=self.codec, wanted=wanted, on_bad=self.on_bad, on_read=self.on_read
+        )
 
     def _configuration(self) -> list[str]:
         security = self.connection.security

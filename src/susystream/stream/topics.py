@@ -230,6 +230,12 @@ def cluster_id(connection: KafkaConnection) -> str:
         return str(admin.describe_cluster()["cluster_id"])
 
 
+def is_there(connection: KafkaConnection, topic: str) -> bool:
+    """Whether the broker shows us a topic of this name."""
+    with _admin(connection) as admin:
+        return bool(_leaders(admin, topic))
+
+
 def topic_id(connection: KafkaConnection, topic: str) -> str | None:
     """What tells a topic from one that was made anew under its name; brokers before 2.8 have none.
 
