@@ -105,6 +105,16 @@ def test_scoring_again_goes_on_where_it_stopped(opened: Open) -> None:
         assert len(scores_of(context)[0]) == 2 * ROWS
 
 
+def test_a_topic_may_hold_both_forms(opened: Open) -> None:
+    with opened(TO_THE_END, "score.model=latest") as context:
+        trained(context)
+        with opened("data.offset=1000000", "stream/codec=csv") as more:
+            publish(more)
+        assert score(context).rows == 2 * ROWS
+        numbers, _ = scores_of(context)
+    assert np.array_equal(numbers, [*range(ROWS), *range(1_000_000, 1_000_000 + ROWS)])
+
+
 def test_the_run_and_the_result_tell_events_rates_and_latencies(
     opened: Open, said: io.StringIO
 ) -> None:

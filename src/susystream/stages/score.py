@@ -17,14 +17,14 @@ from susystream.stages.live_model import LiveModel
 from susystream.stages.models import scorer_plan_of
 from susystream.stages.result import StageResult
 from susystream.stages.score_report import ScoreReport
-from susystream.stages.scoring import Scoring
+from susystream.stages.scoring import Batch, Scoring
 from susystream.stages.stopping import stop_requested
-from susystream.stream.codec import Codec, codec_named
 from susystream.stream.dead_letters import SUFFIX
 from susystream.stream.exchange import Exchange
 from susystream.stream.topics import ensure_topic, watermarks
 from susystream.tracking.tracker import TrackedRun
 
+_EVENTS_A_MESSAGE = 1000
 _BLOCK_ROWS = 256  # a few events wait for so many; half a millisecond
 
 
@@ -71,12 +71,7 @@ def _scoring(context: StageContext) -> Scoring:
     output = chosen.output or f"{topic}.scores"
     ensure_topic(context.kafka, output, len(read), any_number=True)
     ensure_topic(context.kafka, topic + SUFFIX, None)
-    return Scoring(_codec(context), output, len(watermarks(context.kafka, output)), chosen.form)
-
-
-def _codec(context: StageContext) -> Codec:
-    chosen = context.settings.stream.codec
-    return codec_named(chosen.name, events_per_message=chosen.events_per_message)
+    return Scoring(output, len(watermarks(context.kafka, output)), chosen.form)
 
 
 def _model(context: StageContext) -> LiveModel:
@@ -99,7 +94,7 @@ def _exchange(context: StageContext) -> Exchange:
         stream.topic,
         chosen.group,
         start=chosen.start,
-        at_most=max(1, chosen.batch_events // _codec(context).events_per_message),
+        at_most=max(1, chosen.batch_events // _EVENTS_A_MESSAGE),  # until it is known
         patience_seconds=stream.reader.stall_seconds,
     )
 
@@ -128,11 +123,17 @@ def _loop(
             batch = scoring.batch(arrived, model.now, bad_left=limit - report.bad)
             if exchange.commit(batch.outgoing, batch.read):
                 report.add(batch, time.monotonic() - began)
+                exchange.at_most = _messages(context.settings.score.batch_events, batch)
                 if batch.refused:
                     raise _too_many(batch.refused, topic, limit)
         elif until_end and exchange.has_read(ends):
             return
         report.tick()
+
+
+def _messages(events: int, batch: Batch) -> int:
+    """How many messages like these hold so many events."""
+    return max(1, round(events * len(batch.events) / max(1, sum(batch.events))))
 
 
 def _too_many(error: BadMessage, topic: str, limit: int) -> BadMessage:

@@ -1,6 +1,6 @@
 """Messages with events to messages with their scores.
 
-In: what was read, a codec, a model. Out: what is to be written, and how much of the reading it is.
+In: what was read, a model. Out: what is to be written, and how much of the reading it is.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 from susystream.errors import BadMessage, EvaluationError
 from susystream.schema import EventBatch, Float32Array, concatenate
 from susystream.stages.live_model import Chosen
-from susystream.stream.codec import Codec
 from susystream.stream.dead_letters import letter_of
+from susystream.stream.either import LINES, decode_either, is_block
 from susystream.stream.exchange import Arrived
 from susystream.stream.scores import Form, Scores, encode_scores
 from susystream.stream.transaction import Outgoing
@@ -47,13 +47,11 @@ class Scoring:
     """How messages are scored.
 
     Attributes:
-        codec: The form of the events.
         output: The topic of the scores.
         partitions: Of that topic.
         form: Of the scores.
     """
 
-    codec: Codec
     output: str
     partitions: int
     form: Form = "block"
@@ -78,9 +76,9 @@ class Scoring:
         return found
 
     def _decoded(self, messages: list[Arrived], found: Batch, bad_left: int) -> EventBatch:
-        if self.codec.events_per_message == 1:  # a line an event: many at once, or each by itself
+        if not any(is_block(one.message) for one in messages):  # a line an event: many at once
             try:
-                events = self.codec.decode_many([one.message for one in messages])
+                events = LINES.decode_many([one.message for one in messages])
             except BadMessage:
                 pass
             else:
@@ -93,7 +91,7 @@ class Scoring:
         for one in messages:
             found.read.append(one)
             try:
-                events = self.codec.decode(*one.message)
+                events = decode_either(one.message)
             except BadMessage as error:
                 found.events.append(0)
                 found.bad += 1

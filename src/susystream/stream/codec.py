@@ -75,7 +75,7 @@ HEADER = {  # of a block: its fields in order, and their types by the letters of
     "crc": "I",
 }
 _HEADER = struct.Struct("<" + "".join(HEADER.values()))
-_MAGIC = b"SUSY"
+MAGIC = b"SUSY"
 _VERSION = 1
 _NUMBERED = 1  # flag: event numbers are stored one by one, because they do not just count up
 
@@ -125,7 +125,7 @@ def _encode_block(batch: EventBatch) -> tuple[bytes, bytes]:
     body = b"" if counting else batch.numbers.astype("<i8").tobytes()
     body += batch.features.astype("<f4", copy=False).tobytes() + batch.labels.tobytes()
     flags = 0 if counting else _NUMBERED
-    head = (_MAGIC, _VERSION, flags, len(FEATURES), count, first)
+    head = (MAGIC, _VERSION, flags, len(FEATURES), count, first)
     return str(first).encode(), _HEADER.pack(*head, _checksum(head, body)) + body
 
 
@@ -155,7 +155,7 @@ def _checked_header(value: bytes) -> tuple[int, int, int]:
             f"expected a block of at least {_HEADER.size} bytes, received {len(value)}"
         )
     magic, version, flags, features, count, first, crc = _HEADER.unpack_from(value)
-    if (magic, version, features) != (_MAGIC, _VERSION, len(FEATURES)) or flags > _NUMBERED:
+    if (magic, version, features) != (MAGIC, _VERSION, len(FEATURES)) or flags > _NUMBERED:
         raise BadMessage(
             f"expected a block of version {_VERSION} with {len(FEATURES)} features, received "
             f"magic {magic!r}, version {version}, {features} features, flags {flags}"
