@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from susystream.errors import TrackingError
 from susystream.file_lock import file_lock
 from susystream.tracking import local_database
 from susystream.tracking.address import first_contact, quiet, tracking_errors, ui_hint
+from susystream.tracking.local_database import check_ready, ready_database
 from susystream.tracking.tracker import Tracker
 
 
@@ -125,3 +127,26 @@ def test_a_parent_run_that_is_not_there_is_told_so(database: str) -> None:
         tracker.run("s", name="n", params={}, tags={}, parent_run_id="0" * 32),
     ):
         raise AssertionError("not reached")
+
+
+def test_a_database_that_another_command_is_making_is_waited_for(tmp_path: Path) -> None:
+    whole, half = tmp_path / "whole.db", tmp_path / "half.db"
+    ready_database(f"sqlite:///{whole}")
+    with closing(sqlite3.connect(half)) as database:
+        database.execute("create table experiments (name text)")
+    with ThreadPoolExecutor(1) as pool:
+        with file_lock(tmp_path / "half.db.lock", deadline_seconds=5, late=TrackingError):
+            waiting = pool.submit(check_ready, f"sqlite:///{half}", timeout_seconds=5)
+            time.sleep(0.3)
+            assert not waiting.done()
+            whole.replace(half)
+        waiting.result(30)
+
+
+def test_a_database_of_another_program_is_refused_though_nobody_makes_it(tmp_path: Path) -> None:
+    other = tmp_path / "other.db"
+    with closing(sqlite3.connect(other)) as database:
+        database.execute("create table recipes (name text)")
+    (tmp_path / "other.db.lock").touch()
+    with pytest.raises(TrackingError, match="another program"):
+        check_ready(f"sqlite:///{other}", timeout_seconds=5)

@@ -19,14 +19,13 @@ from susystream.errors import TrackingError, line_of
 from susystream.settings import public_uri
 from susystream.tracking.address import (
     DEFAULT_URI,
-    check_address,
     first_contact,
     quiet,
     tracking_errors,
     ui_hint,
 )
 from susystream.tracking.code import code_state
-from susystream.tracking.local_database import ready_database
+from susystream.tracking.local_database import check_ready, ready_database
 from susystream.tracking.system_metrics import sampled
 from susystream.tracking.tracked_run import TrackedRun, as_yaml
 
@@ -123,7 +122,7 @@ class Tracker:
             from mlflow import MlflowClient
 
             with tracking_errors(self.uri), first_contact():
-                check_address(self.uri, timeout_seconds=self._timeout)
+                check_ready(self.uri, timeout_seconds=self._timeout)
                 ready_database(self.uri)
                 client = MlflowClient(tracking_uri=self.uri)
                 client.search_experiments(max_results=1)
