@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -404,6 +405,40 @@ def test_an_unproven_model_is_found_by_its_id_only(
     assert [one.status for one in store.list_models()] == ["unproven", *["trained"] * 3]
     store.set_status(best.model_id, "trained")
     assert store.load_model(selector).model_id == best.model_id
+
+
+def test_one_model_is_promoted_the_last_one_chosen(
+    store: ModelStore, three: list[ModelDocument]
+) -> None:
+    for chosen in (three[0], three[2], three[0]):
+        assert store.promote(chosen.model_id) == chosen.model_id
+        assert store.model_id_of("promoted") == chosen.model_id
+        statuses = {one.model_id: one.status for one in store.list_models()}
+        assert [one for one, status in statuses.items() if status == "promoted"] == [
+            chosen.model_id
+        ]
+    assert store.load_model("promoted") == three[0].model_copy(
+        update={"status": "promoted", "promoted_at": store.load_model("promoted").promoted_at}
+    )
+
+
+def test_of_two_promoted_at_once_one_stays(store: ModelStore, three: list[ModelDocument]) -> None:
+    ids = [one.model_id for one in three[:2]]
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(20):
+            list(pool.map(store.promote, ids))
+            promoted = [one.model_id for one in store.list_models() if one.status == "promoted"]
+            assert store.model_id_of("promoted") in promoted
+
+
+def test_a_model_that_was_not_proven_is_not_promoted(
+    store: ModelStore, three: list[ModelDocument]
+) -> None:
+    store.set_status(three[0].model_id, "unproven")
+    with pytest.raises(RegistryError, match="expected a proven model"):
+        store.promote(three[0].model_id)
+    with pytest.raises(NotFound, match="susystream models promote latest"):
+        store.load_model("promoted")
 
 
 def test_metrics_of_an_unknown_model_or_no_number_are_refused(store: ModelStore) -> None:

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kafka import KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import KafkaAdminClient
 from mlflow import MlflowClient
 from stages.desk import Open
 
-from susystream.errors import BadMessage, NotFound, RegistryError, StreamError
-from susystream.schema import Float32Array, Int64Array
+from susystream.errors import BadMessage, NotFound, StreamError
+from susystream.schema import EventBatch, Float32Array, Int64Array
 from susystream.stages.context import StageContext
 from susystream.stages.models import network_of
 from susystream.stages.publish import publish
@@ -149,58 +150,51 @@ def test_a_topic_that_is_not_there_is_told(opened: Open) -> None:
         score(context)
 
 
-def test_one_model_is_promoted_and_no_unproven_one(opened: Open) -> None:
-    with opened() as context:
-        first, second = trained(context), train(context).model_ids[0]
-        for chosen in (first, second, first):
-            assert context.store.promote(chosen) == chosen
-            assert context.store.model_id_of("promoted") == chosen
-            statuses = {one.model_id: one.status for one in context.store.list_models()}
-            assert [name for name, status in statuses.items() if status == "promoted"] == [chosen]
-        context.store.set_status(second, "unproven")
-        with pytest.raises(RegistryError, match="expected a proven model"):
-            context.store.promote(second)
-
-
-def put(context: StageContext, partition: int, value: bytes, key: bytes | None = None) -> None:
+def put(
+    context: StageContext, partition: int, value: bytes | None, key: bytes | None = None
+) -> None:
     producer = KafkaProducer(**context.kafka.client_settings())
-    producer.send(context.settings.stream.topic, value=value, key=key, partition=partition).get(
-        timeout=20
-    )
+    topic = context.settings.stream.topic
+    producer.send(topic, value=value, key=key, partition=partition).get(timeout=20)
     producer.close()
 
 
-def dead_letters(context: StageContext) -> list[bytes]:
+def dead_letters(context: StageContext) -> list[bytes | None]:
+    """All that are committed, to the end of their topic."""
     topic = context.settings.stream.topic + SUFFIX
-    held = watermarks(context.kafka, topic)
-    wanted = TopicSlice(topic, tuple((p, low, high) for p, (low, high) in held.items()))
-    from kafka import KafkaConsumer, TopicPartition
-
     consumer = KafkaConsumer(**context.kafka.client_settings(), isolation_level="read_committed")
-    keys = [TopicPartition(topic, p) for p in held]
-    consumer.assign(keys)
-    consumer.seek_to_beginning(*keys)
-    found: list[bytes] = []
-    until(lambda: bool(_more(consumer, found)) or not wanted.messages)
+    key = TopicPartition(topic, 0)
+    consumer.assign([key])
+    consumer.seek_to_beginning(key)
+    (end,) = consumer.end_offsets([key]).values()
+    found: list[bytes | None] = []
+    ends = time.monotonic() + 60
+    while (consumer.position(key) or 0) < end:
+        assert time.monotonic() < ends
+        for records in consumer.poll(timeout_ms=500).values():
+            found += [record.value for record in records]
     consumer.close()
     return found
 
 
-def _more(consumer: object, found: list[bytes]) -> list[bytes]:
-    for records in consumer.poll(timeout_ms=500).values():  # type: ignore[attr-defined]
-        found += [record.value for record in records]
-    return found
+BAD: dict[str, tuple[bytes | None, bytes | None]] = {
+    "no event": (None, b"no event"),
+    "a block cut short": (None, b"SUSY"),
+    "a tombstone": (b"7", None),
+}
 
 
 @pytest.mark.parametrize("codec", ["block", "csv"])
-def test_a_bad_message_is_set_aside_once_and_counted(opened: Open, codec: str) -> None:
+@pytest.mark.parametrize("bad", BAD)
+def test_a_bad_message_is_set_aside_once_and_counted(opened: Open, bad: str, codec: str) -> None:
+    key, value = BAD[bad]
     chosen = (TO_THE_END, "score.model=latest", "stream.max_bad=1", f"stream/codec={codec}")
     with opened(*chosen) as context:
         trained(context)
-        put(context, 0, b"no event")
+        put(context, 0, value, key)
         result = score(context)
-        assert dead_letters(context) == [b"no event"]
-        assert len(scores_of(context)[0]) == ROWS
+        assert dead_letters(context) == [value]
+        assert np.array_equal(scores_of(context)[0], np.arange(ROWS))
     assert result.metrics["stream/bad_messages"] == 1
 
 
@@ -288,50 +282,77 @@ def test_a_service_takes_a_newly_promoted_model_and_ends_cleanly_on_sigterm(
     assert f"{2 * ROWS:,} events" in service.said()
 
 
+def members(context: StageContext) -> list[int]:
+    """How many partitions each member of the group has."""
+    admin = KafkaAdminClient(**context.kafka.client_settings())
+    try:
+        (group,) = admin.describe_groups([context.settings.score.group]).values()
+    finally:
+        admin.close()
+    assigned = [one["member_assignment"] for one in group["members"]]
+    return [
+        sum(len(topic["partitions"]) for topic in (one or {}).get("assigned_partitions", []))
+        for one in assigned
+    ]
+
+
+class Feed:
+    """Sends numbered events until it is told to end."""
+
+    def __init__(self, context: StageContext, events: EventBatch) -> None:
+        self.context, self.events, self.sent = context, events, 0
+        self._stop, self._thread = threading.Event(), threading.Thread(target=self._run)
+
+    def __enter__(self) -> Feed:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        self._stop.set()
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+
+    def _run(self) -> None:
+        producer = KafkaProducer(**self.context.kafka.client_settings(), acks="all")
+        topic = self.context.settings.stream.topic
+        while not self._stop.is_set():
+            numbers = np.arange(100, dtype=np.int64) + 1_000_000 + 100 * self.sent
+            batch = EventBatch(numbers, self.events.features[:100], self.events.labels[:100])
+            ((key, value),) = BlockCodec(100).encode(batch)
+            producer.send(topic, key=key, value=value, partition=self.sent % 2)
+            self.sent += 1
+            time.sleep(0.005)
+        producer.flush()
+        producer.close()
+
+
 def test_services_share_the_partitions_and_one_that_is_killed_costs_nothing(
     opened: Open, tmp_path: Path
 ) -> None:
     folders = [tmp_path / name for name in ("one", "two")]
     for folder in folders:
         folder.mkdir()
-    with opened() as context:
+    with opened("score.group=shared") as context:
         context.store.promote(trained(context))
         events = next(iter(KafkaReader(context.kafka, BlockCodec()).batches(_all(context))))
+        words = ("score.group=shared", "score.batch_events=500")
         with (
-            Service(context, folders[0], "score.batch_events=500") as first,
-            Service(context, folders[1], "score.batch_events=500") as second,
+            Service(context, folders[0], *words) as first,
+            Service(context, folders[1], *words) as second,
         ):
-            until(lambda: len(scores_of(context)[0]) == ROWS)
-            stop = threading.Event()
-            sent = 0
-
-            def feed() -> None:
-                nonlocal sent
-                producer = KafkaProducer(**context.kafka.client_settings(), acks="all")
-                while not stop.is_set():
-                    numbers = np.arange(100, dtype=np.int64) + 1_000_000 + 100 * sent
-                    batch = type(events)(numbers, events.features[:100], events.labels[:100])
-                    ((key, value),) = BlockCodec(100).encode(batch)
-                    producer.send(
-                        context.settings.stream.topic, key=key, value=value, partition=sent % 2
-                    )
-                    sent += 1
-                    time.sleep(0.005)
-                producer.flush()
-                producer.close()
-
-            feeder = threading.Thread(target=feed)
-            feeder.start()
-            until(lambda: len(scores_of(context)[0]) > ROWS + 5000)
-            first.process.kill()
-            time.sleep(1)
-            stop.set()
-            feeder.join(30)
-            until(lambda: len(scores_of(context)[0]) >= ROWS + 100 * sent)
+            until(lambda: members(context) == [1, 1])
+            with Feed(context, events) as feed:
+                until(lambda: len(scores_of(context)[0]) > ROWS + 5000)
+                first.process.kill()
+                until(lambda: members(context) == [2])
+            until(lambda: len(scores_of(context)[0]) >= ROWS + 100 * feed.sent)
             assert second.stop() == 0, second.said()
         numbers, _ = scores_of(context)
     assert np.array_equal(numbers[:ROWS], np.arange(ROWS))
-    assert np.array_equal(numbers[ROWS:], np.arange(100 * sent) + 1_000_000)
+    assert np.array_equal(numbers[ROWS:], np.arange(100 * feed.sent) + 1_000_000)
 
 
 def _all(context: StageContext) -> TopicSlice:

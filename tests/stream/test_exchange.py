@@ -17,7 +17,7 @@ from typing import IO, cast
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import KafkaAdminClient
+from kafka.admin import KafkaAdminClient, MemberToRemove
 from own_broker import OwnBroker
 
 from susystream.errors import BrokerUnavailable, SliceTruncated, StreamError
@@ -64,7 +64,7 @@ def fill(connection: KafkaConnection, topic: str, numbers: range) -> None:
     producer.close()
 
 
-def committed(connection: KafkaConnection, topic: str) -> list[int]:
+def committed(connection: KafkaConnection, topic: str, *, in_order: bool = True) -> list[int]:
     """Every number that readers of committed messages see, partition by partition."""
     consumer = KafkaConsumer(
         **connection.client_settings(), group_id=None, isolation_level="read_committed"
@@ -80,8 +80,32 @@ def committed(connection: KafkaConnection, topic: str) -> list[int]:
         for key, records in consumer.poll(timeout_ms=200).items():
             found[key.partition] += [int(record.value) for record in records]
     consumer.close()
-    assert all(numbers == sorted(numbers) for numbers in found.values()), "out of order"
+    for numbers in found.values():
+        assert numbers == sorted(numbers) or not in_order
     return found[0] + found[1]
+
+
+def offsets(connection: KafkaConnection, topic: str) -> list[int | None]:
+    """What the group has committed of each partition."""
+    consumer = KafkaConsumer(
+        **connection.client_settings(), group_id=topic, enable_auto_commit=False
+    )
+    try:
+        return [consumer.committed(TopicPartition(topic, partition)) for partition in range(2)]
+    finally:
+        consumer.close()
+
+
+def expel(connection: KafkaConnection, group: str) -> None:
+    """Puts all members of a group out of it, as the end of a session does."""
+    admin = KafkaAdminClient(**connection.client_settings())
+    try:
+        (found,) = admin.describe_groups([group]).values()
+        members = [MemberToRemove(member_id=one["member_id"]) for one in found["members"]]
+        assert members
+        admin.remove_group_members(group, members)
+    finally:
+        admin.close()
 
 
 def until(condition: Callable[[], bool], seconds: float = DEADLINE) -> None:
@@ -138,11 +162,72 @@ def test_a_member_goes_on_where_its_group_stopped(connection: KafkaConnection, t
 
 def test_another_group_reads_all_again(connection: KafkaConnection, topic: str) -> None:
     fill(connection, topic, range(10))
-    for group in ("one", "two"):
+    for times, group in enumerate(("one", "two"), start=1):
         with Exchange(connection, topic, topic + group, session_seconds=SESSION) as exchange:
             copy_all(exchange, connection, topic)
-    consumer_sees = watermarks(connection, f"{topic}.copy")
-    assert sum(high for _, high in consumer_sees.values()) >= 20
+        found = committed(connection, f"{topic}.copy", in_order=False)
+        assert sorted(found) == sorted(times * [*range(10)])
+
+
+def test_a_member_that_was_put_out_of_its_group_passes_over_nothing_later(
+    connection: KafkaConnection, topic: str
+) -> None:
+    """The offsets of a refused commit must not be committed with the next transaction."""
+    fill(connection, topic, range(20))
+    with Exchange(connection, topic, topic, session_seconds=SESSION) as halted:
+        arrived = next_arrived(halted)
+        while {one.place.partition for one in arrived} != {0, 1}:
+            arrived += next_arrived(halted)
+        expel(connection, topic)
+        assert not halted.commit(copies(arrived), arrived)
+        halted.at_most = 1
+        done = False
+        while not done:
+            first = next_arrived(halted)
+            done = halted.commit(copies(first), first)
+        assert offsets(connection, topic).count(None) == 1
+    with Exchange(connection, topic, topic, session_seconds=SESSION) as exchange:
+        copy_all(exchange, connection, topic)
+    assert sorted(committed(connection, f"{topic}.copy")) == list(range(20))
+
+
+def test_what_kafka_refuses_for_good_is_told_at_once(
+    connection: KafkaConnection, topic: str
+) -> None:
+    fill(connection, topic, range(2))
+    admin = KafkaAdminClient(**connection.client_settings())
+    small = {"num_partitions": 1, "configs": {"max.message.bytes": "1000"}}
+    admin.create_topics({f"{topic}.small": small})
+    admin.close()
+    with Exchange(connection, topic, topic, session_seconds=SESSION) as exchange:
+        arrived = next_arrived(exchange)
+        large = Outgoing(f"{topic}.small", 0, b"large", os.urandom(2000))
+        with pytest.raises(StreamError, match="check the topics, their limits"):
+            exchange.commit([large], arrived)
+    assert lags(connection, topic) == 2
+
+
+def commit_in_vain(exchange: Exchange) -> None:
+    nowhere = [Outgoing("no-such-topic", 0, b"", b"")]
+    ends = time.monotonic() + DEADLINE
+    while time.monotonic() < ends:
+        if arrived := exchange.poll():
+            assert not exchange.commit(nowhere, arrived)
+
+
+def test_what_kafka_goes_on_to_refuse_is_told_when_the_patience_ends(
+    connection: KafkaConnection, topic: str
+) -> None:
+    fill(connection, topic, range(10))
+    quick = KafkaConnection(connection.bootstrap_servers, timeout_seconds=1.0)
+    told: list[str] = []
+    impatient = Exchange(
+        quick, topic, topic, session_seconds=SESSION, patience_seconds=2.0, say=told.append
+    )
+    with impatient as exchange, pytest.raises(StreamError, match="write in transactions"):
+        commit_in_vain(exchange)
+    assert len(told) == 1
+    assert lags(connection, topic) == 10
 
 
 def test_latest_begins_at_the_end_and_a_restart_passes_over_nothing(
@@ -228,9 +313,11 @@ def test_killed_members_lose_nothing_and_repeat_nothing(
             member = Member(connection, topic)
             stack.callback(member.end)
             member.wait_joined()
-            time.sleep(draw.uniform(0.0, 0.4))
+            before = lags(connection, topic)
+            until(lambda before=before: lags(connection, topic) < before)  # type: ignore[misc]
+            time.sleep(draw.uniform(0.0, 0.05))
             member.signal(signal.SIGKILL)
-        assert lags(connection, topic) > 0, "the kills came too late to prove anything"
+            assert lags(connection, topic) > 0, "the kill came too late to prove anything"
         last = Member(connection, topic)
         stack.callback(last.end)
         until(lambda: lags(connection, topic) == 0)

@@ -21,6 +21,7 @@ from susystream.processors import processors
 from susystream.schema import FEATURES, Float32Array
 
 BLOCK_ROWS = 4096  # the arrays of a block stay in the processor's cache
+_LOCK = threading.Lock()
 Precision = Literal["float32", "bfloat16"]
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
@@ -114,13 +115,18 @@ def has_bfloat16() -> bool:
     return available() and _has_bfloat16(_core())
 
 
-@cache
 def _core() -> Any:
-    """One for the life of the process.
+    """One for the life of the process, whichever thread asks first.
 
     It gives the thread that makes it a stack for signals (for AMX), and takes that memory away when
     it is freed, by whatever thread: the first SIGTERM after that would end the process.
     """
+    with _LOCK:
+        return _only_core()
+
+
+@cache
+def _only_core() -> Any:
     return importlib.import_module("openvino").Core()
 
 

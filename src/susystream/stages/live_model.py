@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import NamedTuple
 
-from susystream.errors import SusystreamError
+from susystream.errors import line_of
 from susystream.model.scorer import Scorer
 from susystream.registry.document import ModelDocument
 from susystream.registry.store import ModelStore
@@ -38,7 +38,6 @@ class LiveModel:
         scorer_of: Makes the scorer of a document.
         refresh_seconds: Between two questions.
         say: Tells a person of another model, or why there is none.
-        used: Every model that scored, in order.
     """
 
     store: ModelStore
@@ -46,7 +45,6 @@ class LiveModel:
     scorer_of: Callable[[ModelDocument], Scorer]
     refresh_seconds: float
     say: Callable[[str], None]
-    used: list[str] = field(default_factory=list, init=False)
     _chosen: Chosen | None = field(default=None, init=False)
     _told: str = field(default="", init=False)
     _ending: threading.Event = field(default_factory=threading.Event, init=False)
@@ -82,13 +80,12 @@ class LiveModel:
                 if model_id != self.now.model_id:
                     self._load(model_id)
                 self._told = ""
-            except SusystreamError as error:
-                self._tell(f"{self.now.model_id} goes on: {error}")
+            except Exception as error:  # whatever it is, scoring goes on, and asks again
+                self._tell(f"{self.now.model_id} goes on: {line_of(error)}")
 
     def _load(self, selector: str) -> None:
         document = self.store.load_model(selector)
         self._chosen = Chosen(document.model_id, self.scorer_of(document))
-        self.used.append(document.model_id)
         self.say(f"model {document.model_id} scores")
 
     def _tell(self, text: str) -> None:

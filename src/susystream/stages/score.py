@@ -51,14 +51,14 @@ def score(context: StageContext, *, parent_run_id: str | None = None) -> StageRe
             try:
                 _loop(context, stop, model=model, exchange=exchange, scoring=scoring, report=report)
             finally:
-                metrics = _ended(run, report, exchange, model)
+                metrics = _ended(run, report, exchange)
     context.console.say(f"  {report.events:,} events of {report.messages:,} messages are scored")
     return StageResult(
         "score",
         run.run_id,
         report.events,
         time.monotonic() - started,
-        model_ids=tuple(dict.fromkeys(model.used)),
+        model_ids=tuple(report.models),
         inputs={"topic": topic, "group": chosen.group, "output": scoring.output},
         metrics=metrics,
     )
@@ -69,8 +69,9 @@ def _scoring(context: StageContext) -> Scoring:
     chosen, topic = context.settings.score, context.settings.stream.topic
     read = watermarks(context.kafka, topic)
     output = chosen.output or f"{topic}.scores"
-    ensure_topic(context.kafka, output, len(read), any_number=True)
-    ensure_topic(context.kafka, topic + SUFFIX, None)
+    for name, partitions in ((output, len(read)), (topic + SUFFIX, 1)):
+        if note := ensure_topic(context.kafka, name, partitions, any_number=True):
+            context.console.say(f"  note: {note}")
     return Scoring(output, len(watermarks(context.kafka, output)), chosen.form)
 
 
@@ -96,6 +97,7 @@ def _exchange(context: StageContext) -> Exchange:
         start=chosen.start,
         at_most=max(1, chosen.batch_events // _EVENTS_A_MESSAGE),  # until it is known
         patience_seconds=stream.reader.stall_seconds,
+        say=lambda text: context.console.say(f"  {text}"),
     )
 
 
@@ -115,7 +117,8 @@ def _loop(
     """
     limit, topic = context.settings.stream.max_bad, context.settings.stream.topic
     until_end = context.settings.score.until == "end"
-    ends = {p: high for p, (_, high) in watermarks(context.kafka, topic).items()}
+    held = watermarks(context.kafka, topic)
+    ends = {partition: high for partition, (low, high) in held.items() if low < high}
     while not stop.is_set():
         arrived = exchange.poll()
         began = time.monotonic()
@@ -123,7 +126,7 @@ def _loop(
             batch = scoring.batch(arrived, model.now, bad_left=limit - report.bad)
             if exchange.commit(batch.outgoing, batch.read):
                 report.add(batch, time.monotonic() - began)
-                exchange.at_most = _messages(context.settings.score.batch_events, batch)
+                exchange.at_most = _messages(context, batch) or exchange.at_most
                 if batch.refused:
                     raise _too_many(batch.refused, topic, limit)
         elif until_end and exchange.has_read(ends):
@@ -131,9 +134,11 @@ def _loop(
         report.tick()
 
 
-def _messages(events: int, batch: Batch) -> int:
-    """How many messages like these hold so many events."""
-    return max(1, round(events * len(batch.events) / max(1, sum(batch.events))))
+def _messages(context: StageContext, batch: Batch) -> int:
+    """How many messages like these hold as many events as are wanted; 0 if these hold none."""
+    events = sum(batch.events)
+    wanted = context.settings.score.batch_events
+    return max(1, round(wanted * len(batch.events) / events)) if events else 0
 
 
 def _too_many(error: BadMessage, topic: str, limit: int) -> BadMessage:
@@ -143,14 +148,13 @@ def _too_many(error: BadMessage, topic: str, limit: int) -> BadMessage:
     return BadMessage(f"{beyond}; scoring again goes on behind it, or raise stream.max_bad")
 
 
-def _ended(
-    run: TrackedRun, report: ScoreReport, exchange: Exchange, model: LiveModel
-) -> dict[str, float]:
+def _ended(run: TrackedRun, report: ScoreReport, exchange: Exchange) -> dict[str, float]:
     """Totals into the run, whether or not an error ends it."""
     metrics = report.totals() | {
         "score/transactions_given_up": float(exchange.given_up),
         "score/broker_reopened": float(exchange.reopened),
     }
     run.log_metrics(metrics)
-    run.set_tags({"model_id": model.now.model_id, "model_ids": ",".join(dict.fromkeys(model.used))})
+    if report.models:
+        run.set_tags({"model_id": [*report.models][-1], "model_ids": ",".join(report.models)})
     return metrics

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -34,6 +34,7 @@ class ScoreReport:
         events: Scored so far.
         messages: Read so far.
         bad: Of these, set aside.
+        models: Whose scores they are, in order.
         latency: From a message's time stamp to the commit of its scores, by event.
     """
 
@@ -44,6 +45,7 @@ class ScoreReport:
     events: int = field(default=0, init=False)
     messages: int = field(default=0, init=False)
     bad: int = field(default=0, init=False)
+    models: dict[str, None] = field(default_factory=dict, init=False)
     transactions: int = field(default=0, init=False)
     busy_seconds: float = field(default=0.0, init=False)
     latency: Latency = field(default_factory=Latency, init=False)
@@ -52,6 +54,7 @@ class ScoreReport:
     _began: float = field(default_factory=time.monotonic, init=False)
     _untracked: bool = field(default=False, init=False)
     _tracking: ThreadPoolExecutor = field(init=False, repr=False)
+    _pending: Future[None] | None = field(default=None, init=False)
 
     def __enter__(self) -> ScoreReport:
         self._tracking = ThreadPoolExecutor(1, "tracking")
@@ -69,9 +72,10 @@ class ScoreReport:
         """Adds what was just committed, after so many seconds of work on it."""
         now_ms = time.time() * 1000
         stamps = np.array([one.timestamp_ms for one in batch.read], np.float64)
-        events = np.array(batch.events, np.int64)
+        events, stamped = np.array(batch.events, np.int64), stamps >= 0
         for latency in (self.latency, self._period):
-            latency.add(now_ms - stamps, events)
+            latency.add(now_ms - stamps[stamped], events[stamped])
+        self.models[batch.model_id] = None
         self.events += int(events.sum())
         self.messages += len(batch.read)
         self.bad += batch.bad
@@ -88,7 +92,8 @@ class ScoreReport:
         self._say(found, rate, lag)
         figures = {"score/events_per_second": rate, "score/lag_messages": float(lag)}
         figures |= found.metrics("score/latency")
-        self._tracking.submit(self._track, figures, self._periods)
+        if self._pending is None or self._pending.done():  # a server that is slow misses some
+            self._pending = self._tracking.submit(self._track, figures, self._periods)
         self._period, self._began, self._periods = Latency(), now, self._periods + 1
 
     def totals(self) -> dict[str, float]:
@@ -104,10 +109,11 @@ class ScoreReport:
         return found | self.latency.metrics("score/total_latency")
 
     def _say(self, found: Latency, rate: float, lag: int) -> None:
-        if not found.events:
+        percentiles = found.percentiles((50.0, 99.0))
+        if not percentiles:
             self.console.say(f"  {self.events:,} events so far; waiting, lag {lag:,} messages")
             return
-        half, most = found.percentiles((50.0, 99.0))
+        half, most = percentiles
         self.console.say(
             f"  {self.events:,} events so far, {rate:,.0f}/s; latency p50 {_ms(half)}, "
             f"p99 {_ms(most)}; lag {lag:,}"

@@ -11,14 +11,13 @@ from itertools import groupby
 
 import numpy as np
 
-from susystream.errors import BadMessage, EvaluationError
-from susystream.schema import EventBatch, Float32Array, concatenate
+from susystream.errors import BadMessage
+from susystream.schema import EventBatch, Float32Array, Int64Array, concatenate
 from susystream.stages.live_model import Chosen
 from susystream.stream.dead_letters import letter_of
 from susystream.stream.either import LINES, decode_either, is_block
-from susystream.stream.exchange import Arrived
+from susystream.stream.exchange import Arrived, Outgoing
 from susystream.stream.scores import Form, Scores, encode_scores
-from susystream.stream.transaction import Outgoing
 
 _EVENTS = 16_384  # of a message of scores: 200 kB, far below a broker's limit
 
@@ -28,6 +27,7 @@ class Batch:
     """What one transaction holds.
 
     Attributes:
+        model_id: Whose scores they are.
         read: The messages that are done with.
         events: How many each of them held; 0 for a bad one.
         outgoing: Scores, and bad messages set aside.
@@ -35,11 +35,27 @@ class Batch:
         refused: The bad message that is one too many; nothing behind it was read.
     """
 
+    model_id: str
     read: list[Arrived] = field(default_factory=list)
     events: list[int] = field(default_factory=list)
     outgoing: list[Outgoing] = field(default_factory=list)
     bad: int = 0
     refused: BadMessage | None = None
+
+
+@dataclass(slots=True)
+class _Decoded:
+    """Messages of one partition: how many events each holds, and what is wrong with some."""
+
+    messages: list[Arrived]
+    counts: Int64Array
+    events: EventBatch
+    errors: dict[int, BadMessage]
+
+    @property
+    def owners(self) -> Int64Array:
+        """The place in `messages` of each event's message."""
+        return np.repeat(np.arange(len(self.messages)), self.counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,68 +79,84 @@ class Scoring:
             arrived: Each partition's in order.
             model: Whose scores they are.
             bad_left: So many bad messages are passed over.
-
-        Raises:
-            EvaluationError: The model gives NaN or infinity.
         """
-        found = Batch()
+        found = Batch(model.model_id)
         for partition, messages in groupby(arrived, lambda one: one.place.partition):
-            events = self._decoded(list(messages), found, bad_left)
-            found.outgoing.extend(self._scores(partition, events, model))
+            self._add(found, partition, _decoded(list(messages)), model, bad_left)
             if found.refused:
                 break
         return found
 
-    def _decoded(self, messages: list[Arrived], found: Batch, bad_left: int) -> EventBatch:
-        if not any(is_block(one.message) for one in messages):  # a line an event: many at once
-            try:
-                events = LINES.decode_many([one.message for one in messages])
-            except BadMessage:
-                pass
-            else:
-                found.read.extend(messages)
-                found.events.extend([1] * len(messages))
-                return events
-        return concatenate(list(self._each(messages, found, bad_left)))
+    def _add(
+        self, found: Batch, partition: int, decoded: _Decoded, model: Chosen, bad_left: int
+    ) -> None:
+        logits, owners = model.scorer.logits(decoded.events.features), decoded.owners
+        _refuse_what_has_no_score(decoded, logits, owners, model.model_id)
+        bad = sorted(decoded.errors)
+        cut = len(decoded.messages)
+        if found.bad + len(bad) > bad_left:
+            last = bad[bad_left - found.bad]
+            found.refused, cut = decoded.errors[last], last + 1
+        kept = (owners < cut) & ~np.isin(owners, bad)
+        scores = Scores(model.model_id, decoded.events.numbers[kept], _probabilities(logits[kept]))
+        found.outgoing += self._messages(partition, scores)
+        found.outgoing += [_letter(decoded.messages[i], decoded.errors[i]) for i in bad if i < cut]
+        found.bad += sum(i < cut for i in bad)
+        found.read += decoded.messages[:cut]
+        decoded.counts[bad] = 0
+        found.events += decoded.counts[:cut].tolist()
 
-    def _each(self, messages: list[Arrived], found: Batch, bad_left: int) -> Iterator[EventBatch]:
-        for one in messages:
-            found.read.append(one)
-            try:
-                events = decode_either(one.message)
-            except BadMessage as error:
-                found.events.append(0)
-                found.bad += 1
-                found.outgoing.append(_letter(one, error))
-                if found.bad > bad_left:
-                    found.refused = BadMessage(f"{one.place}: {error}")
-                    return
-            else:
-                found.events.append(len(events))
-                yield events
-
-    def _scores(self, partition: int, events: EventBatch, model: Chosen) -> Iterator[Outgoing]:
-        if not len(events):
-            return
-        scores = _probabilities(model.scorer.logits(events.features), model.model_id)
-        for start in range(0, len(events), _EVENTS):
+    def _messages(self, partition: int, scores: Scores) -> Iterator[Outgoing]:
+        for start in range(0, len(scores), _EVENTS):
             piece = slice(start, start + _EVENTS)
-            part = Scores(model.model_id, events.numbers[piece], scores[piece])
+            part = Scores(scores.model_id, scores.numbers[piece], scores.scores[piece])
             for key, value in encode_scores(part, self.form):
                 yield Outgoing(self.output, partition % self.partitions, key, value)
 
 
+def _decoded(messages: list[Arrived]) -> _Decoded:
+    if not any(one.tombstone or is_block(one.message) for one in messages):
+        try:  # a line an event: many at once, or each by itself
+            events = LINES.decode_many([one.message for one in messages])
+            return _Decoded(messages, np.ones(len(messages), np.int64), events, {})
+        except BadMessage:
+            pass
+    batches, errors = list[EventBatch](), dict[int, BadMessage]()
+    for place, one in enumerate(messages):
+        try:
+            batches.append(_events_of(one))
+        except BadMessage as error:
+            errors[place] = BadMessage(f"{one.place}: {error}")
+            batches.append(EventBatch.empty())
+    counts = np.array([len(batch) for batch in batches], np.int64)
+    return _Decoded(messages, counts, concatenate(batches), errors)
+
+
+def _events_of(one: Arrived) -> EventBatch:
+    if one.tombstone:
+        raise BadMessage("expected events, received a message without a value")
+    return decode_either(one.message)
+
+
+def _refuse_what_has_no_score(
+    decoded: _Decoded, logits: Float32Array, owners: Int64Array, model_id: str
+) -> None:
+    """A model that was proven gives a number; what overflows in it is no event of this kind."""
+    for row in np.flatnonzero(~np.isfinite(logits)):
+        place = int(owners[row])
+        if place not in decoded.errors:
+            decoded.errors[place] = BadMessage(
+                f"{decoded.messages[place].place}: expected an event with a finite logit of model "
+                f"{model_id}, received {logits[row]} of event number {decoded.events.numbers[row]}"
+            )
+
+
 def _letter(one: Arrived, error: BadMessage) -> Outgoing:
-    topic, key, value, headers = letter_of(one.place, one.message, f"{one.place}: {error}")
-    return Outgoing(topic, 0, key, value, headers)
+    topic, key, value, headers = letter_of(one.place, one.message, str(error))
+    return Outgoing(topic, 0, key, None if one.tombstone else value, headers)
 
 
-def _probabilities(logits: Float32Array, model_id: str) -> Float32Array:
+def _probabilities(logits: Float32Array) -> Float32Array:
     """The logistic function, in double precision so that no exponential overflows."""
-    if not np.isfinite(logits).all():
-        raise EvaluationError(
-            f"expected finite logits of model {model_id}, received NaN or infinity; "
-            "train it again, or choose another model"
-        )
     found: Float32Array = (1 / (1 + np.exp(-logits.astype(np.float64)))).astype(np.float32)
     return found

@@ -28,7 +28,7 @@ def stop_requested() -> Iterator[threading.Event]:
 
     def restore() -> None:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         stop.set()

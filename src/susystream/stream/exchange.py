@@ -8,45 +8,32 @@ the messages are read again, whatever dies in between.
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Literal, NamedTuple
 
-from kafka import TopicPartition
 from kafka.errors import (
+    AuthorizationError,
     CommitFailedError,
     KafkaError,
-    NoOffsetForPartitionError,
+    MessageSizeTooLargeError,
     OffsetOutOfRangeError,
 )
-from kafka.structs import OffsetAndMetadata
 
 from susystream.errors import BrokerUnavailable, SliceTruncated, StreamError
-from susystream.stream.codec import Message
-from susystream.stream.ordering import Place
+from susystream.stream.member import Arrived, Member, Start
 from susystream.stream.patience import Patience
-from susystream.stream.producer import close_within
-from susystream.stream.topics import KafkaConnection, broker_errors, watermarks
-from susystream.stream.transaction import (
-    Outgoing,
-    group_consumer,
-    transact,
-    transactional_producer,
-    within,
-)
+from susystream.stream.topics import KafkaConnection, watermarks
+from susystream.stream.transaction import Outgoing
 
-Start = Literal["earliest", "latest"]
+__all__ = ["Arrived", "Exchange", "Outgoing", "Start"]
+
+_FINAL = (AuthorizationError, MessageSizeTooLargeError)  # trying again does not help
+_AGAIN_SECONDS = 0.5
 
 
-class Arrived(NamedTuple):
-    """A message that was read, and when its producer or its broker says it was written."""
-
-    place: Place
-    message: Message
-    timestamp_ms: int
+def _silent(text: str) -> None:
+    return None
 
 
 @dataclass(slots=True)
@@ -59,9 +46,10 @@ class Exchange:
         group: The consumer group; its members share the partitions.
         start: Where a group begins that never read the topic.
         at_most: Messages of one `poll`.
-        patience_seconds: For so long the broker may be away.
+        patience_seconds: For so long the broker may be away, or refuse.
         session_seconds: After so long a member that died is noticed, and its transaction given up.
-        reopened: How often the clients were made anew, because the broker had been away.
+        say: Tells a person when the broker was away.
+        reopened: How often the clients were made anew.
         given_up: How many transactions were given up; their messages were read again.
     """
 
@@ -72,25 +60,27 @@ class Exchange:
     at_most: int = 500
     patience_seconds: float = 20.0
     session_seconds: float = 10.0
+    say: Callable[[str], None] = _silent
     reopened: int = field(default=0, init=False)
     given_up: int = field(default=0, init=False)
-    # of this member alone: after an unclear commit it ends the transaction before it reads on
-    _id: str = field(default_factory=lambda: f"susystream-{uuid.uuid4()}", init=False)
-    _consumer: Any = field(default=None, init=False)
-    _producer: Any = field(default=None, init=False)
-    _membership: Any = field(default=None, init=False)
+    _member: Member = field(init=False)
     _patience: Patience = field(init=False)
+    _failing: dict[str, float] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
+        self._member = Member(
+            self.connection, self.topic, self.group, self.start, self.session_seconds
+        )
         self._patience = Patience(self.connection, self.patience_seconds)
 
     def __enter__(self) -> Exchange:
         watermarks(self.connection, self.topic)  # a topic that is not there is told now
         try:
-            self._open()
+            self._member.open()
         except BaseException:
-            self._close(0.0)
+            self._member.close(0.0)
             raise
+        self._patience.heard()
         return self
 
     def __exit__(
@@ -99,7 +89,7 @@ class Exchange:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._close(0.0 if kind else self.connection.timeout_seconds)
+        self._member.close(0.0 if kind else self.connection.timeout_seconds)
 
     def poll(self, seconds: float = 0.2) -> list[Arrived]:
         """Messages of the partitions that are this member's, each partition's in order.
@@ -110,28 +100,25 @@ class Exchange:
             StreamError: Kafka refused.
         """
         try:
-            found = self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=self.at_most)
-        except NoOffsetForPartitionError:
-            return self._tried(self._begin) or []
+            found = self._member.poll(seconds, self.at_most)
+        except CommitFailedError:  # of a beginning: a rebalance came in between
+            return []
         except OffsetOutOfRangeError as error:
             raise SliceTruncated(
                 f"expected topic {self.topic} to keep what group {self.group} has not read, "
                 "received: retention removed some of it; use another group, which begins anew"
             ) from error
         except KafkaError as error:
-            self._reopen(error)
+            self._recover("read", error)
             return []
-        if not found:
-            self._patience.check()
-            return []
-        self._patience.heard()
-        # As it is now: a member that was halted and put out of the group must not commit as nobody,
-        # which Kafka lets pass.
-        self._membership = self._consumer.group_metadata()
-        if self._membership.generation_id < 0:
+        self._failing.pop("read", None)
+        if found is None:
             self.rewind()
-            return []
-        return [_arrived(record) for records in found.values() for record in records]
+        elif found:
+            self._patience.heard()
+        else:
+            self._patience.check()
+        return found or []
 
     def commit(self, outgoing: Iterable[Outgoing], read: Sequence[Arrived]) -> bool:
         """Writes, and moves the group behind what was read: both or neither.
@@ -141,153 +128,101 @@ class Exchange:
 
         Raises:
             BrokerUnavailable: It was away for longer than the patience.
-            StreamError: Kafka refused.
+            StreamError: Kafka refused, for good or for longer than the patience.
         """
         try:
-            transact(
-                self._producer,
-                outgoing,
-                moved=_behind(read),
-                membership=self._membership,
-                deadline_seconds=self._deadline,
-            )
-        except CommitFailedError:  # the partitions may be another's by now
+            self._member.transact(outgoing, read)
+        except CommitFailedError as error:  # the partitions may be another's by now
             self.given_up += 1
-            self._tried(self._rewind)
+            self._check_patience("write", error)
+            self._tried(self._member.give_up)
             return False
         except KafkaError as error:  # what became of it, the next opening settles
             self.given_up += 1
-            self._reopen(error)
+            self._recover("write", error)
             return False
+        self._failing.clear()
         self._patience.heard()
         return True
 
     def rewind(self) -> None:
         """Gives up what was read since the last commit: `poll` brings it again."""
-        self._tried(self._seek_committed)
+        self._tried(self._member.seek_committed)
 
     def lag(self) -> int:
         """How many messages of this member's partitions it has still to read, as last heard."""
-        return sum(
-            max(0, (self._consumer.highwater(one) or 0) - (self._position(one) or 0))
-            for one in self._consumer.assignment()
-        )
+        return self._member.lag()
 
     def partitions(self) -> tuple[int, ...]:
         """Those that are this member's now."""
-        return tuple(sorted(one.partition for one in self._consumer.assignment()))
+        return self._member.partitions()
 
     def has_read(self, ends: Mapping[int, int]) -> bool:
-        """Whether this member has partitions, and stands behind these offsets in all of them."""
-        mine = self._consumer.assignment()
-        positions = {one.partition: self._position(one) for one in mine}
-        return bool(mine) and all(
-            found is not None and found >= ends.get(partition, 0)
-            for partition, found in positions.items()
-        )
-
-    def _position(self, one: TopicPartition) -> int | None:
-        with suppress(KafkaError):
-            found: int | None = self._consumer.position(one, timeout_ms=200)
-            return found
-        return None
-
-    def _open(self) -> None:
-        """The producer first: it ends a transaction of ours whose fate was not known."""
-        with broker_errors(self.connection):
-            self._producer = transactional_producer(
-                self.connection, self._id, session_seconds=self.session_seconds
-            )
-            self._producer.init_transactions()
-            self._consumer = group_consumer(
-                self.connection, self.topic, self.group, session_seconds=self.session_seconds
-            )
-        self._patience.heard()
-
-    @property
-    def _deadline(self) -> float:
-        return 2 * self.connection.timeout_seconds
-
-    def _milliseconds(self) -> int:
-        return int(self.connection.timeout_seconds * 1000)
-
-    def _rewind(self) -> None:
-        within(self._deadline, self._producer.abort_transaction)
-        self._seek_committed()
-
-    def _seek_committed(self) -> None:
-        for one in self._consumer.assignment():
-            committed = self._consumer.committed(one, timeout_ms=self._milliseconds())
-            if committed is not None:
-                self._consumer.seek(one, committed)
-            elif self.start == "earliest":
-                self._consumer.seek_to_beginning(one)
-
-    def _begin(self) -> list[Arrived]:
-        """Where the group has read nothing yet; `latest` is kept, or a restart might pass over."""
-        consumer, milliseconds = self._consumer, self._milliseconds()
-        for one in consumer.assignment():
-            if consumer.committed(one, timeout_ms=milliseconds) is not None:
-                continue
-            if self.start == "earliest":
-                consumer.seek_to_beginning(one)
-                continue
-            end = consumer.end_offsets([one])[one]
-            consumer.commit({one: OffsetAndMetadata(end, "", -1)}, timeout_ms=milliseconds)
-            consumer.seek(one, end)
-        return []
-
-    def _tried(self, step: Callable[[], Any]) -> Any:
+        """Whether the group has read up to these offsets in each partition."""
         try:
-            return step()
-        except CommitFailedError:
-            return None  # a rebalance came in between: the next poll brings new partitions
-        except KafkaError as error:
-            self._reopen(error)
-            return None
+            return self._member.has_read(ends)
+        except KafkaError:
+            return False
 
-    def _reopen(self, error: KafkaError) -> None:
+    def _tried(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except CommitFailedError:
+            return  # a rebalance came in between: the next poll brings new partitions
+        except (KafkaError, StreamError) as error:
+            self._recover("go back", error)
+
+    def _recover(self, step: str, error: KafkaError | StreamError) -> None:
         """New clients; what was not committed is read again.
 
         Raises:
             StreamError: The broker stayed away, or still refuses.
         """
+        if isinstance(error, _FINAL):
+            raise self._refused(error) from error
+        again = self._check_patience(step, error)
+        if again:
+            time.sleep(_AGAIN_SECONDS)
+        else:
+            self.say(f"Kafka failed, its clients are made anew: {_line(error)}")
         self.reopened += 1
         ends = time.monotonic() + self.patience_seconds
-        while True:
-            self._close(0.0)
-            try:
-                self._open()
-            except (KafkaError, StreamError) as again:
-                if time.monotonic() > ends:
-                    if isinstance(again, BrokerUnavailable):
-                        raise
-                    raise StreamError(
-                        f"expected to read topic {self.topic} and to write in transactions, "
-                        f"received: {' '.join(str(error).split())[:120]}, and then for "
-                        f"{self.patience_seconds:g} s: {again}"
-                    ) from error
-                time.sleep(0.2)
-            else:
-                return
+        while not self._opened(ends):
+            time.sleep(_AGAIN_SECONDS)
 
-    def _close(self, patience: float) -> None:
-        producer, consumer = self._producer, self._consumer
-        self._producer = self._consumer = None
-        if producer is not None:
-            with suppress(KafkaError):
-                close_within(producer, patience)
-        if consumer is not None:
-            with suppress(KafkaError):
-                consumer.close(autocommit=False, timeout_ms=int(1000 * (patience or 1.0)))
+    def _opened(self, ends: float) -> bool:
+        self._member.close(0.0)
+        try:
+            self._member.open()
+        except BrokerUnavailable:
+            if time.monotonic() > ends:
+                raise
+        except (KafkaError, StreamError) as error:
+            if time.monotonic() > ends:
+                raise self._refused(error) from error
+        else:
+            self._patience.heard()
+            return True
+        return False
+
+    def _check_patience(self, step: str, error: KafkaError | StreamError) -> bool:
+        """Whether the step failed before, and never succeeded since.
+
+        Raises:
+            StreamError: For longer than the patience.
+        """
+        now, again = time.monotonic(), step in self._failing
+        if now - self._failing.setdefault(step, now) > self.patience_seconds:
+            raise self._refused(error) from error
+        return again
+
+    def _refused(self, error: KafkaError | StreamError) -> StreamError:
+        return StreamError(
+            f"expected to read topic {self.topic} as group {self.group} and to write in "
+            f"transactions, received: {_line(error)}; check the topics, their limits and the "
+            "permissions"
+        )
 
 
-def _arrived(record: Any) -> Arrived:
-    place = Place(record.topic, record.partition, record.offset)
-    return Arrived(place, (record.key, record.value), record.timestamp)
-
-
-def _behind(read: Sequence[Arrived]) -> dict[TopicPartition, int]:
-    """The offset after the last of each partition."""
-    places = [one.place for one in read]
-    return {TopicPartition(one.topic, one.partition): one.offset + 1 for one in places}
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]

@@ -37,7 +37,7 @@ class Patience:
 
         Raises:
             BrokerUnavailable: It was not, for longer than the patience.
-        HandshakeFailed: It lets us in no longer.
+            HandshakeFailed: It lets us in no longer; at once.
         """
         now = time.monotonic()
         if now - self._probed < _PROBE_SECONDS:

@@ -150,7 +150,7 @@ def _until(
         for records in arrived.values():
             for record in records:
                 if record.offset < ends[record.partition]:
-                    yield decode_scores(record.value)
+                    yield decode_scores(record.value or b"")
         for partition in ends:
             # past the markers of transactions too, which are no records
             found = consumer.position(TopicPartition(topic, partition), timeout_ms=_POLL_MS)

@@ -158,7 +158,8 @@ def ensure_topic(
     if partitions is not None and partitions < 1:
         raise SettingsError(f"expected stream.partitions of at least 1, received {partitions}")
     with _admin(connection) as admin:
-        made = _make(admin, topic, partitions or 1)
+        # a client that may not make topics may use one that is there
+        made = not _leaders(admin, topic) and _make(admin, topic, partitions or 1)
         leaders = _leaders_within(admin, topic, connection.timeout_seconds)
         if not (any_number or partitions in (None, len(leaders))):
             raise StreamError(

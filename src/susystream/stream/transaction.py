@@ -25,7 +25,7 @@ class Outgoing(NamedTuple):
     topic: str
     partition: int
     key: bytes | None
-    value: bytes
+    value: bytes | None
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
@@ -89,11 +89,12 @@ def transact(
         deadline_seconds: For the end of the transaction.
 
     Raises:
-        CommitFailedError: The membership is over; the transaction is open.
+        CommitFailedError: The membership is over; the transaction is open, and this producer must
+            not be used again.
         KafkaError: Something else; what became of the transaction is not known.
     """
     producer.begin_transaction()
-    for one in outgoing:
+    sent = [
         producer.send(
             one.topic,
             partition=one.partition,
@@ -101,10 +102,16 @@ def transact(
             value=one.value,
             headers=list(one.headers),
         )
+        for one in outgoing
+    ]
     offsets = {key: OffsetAndMetadata(offset, "", -1) for key, offset in moved.items()}
 
     def finish() -> None:
         producer.send_offsets_to_transaction(offsets, membership)
+        # kafka-python 3.0.12 may commit without a batch that timed out, or end a transaction
+        # silently whose epoch it had to change: both only while a batch is under way
+        for one in sent:
+            one.get(timeout=deadline_seconds)
         producer.commit_transaction()
 
     within(deadline_seconds, finish)
@@ -114,7 +121,8 @@ def within(deadline_seconds: float, call: Callable[[], Any]) -> None:
     """kafka-python 3.0.12 waits for the end of a transaction without a deadline.
 
     Raises:
-        KafkaTimeoutError: The call took longer; its thread is left to itself.
+        KafkaTimeoutError: The call took longer; its thread is left to itself, and a producer of the
+            same transactional id makes what it still does void.
     """
     raised: list[BaseException] = []
 

@@ -200,10 +200,11 @@ class ModelStore:
                 f"expected a proven model, received {model_id}, whose training did not end; "
                 "choose another"
             )
-        self._change(model_id, {"status": PROMOTED, "promoted_at": now_iso()})
-        with self._address.guarded():
-            others = {"status": PROMOTED, "model_id": {"$ne": model_id}}
-            self._of("models").update_many(others, {"$set": {"status": "trained"}})
+        now = now_iso()
+        self._change(model_id, {"status": PROMOTED, "promoted_at": now})
+        with self._address.guarded():  # the earlier ones: of two at a time the later one stays
+            earlier = {"status": PROMOTED, "promoted_at": {"$lt": now}}
+            self._of("models").update_many(earlier, {"$set": {"status": "trained"}})
         return model_id
 
     def save_dataset(self, record: DatasetRecord) -> None:
