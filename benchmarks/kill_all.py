@@ -4,9 +4,11 @@ python benchmarks/kill_all.py [--kills 20] [--seed 1]
 
 Data sets are published to one topic, one after the other, and two instances of `stage=score` score
 it, all by the command line; each process gets `kill -9` at random moments, the broker is started
-again, a command that was killed or failed is given again as it was. After so many kills of each,
-the last publication ends and the scorers read on to the end. Then every event number on the topic
-and on the topic of the scores is counted.
+again (now and then only after longer than any patience), a scorer is also halted for longer than
+its session. A command that was killed or failed is given again as it was. A kill counts only where
+work was under way: the topic grew since the publication was given, the scorer had committed. After
+so many kills of each, the last publication ends and the scorers read on to the end. Then every
+event number on the topic and on the topic of the scores is counted.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -21,7 +24,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -32,6 +35,7 @@ import numpy as np
 from kafka import KafkaConsumer, TopicPartition
 from own_broker import OwnBroker
 
+from susystream.errors import StreamError
 from susystream.registry.store import ModelStore
 from susystream.services.store import embedded_store
 from susystream.stream.codec import codec_named
@@ -42,7 +46,7 @@ from susystream.stream.topics import KafkaConnection, watermarks
 
 ROWS, OFFSET = 100_000, 10_000_000  # of a data set, and between the numbers of two
 TOPIC, GROUP, CODEC = "kills", "kills", "csv"  # a slow form: a kill finds work under way
-DEADLINE_SECONDS = 300.0
+DEADLINE_SECONDS = 900.0
 
 
 class Command:
@@ -52,12 +56,15 @@ class Command:
         self.words = [sys.executable, "-m", "susystream", "run", *words]
         self.folder, self.log = folder, folder / f"{name}.log"
         self.process: subprocess.Popen[bytes] | None = None
-        self.kills = self.failures = 0
+        self.failures = self.since = 0
 
     def run(self, stop: threading.Event) -> None:
         """Until it succeeds; a stop ends the repetitions."""
         while True:
+            if stop.is_set():
+                return
             with self.log.open("ab") as log:
+                self.since = log.tell()
                 self.process = subprocess.Popen(
                     self.words, cwd=self.folder, stdout=log, stderr=subprocess.STDOUT
                 )
@@ -67,16 +74,17 @@ class Command:
             self.failures += code != -signal.SIGKILL
             time.sleep(0.2)
 
-    def kill(self) -> bool:
-        """Whether there was a process to kill."""
-        if self.process is None or self.process.poll() is not None:
-            return False
-        self.process.kill()
-        return True
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
 
-    def end(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+    def said(self) -> str:
+        """What the process that runs now said."""
+        return self.log.read_bytes()[self.since :].decode(errors="replace")
+
+    def signal(self, number: int) -> None:
+        if self.process is not None and self.alive:
+            self.process.send_signal(number)
 
 
 class Chaos:
@@ -98,6 +106,7 @@ class Chaos:
             "tracking.system_metrics=false",
         ]
         words = ["stage=score", "score.model=latest", f"score.group={GROUP}", *self.addresses]
+        words.append("score.report_seconds=0.2")  # a sign of what was committed
         self.scorers = [Command(folder, f"score{number}", words) for number in range(2)]
 
     def prepare(self) -> None:
@@ -121,20 +130,67 @@ class Chaos:
 
     def kill(self, least: int) -> None:
         """Until each kind was killed so often."""
-        kinds = ("producer", "broker", "scorer")
-        while (left := [kind for kind in kinds if self.kills[kind] < least]) and left:
-            time.sleep(self.draw.uniform(0.3, 4.0))
+        kinds = {
+            "producer": self.kill_producer,
+            "broker": self.kill_broker,
+            "scorer": self.kill_scorer,
+            "halted scorer": self.halt_scorer,
+        }
+        wanted = dict.fromkeys(kinds, least) | {"halted scorer": least // 4}
+        while left := [kind for kind in kinds if self.kills[kind] < wanted[kind]]:
+            time.sleep(self.draw.uniform(0.1, 2.0))
             kind = self.draw.choice(left)
-            if kind == "broker":
-                self.broker.kill()
-                time.sleep(self.draw.uniform(0.0, 1.0))
-                self.broker.start()
+            if kinds[kind]():
                 self.kills[kind] += 1
-            else:
-                victims = self.scorers if kind == "scorer" else [self.publisher]
-                victim = self.draw.choice(victims)
-                self.kills[kind] += bool(victim and victim.kill())
-            print(f"  killed so far: {dict(self.kills)}", flush=True)
+                print(f"  {dict(self.kills)}", flush=True)
+
+    def kill_producer(self) -> bool:
+        """Whether one was at work: its topic grew since it was given."""
+        one = self.publisher
+        if one is None or not one.alive:
+            return False
+        before, ends = self.end(), time.monotonic() + 20
+        while one.alive and self.end() == before and time.monotonic() < ends:
+            time.sleep(0.05)
+        working = one.alive and self.end() > before
+        one.signal(signal.SIGKILL)
+        return working
+
+    def kill_scorer(self) -> bool:
+        """Whether the one that is drawn had committed something."""
+        return self._strike(lambda one: one.signal(signal.SIGKILL))
+
+    def halt_scorer(self) -> bool:
+        """For longer than its session: another one has its partitions when it wakes up."""
+
+        def halt(one: Command) -> None:
+            one.signal(signal.SIGSTOP)
+            time.sleep(15)
+            one.signal(signal.SIGCONT)
+
+        return self._strike(halt)
+
+    def _strike(self, how: Callable[[Command], None]) -> bool:
+        one = self.draw.choice(self.scorers)
+        if not (one.alive and re.search(r"[1-9][0-9,]* events so far", one.said())):
+            return False
+        how(one)
+        return True
+
+    def kill_broker(self) -> bool:
+        """Away for a moment, or for longer than everybody's patience."""
+        self.broker.kill()
+        time.sleep(30.0 if self.draw.random() < 0.15 else self.draw.uniform(0.0, 1.0))
+        self.broker.start()
+        return True
+
+    def end(self) -> int:
+        """Messages on the topic; 0 if it cannot be told."""
+        try:
+            held = watermarks(KafkaConnection(self.broker.address, 2.0), TOPIC)
+        except StreamError:
+            return 0
+        return sum(high for _, high in held.values())
 
     def lag(self) -> int:
         """Messages that the group has not scored."""
@@ -153,7 +209,7 @@ class Chaos:
         threads = [threading.Thread(target=self.publish)]
         threads[0].start()
         ends = time.monotonic() + DEADLINE_SECONDS
-        while not _exists(self.broker.address):
+        while not self.end():
             assert time.monotonic() < ends
             time.sleep(0.2)
         threads += [threading.Thread(target=one.run, args=(self.done,)) for one in self.scorers]
@@ -168,16 +224,10 @@ class Chaos:
             time.sleep(0.5)
         self.done.set()
         for one in self.scorers:
-            one.end()
+            one.signal(signal.SIGTERM)
         for thread in threads[1:]:
             thread.join(60)
-
-
-def _exists(address: str) -> bool:
-    try:
-        return bool(watermarks(KafkaConnection(address), TOPIC))
-    except Exception:
-        return False
+            assert not thread.is_alive()
 
 
 def count(chaos: Chaos) -> list[str]:

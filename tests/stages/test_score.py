@@ -19,7 +19,7 @@ from kafka.admin import KafkaAdminClient
 from mlflow import MlflowClient
 from stages.desk import Open
 
-from susystream.errors import BadMessage, NotFound, StreamError
+from susystream.errors import BadMessage, NotFound, SettingsError, StreamError
 from susystream.schema import EventBatch, Float32Array, Int64Array
 from susystream.stages.context import StageContext
 from susystream.stages.models import network_of
@@ -140,6 +140,23 @@ def test_without_a_promoted_model_it_says_how_to_promote_one(opened: Open) -> No
         trained(context)
         with pytest.raises(NotFound, match="susystream models promote latest"):
             score(context)
+
+
+@pytest.mark.parametrize("output", ["the topic", "its dead letters", "another of events"])
+def test_scores_do_not_go_among_events(opened: Open, output: str) -> None:
+    with opened("score.model=latest", TO_THE_END) as context:
+        trained(context)
+        topic = context.settings.stream.topic
+        log = watermarks(context.kafka, topic)
+        with opened(f"stream.topic={topic}-2", "data.offset=1000000") as more:
+            publish(more)
+    name = {"the topic": topic, "its dead letters": f"{topic}.dead"}.get(output, f"{topic}-2")
+    with (
+        opened("score.model=latest", TO_THE_END, f"score.output={name}") as context,
+        pytest.raises(SettingsError, match=r"expected score\.output to be a topic of scores"),
+    ):
+        score(context)
+    assert watermarks(context.kafka, topic) == log
 
 
 def test_a_topic_that_is_not_there_is_told(opened: Open) -> None:

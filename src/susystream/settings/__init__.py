@@ -262,6 +262,8 @@ def check_settings(config: Mapping[str, Any]) -> Settings:
         tags |= {"local", "spark"}
         place = ".".join(str(part) for part in first["loc"] if part not in tags)
         message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "model_type":  # a choice of a group, typed with a dot
+            message = f"expected a group of settings; choose one by {place.replace('.', '/')}=…"
         told = first["type"] == "missing" or ", received " in message  # or it says so itself
         received = "" if told else f", received {public_value(place, first['input'])}"
         cure = "" if "; " in message else "; correct it"

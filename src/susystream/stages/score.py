@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 
-from susystream.errors import BadMessage
+from susystream.errors import BadMessage, SettingsError
 from susystream.model.scorer import Scorer
 from susystream.registry.document import ModelDocument
 from susystream.settings import public_config
@@ -21,6 +21,7 @@ from susystream.stages.scoring import Batch, Scoring
 from susystream.stages.stopping import stop_requested
 from susystream.stream.dead_letters import SUFFIX
 from susystream.stream.exchange import Exchange
+from susystream.stream.schema_topic import texts_of
 from susystream.stream.topics import ensure_topic, watermarks
 from susystream.tracking.tracker import TrackedRun
 
@@ -69,10 +70,27 @@ def _scoring(context: StageContext) -> Scoring:
     chosen, topic = context.settings.score, context.settings.stream.topic
     read = watermarks(context.kafka, topic)
     output = chosen.output or f"{topic}.scores"
+    _check_output(context, output)
     for name, partitions in ((output, len(read)), (topic + SUFFIX, 1)):
         if note := ensure_topic(context.kafka, name, partitions, any_number=True):
             context.console.say(f"  note: {note}")
     return Scoring(output, len(watermarks(context.kafka, output)), chosen.form)
+
+
+def _check_output(context: StageContext, output: str) -> None:
+    """Scores among events would be read as bad ones.
+
+    Raises:
+        SettingsError: The topic holds events, or is to hold something else.
+    """
+    topic = context.settings.stream.topic
+    taken = {topic: "the topic that is read", topic + SUFFIX: "the topic of bad messages"}
+    holds = taken.get(output) or (texts_of(context.kafka, output) and "a topic of events")
+    if holds:
+        raise SettingsError(
+            f"expected score.output to be a topic of scores, received {output}, {holds}; "
+            "name another one"
+        )
 
 
 def _model(context: StageContext) -> LiveModel:
@@ -132,6 +150,7 @@ def _loop(
         elif until_end and exchange.has_read(ends):
             return
         report.tick()
+    context.console.say("  stopping: what was begun is committed")
 
 
 def _messages(context: StageContext, batch: Batch) -> int:

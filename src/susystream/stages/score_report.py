@@ -131,4 +131,6 @@ class ScoreReport:
 
 
 def _ms(milliseconds: float) -> str:
-    return f"{milliseconds:.3g} ms" if milliseconds < 1000 else f"{milliseconds / 1000:,.3g} s"
+    if milliseconds < 1000:
+        return f"{milliseconds:.3g} ms"
+    return f"{milliseconds / 1000:,.1f} s"

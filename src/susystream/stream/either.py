@@ -5,6 +5,7 @@ In: keys and values of messages. Out: their events.
 
 from __future__ import annotations
 
+from susystream.errors import BadMessage
 from susystream.schema import EventBatch
 from susystream.stream.codec import MAGIC, BlockCodec, CsvCodec, Message
 
@@ -22,4 +23,9 @@ def decode_either(message: Message) -> EventBatch:
     Raises:
         BadMessage: It is of neither form, or damaged.
     """
-    return (BLOCK if is_block(message) else LINES).decode(*message)
+    if is_block(message):
+        return BLOCK.decode(*message)
+    if not message[1].isascii():
+        begin = message[1][:12]
+        raise BadMessage(f"expected a block or a line of numbers, received {begin!r}…")
+    return LINES.decode(*message)

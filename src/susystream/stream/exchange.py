@@ -71,7 +71,7 @@ class Exchange:
         self._member = Member(
             self.connection, self.topic, self.group, self.start, self.session_seconds
         )
-        self._patience = Patience(self.connection, self.patience_seconds)
+        self._patience = Patience(self.connection, self.patience_seconds, self.say)
 
     def __enter__(self) -> Exchange:
         watermarks(self.connection, self.topic)  # a topic that is not there is told now

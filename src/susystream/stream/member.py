@@ -123,7 +123,7 @@ class Member:
             outgoing,
             moved={TopicPartition(one.topic, one.partition): one.offset + 1 for one in places},
             membership=self._membership,
-            deadline_seconds=2 * self.connection.timeout_seconds,
+            deadline_seconds=self.connection.timeout_seconds,
         )
 
     def seek_committed(self) -> None:

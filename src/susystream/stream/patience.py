@@ -6,6 +6,7 @@ In: the moments when it was heard. Out: an error once it was away for too long.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from susystream.errors import BrokerUnavailable
@@ -21,12 +22,15 @@ class Patience:
     Attributes:
         connection: The broker.
         seconds: For so long it may be away.
+        say: Tells a person that it is.
     """
 
     connection: KafkaConnection
     seconds: float
+    say: Callable[[str], None]
     _heard: float = field(default_factory=time.monotonic, init=False)
     _probed: float = field(default=0.0, init=False)
+    _told: bool = field(default=False, init=False)
 
     def heard(self) -> None:
         """It answered just now."""
@@ -45,7 +49,10 @@ class Patience:
         self._probed = now
         try:
             contact(self.connection)
-            self._heard = now
-        except BrokerUnavailable:
+            self._heard, self._told = now, False
+        except BrokerUnavailable as error:
             if now - self._heard > self.seconds:
                 raise
+            if not self._told:
+                self._told = True
+                self.say(f"the broker does not answer, it has {self.seconds:g} s: {error}")
