@@ -88,6 +88,8 @@ def test_seed_report_is_the_reports_own_set_up() -> None:
         ("data.rows=-5", ["data.rows", "-5"]),
         ("+train.epoch=3", ["train.epoch", "3"]),
         ("stream.topic='a b'", ["stream.topic", "a b"]),
+        ("stream.codec=csv", ["stream.codec", "choose one by stream/codec=…", "csv"]),
+        ("score.until=later", ["score.until", "forever", "end", "later"]),
         ("evaluate.engine.name=sparc", ["evaluate.engine", "local", "spark", "sparc"]),
         ("+evaluate.engine.master=spark://h:1", ["evaluate.engine.master", "spark://h:1"]),
     ],
