@@ -140,15 +140,17 @@ def what(line: str) -> str:
     """In which part of its work a trainer was that said this last."""
     parts = {
         "follow topic": "before the first step",
-        "train ": "reading and proving a slice",
-        "from the weights": "reading and proving a slice",
+        "train ": "proving a slice and learning from it",
+        "from the weights": "proving a slice and learning from it",
         "epoch 1": "training",
         "epoch 2": "storing and proving the model",
         "model ": "judging the model",
         "data set ": "between two data sets",
     }
     text = line.strip()
-    return next((told for begin, told in parts.items() if text.startswith(begin)), "at its end")
+    return next(
+        (told for begin, told in parts.items() if text.startswith(begin)), "after the last data set"
+    )
 
 
 def main() -> None:

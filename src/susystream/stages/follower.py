@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 
 from susystream.errors import RegistryError, TrackingError
+from susystream.model.training import forget_networks
 from susystream.registry.document import DatasetRecord, ModelSummary
 from susystream.stages import forgetting
 from susystream.stages.already_there import check_there
@@ -88,6 +89,7 @@ class Follower:
         with self._context.for_a_step(train=chosen) as context:
             self.steps.append(train(context, parent_run_id=self._run.run_id, chain=self.name))
         self.catch_up()
+        forget_networks()  # a chain may be long
 
     def result(self) -> StageResult:
         """What this command did so far."""
