@@ -11,9 +11,9 @@ import pytest
 from kafka import KafkaAdminClient, TopicPartition
 from mlflow import MlflowClient
 from stages.desk import Open
+from stages.following import FOLLOW, documents, followed, published
 
 from susystream.errors import RegistryError, SettingsError, SliceTruncated, StreamError
-from susystream.registry.document import ModelDocument
 from susystream.stages.chain import chain_of
 from susystream.stages.evaluate import evaluate
 from susystream.stages.follow import follow
@@ -21,32 +21,6 @@ from susystream.stages.publish import publish
 from susystream.stages.result import StageResult
 from susystream.stages.run import run_stage
 from susystream.stages.train import train
-
-FOLLOW = [
-    "stage=train",
-    "train.follow=true",
-    "train.following.poll_seconds=0.05",
-    "train.following.idle_seconds=0.2",
-]
-
-
-def published(opened: Open, *numbers: int, overrides: tuple[str, ...] = ()) -> list[str]:
-    """Data sets of 2000 toy events each; the number says which."""
-    found: list[str] = []
-    for number in numbers:
-        with opened("data.rows=2000", f"data.offset={2000 * number}", *overrides) as context:
-            found += publish(context).dataset_ids
-    return found
-
-
-def followed(opened: Open, *overrides: str) -> StageResult:
-    with opened(*FOLLOW, *overrides) as context:
-        return follow(context)
-
-
-def documents(opened: Open, result: StageResult) -> list[ModelDocument]:
-    with opened() as context:
-        return [context.store.load_model(one) for one in result.inputs["models"]]
 
 
 def test_each_data_set_is_learned_once_from_the_last_model(
@@ -126,11 +100,12 @@ def test_a_topic_that_is_not_there_yet_is_waited_for(opened: Open) -> None:
                 waiting.set()
 
         context.console.say = heard  # type: ignore[method-assign]
-        thread = threading.Thread(target=lambda: found.append(follow(context)))
+        thread = threading.Thread(target=lambda: found.append(follow(context)), daemon=True)
         thread.start()
         assert waiting.wait(120)
         (first,) = published(opened, 0)
         thread.join(120)
+        assert not thread.is_alive()
     assert found[0].dataset_ids == (first,)
 
 
@@ -214,7 +189,7 @@ def test_what_does_not_fit_or_is_gone_stops_the_chain_with_one_line(opened: Open
             context.store.set_status(other, "unproven")
     try:
         admin.delete_records({TopicPartition(topic, 0): 60})
-        with pytest.raises(SliceTruncated, match="publish again"):
+        with pytest.raises(SliceTruncated, match=r"leave it out: train\.following\.since"):
             followed(opened)
         admin.delete_topics([topic])
         with pytest.raises(StreamError, match=f"expected topic {topic}"):
@@ -255,6 +230,7 @@ def test_stage_train_follows_where_it_is_told_to(opened: Open, tmp_path: Path) -
         (["stage=pipeline"], "expected stage=train with train.follow=true"),
         (["train.following.test=dataset:latest"], "expected dataset:<id>"),
         (["train.following.test='slice:a'"], r"expected dataset:<id or latest> or slice:"),
+        (["train.following.since=latest"], "expected a data set's id, or a time"),
         (["train.following.poll_seconds=0"], r"train\.following\.poll_seconds"),
     ],
 )

@@ -5,6 +5,7 @@ In: the group `train`. Out: one class for it, and one for following a topic.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -18,6 +19,8 @@ class FollowingSettings(Group):
 
     Attributes:
         chain: Names the models that follow each other; none: the model's name.
+        since: Data sets registered before this one (its id), or before a time as selectors take it
+            (of a date: its first moment), are left out; none: none is.
         test: The fixed test set, as `evaluate.input`; none: the holdout of the first data set.
         slices: After so many data sets the command ends.
         idle_seconds: After so long without a new data set the command ends; none: never.
@@ -25,10 +28,18 @@ class FollowingSettings(Group):
     """
 
     chain: Name | None = None
+    since: OptionalText = None
     test: OptionalText = None
     slices: Count | None = None
     idle_seconds: Seconds | None = None
     poll_seconds: Seconds = 2.0
+
+    @field_validator("since")
+    @classmethod
+    def _stays_the_same(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"d\d|\d{4}-", value):
+            raise ValueError("expected a data set's id, or a time as 2026-01-31T12:00:00+01:00")
+        return value
 
     @field_validator("test")
     @classmethod

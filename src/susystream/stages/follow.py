@@ -43,7 +43,7 @@ def follow(context: StageContext, *, parent_run_id: str | None = None) -> StageR
             "follow",
             name=f"follow {topic}",
             params=public_config(context.settings),
-            tags={"chain": name, "topic": topic},
+            tags={"chain": name, "topic": topic, **_since(context)},
             parent_run_id=parent_run_id,
         ) as run,
         bad_messages_logged(context, run),
@@ -57,6 +57,12 @@ def follow(context: StageContext, *, parent_run_id: str | None = None) -> StageR
         context.console.say(f"stopped between two data sets: {result.write(context.output)}")
         raise stop
     return result
+
+
+def _since(context: StageContext) -> dict[str, str]:
+    """What the run says of data sets that were left out."""
+    since = context.settings.train.following.since
+    return {} if since is None else {"since": since}
 
 
 def _until_the_end(context: StageContext, follower: Follower) -> BaseException | None:

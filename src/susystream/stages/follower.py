@@ -6,9 +6,10 @@ In: the store, the broker. Out: models with their figures; curves over the data 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
-from susystream.errors import RegistryError, TrackingError
+from susystream.errors import BrokerUnavailable, RegistryError, StreamError, StreamStalled
 from susystream.model.training import forget_networks
 from susystream.registry.document import DatasetRecord, ModelSummary
 from susystream.stages import forgetting
@@ -47,7 +48,8 @@ class Follower:
         """Takes the chain from the store; models without figures, as after a kill, get them.
 
         Raises:
-            RegistryError: Its models do not follow each other one by one.
+            RegistryError: Its models do not follow each other one by one, or one that they come
+                from is not in the store.
             SettingsError: The test set is not that of the chain.
         """
         context, before = self._context, [one.model_id for one in self._models]
@@ -57,7 +59,7 @@ class Follower:
                 f"expected chain {self.name} to go on from {before[-1]}, received a store without "
                 "some of its models; run the command again"
             )
-        self._learned = learned_by(context, self._ends())
+        self._learned = learned_by(context, self._ends(), whole=True)
         known = len(self._figures)
         for model in self._models[known:]:
             self._figures.append(forgetting.known_figures(model) or self._judge(model))
@@ -77,7 +79,8 @@ class Follower:
         self.catch_up()  # a command elsewhere may have gone on meanwhile
         record = self._picked()
         if record is not None:
-            check_there(self._context, record)
+            with _told_how_to_leave_it_out():
+                check_there(self._context, record)
             lesson = to_learn(self.name, record)
             fixed_test(self._context, self._models, [*self._learned, lesson])
         return record
@@ -134,8 +137,9 @@ class Follower:
             if record is None or not is_test_set(self._context, record):
                 break
             self._passed[record.dataset_id] = "the test set"
-        for dataset_id in self._passed.keys() - known:
-            self._context.console.say(f"  {dataset_id} left out: {self._passed[dataset_id]}")
+        for dataset_id, why in self._passed.items():
+            if dataset_id not in known:
+                self._context.console.say(f"  {dataset_id} left out: {why}")
         return record
 
     def _judge(self, model: ModelSummary) -> dict[str, float]:
@@ -147,9 +151,10 @@ class Follower:
             context, document, test, first=self._models[0], before=self._figures
         )
         check_same(self._models[0], "digest", identity["digest"])
-        try:
-            context.tracker.add_metrics(document.mlflow.run_id, figures)
-        except TrackingError:
+        run_id = document.mlflow.run_id
+        if context.tracker.tags_of(run_id):
+            context.tracker.add_metrics(run_id, figures)
+        else:
             context.console.say(
                 f"  the run that trained {model.model_id} is not on this tracking server"
             )
@@ -164,3 +169,16 @@ class Follower:
         self._run.log_metrics(figures, step=number)
         self._run.set_tags({"model_id": model.model_id})
         self._context.console.say(f"  data set {number}: {forgetting.line(figures)}")
+
+
+@contextmanager
+def _told_how_to_leave_it_out() -> Iterator[None]:
+    """A data set that is gone would hold up the chain for ever."""
+    try:
+        yield
+    except (BrokerUnavailable, StreamStalled):
+        raise
+    except StreamError as error:
+        raise type(error)(
+            f"{error}, or leave it out: train.following.since=<id of a later data set, or a time>"
+        ) from error

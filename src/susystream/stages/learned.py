@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from susystream.errors import NotFound
+from susystream.errors import NotFound, RegistryError
 from susystream.registry.document import DatasetRecord, ModelSummary
 from susystream.stages.context import StageContext
 from susystream.stream.slices import TopicSlice
@@ -33,8 +33,20 @@ class Learned:
     own: bool = True
 
 
-def learned_by(context: StageContext, documents: Sequence[ModelSummary]) -> list[Learned]:
-    """Every data set that models or their parents were trained on, a model's own first."""
+def learned_by(
+    context: StageContext, documents: Sequence[ModelSummary], *, whole: bool = False
+) -> list[Learned]:
+    """Every data set that models or their parents were trained on, a model's own first.
+
+    Args:
+        context: The store.
+        documents: The models.
+        whole: Whether to refuse models of whose parents the store does not know all; else it is
+            told, and their data sets are missing here.
+
+    Raises:
+        RegistryError: There is such a parent.
+    """
     known = _known(context) if any(one.training.parent_model_id for one in documents) else {}
     return [
         Learned(
@@ -45,7 +57,7 @@ def learned_by(context: StageContext, documents: Sequence[ModelSummary]) -> list
             own=one is document,
         )
         for document in documents
-        for one in [document, *_parents(context, document, known)]
+        for one in [document, *_parents(context, document, known, whole=whole)]
     ]
 
 
@@ -54,13 +66,23 @@ def _known(context: StageContext) -> dict[str, ModelSummary]:
 
 
 def _parents(
-    context: StageContext, document: ModelSummary, known: dict[str, ModelSummary]
+    context: StageContext,
+    document: ModelSummary,
+    known: dict[str, ModelSummary],
+    *,
+    whole: bool,
 ) -> Iterator[ModelSummary]:
     """From the nearest to the first, as far as this store knows them."""
     seen = {document.model_id}  # a damaged store may lead in a circle
     wanted = document.training.parent_model_id
     while wanted is not None and wanted not in seen:
         parent = known.get(wanted)
+        if parent is None and whole:
+            raise RegistryError(
+                f"expected parent {wanted} of model {document.model_id} in this store, received "
+                "none; import it (susystream models import), or begin another "
+                "train.following.chain"
+            )
         if parent is None:
             context.console.say(
                 f"  what parent {wanted} of {document.model_id} learned from is not known here"
