@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from susystream.settings.base import Count, Fraction, Group, Name, OptionalText, Seconds
-from susystream.settings.data import FileSet, SliceSet, given_set
+from susystream.settings.data import FileSet, SliceSet, checked_input, given_set
 
 
 class FollowingSettings(Group):
@@ -84,18 +84,3 @@ class TrainSettings(Group):
                 "of stream.topic is trained on in turn"
             )
         return self
-
-
-def checked_input(value: str | None) -> str | None:
-    """A text that names files or a slice, as typed.
-
-    Raises:
-        ValueError: It begins like a slice and is none.
-    """
-    try:
-        if value is not None:
-            given_set(value)
-    except ValidationError as error:  # which would name a field that no one set
-        message = error.errors(include_url=False)[0]["msg"]
-        raise ValueError(message.removeprefix("Value error, ")) from None
-    return value

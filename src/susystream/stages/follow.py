@@ -19,7 +19,7 @@ from susystream.registry.document import DatasetRecord
 from susystream.settings import public_config, public_uri
 from susystream.stages.context import StageContext
 from susystream.stages.follower import Follower
-from susystream.stages.forgetting import COLUMNS
+from susystream.stages.forgetting import COLUMNS, FOOTNOTE
 from susystream.stages.readers import bad_messages_logged
 from susystream.stages.result import StageResult
 
@@ -52,6 +52,7 @@ def follow(context: StageContext, *, parent_run_id: str | None = None) -> StageR
         follower.catch_up()
         stop = _until_the_end(context, follower)
     context.console.table(f"Chain {name}", ("data set", *COLUMNS), follower.table())
+    context.console.say(FOOTNOTE)
     result = follower.result()
     if stop is not None:
         context.console.say(f"stopped between two data sets: {result.write(context.output)}")

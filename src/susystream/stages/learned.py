@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from susystream.errors import NotFound, RegistryError
 from susystream.registry.document import DatasetRecord, ModelSummary
@@ -22,6 +23,7 @@ class Learned:
         who: Whose weights, for a person.
         dataset_id: Of the data set.
         slice: Where its events lay.
+        fitted: The part of it that the weights were fitted to; the rest only validated them.
         record: As registered; None where this store does not know it.
         own: Whether the model itself was trained on it, not one that it comes from.
     """
@@ -29,6 +31,7 @@ class Learned:
     who: str
     dataset_id: str
     slice: TopicSlice
+    fitted: TopicSlice
     record: DatasetRecord | None
     own: bool = True
 
@@ -53,12 +56,34 @@ def learned_by(
             f"model {document.model_id}",
             one.training.dataset_id,
             TopicSlice.from_json(one.training.slice),
+            _fitted(one),
             _record(context, one.training.dataset_id),
             own=one is document,
         )
         for document in documents
         for one in [document, *_parents(context, document, known, whole=whole)]
     ]
+
+
+def validation_part(model: ModelSummary) -> TopicSlice | None:
+    """Of its data set, what a model was validated on; None where its document does not tell."""
+    parts = _parts(model)
+    return None if parts is None else parts[1]
+
+
+def _fitted(model: ModelSummary) -> TopicSlice:
+    parts = _parts(model)
+    return TopicSlice.from_json(model.training.slice) if parts is None else parts[0]
+
+
+def _parts(model: ModelSummary) -> tuple[TopicSlice, TopicSlice] | None:
+    """As the model's training split its data set; an imported document may not say how."""
+    config: dict[str, Any] = dict(model.training.config)
+    try:
+        fraction = float(config["train"]["validation_fraction"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return TopicSlice.from_json(model.training.slice).split(fraction) if 0 <= fraction < 1 else None
 
 
 def _known(context: StageContext) -> dict[str, ModelSummary]:
