@@ -32,7 +32,8 @@ from susystream.services.broker import embedded_broker
 from susystream.services.store import embedded_store
 from susystream.stages.chain import chain_of
 
-DEADLINE_SECONDS = 300.0  # for a trainer to end by itself
+DEADLINE_SECONDS = 300.0  # for a trainer to begin, and to end by itself
+END_SECONDS = 30.0  # for one that was killed
 
 
 class Desk:
@@ -69,20 +70,20 @@ class Desk:
             finally:
                 if process.poll() is None:
                     process.kill()
-                reader.join(30)
+                reader.join(END_SECONDS)
 
     def done(self, *overrides: str) -> float:
         """Runs a command to its end; the seconds it took."""
         started = time.monotonic()
         with self.started(*overrides) as (process, lines):
-            status = process.wait(DEADLINE_SECONDS)
+            status = _ended(process, DEADLINE_SECONDS)
         if status:
             raise SystemExit("\n".join(_all(lines)))
         return time.monotonic() - started
 
     def killed(self, chain: str, after: float) -> str:
         """Kills a follower so long after it began to follow; its last line, or none if it ended."""
-        last, ends = "", None
+        last, ends, late = "", None, time.monotonic() + DEADLINE_SECONDS
         with self.started(*follow(chain)) as (process, lines):
             while ends is None or time.monotonic() < ends:
                 try:
@@ -90,12 +91,16 @@ class Desk:
                 except Empty:
                     if process.poll() is not None:
                         break
+                    if time.monotonic() > late:
+                        raise SystemExit(
+                            f"no beginning in {DEADLINE_SECONDS:g} s: {last}"
+                        ) from None
                     continue
                 if ends is None and last.startswith("follow topic"):
                     ends = time.monotonic() + after
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
-            status = process.wait(30)
+            status = _ended(process, END_SECONDS)
             if status == 0:
                 return ""
             if status != -signal.SIGKILL:
@@ -121,6 +126,14 @@ def _read(process: subprocess.Popen[str], lines: Queue[str]) -> None:
         lines.put(line.rstrip())
 
 
+def _ended(process: subprocess.Popen[str], seconds: float) -> int:
+    """Its exit status; the command that started it kills one that is late."""
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        raise SystemExit(f"a trainer did not end within {seconds:g} s") from None
+
+
 def _all(lines: Queue[str]) -> list[str]:
     return [lines.get() for _ in range(lines.qsize())]
 
@@ -140,15 +153,17 @@ def what(line: str) -> str:
     """In which part of its work a trainer was that said this last."""
     parts = {
         "follow topic": "before the first step",
-        "train ": "reading and proving a slice",
-        "from the weights": "reading and proving a slice",
+        "train ": "proving a slice and learning from it",
+        "from the weights": "proving a slice and learning from it",
         "epoch 1": "training",
         "epoch 2": "storing and proving the model",
         "model ": "judging the model",
         "data set ": "between two data sets",
     }
     text = line.strip()
-    return next((told for begin, told in parts.items() if text.startswith(begin)), "at its end")
+    return next(
+        (told for begin, told in parts.items() if text.startswith(begin)), "after the last data set"
+    )
 
 
 def main() -> None:
@@ -167,6 +182,7 @@ def main() -> None:
     text = json.dumps(found, indent=2)
     print(text)
     if chosen.json:
+        chosen.json.parent.mkdir(parents=True, exist_ok=True)
         chosen.json.write_text(text + "\n", encoding="utf-8")
     if not found["as_undisturbed"] or found["events_lost"] or found["events_duplicated"]:
         raise SystemExit(1)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn.metrics import log_loss, roc_auc_score
 
 from susystream.errors import ModelError, StreamStalled
 from susystream.model.network import build_network, named_weights
 from susystream.model.tensorflow_scorer import TensorFlowScorer
-from susystream.model.training import History, fit
+from susystream.model.training import History, fit, forget_networks
 from susystream.registry.document import encode_weights, weights_digest
 from susystream.schema import EventBatch
 from susystream.stream.dataset import SliceDataset
@@ -149,3 +151,17 @@ def test_a_loss_that_is_no_number_is_an_error() -> None:
     broken = replace(whole, features=np.full_like(whole.features, 1e38))
     with pytest.raises(ModelError, match="learning rate"):
         run(network(), data(batches=lambda: iter([broken])), learning_rate=1e6, epochs=3)
+
+
+def test_many_networks_one_after_the_other_leave_no_graphs_and_no_notice(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A chain may be long."""
+    left = []
+    for _ in range(7):  # TensorFlow warns at the sixth
+        run(network(), data(), epochs=1)
+        forget_networks()
+        left.append(sum(type(one).__name__ == "FuncGraph" for one in gc.get_objects()))
+    tf.get_logger().warning("is heard")
+    assert left[-1] <= left[1]
+    assert [record.getMessage() for record in caplog.records] == ["is heard"]

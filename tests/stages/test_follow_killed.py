@@ -8,7 +8,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 from typing import Any
 
 from mlflow import MlflowClient
@@ -47,22 +51,41 @@ def ended_at(
         f"tracking.uri={settings.tracking.uri}",
         "tracking.system_metrics=false",
     ]
-    said, ends = list[str](), time.monotonic() + DEADLINE_SECONDS
+    with started([*addresses, *SMALL, *overrides]) as (process, lines):
+        said, ends = list[str](), time.monotonic() + DEADLINE_SECONDS
+        while (text := lines.get(timeout=max(0.0, ends - time.monotonic()))) is not None:
+            said.append(text)
+            if line in text and len(said) > 1:
+                process.send_signal(number)
+                line = "\n\n"  # once
+        return process.wait(timeout=60), said
+
+
+@contextmanager
+def started(overrides: list[str]) -> Iterator[tuple[subprocess.Popen[str], Queue[str | None]]]:
+    """A trainer, and its lines as they come, None after the last; it ends with the block."""
     with subprocess.Popen(
-        [sys.executable, "-m", "susystream", "run", *addresses, *SMALL, *overrides],
+        [sys.executable, "-m", "susystream", "run", *overrides],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     ) as process:
-        assert process.stdout is not None
-        for text in process.stdout:
-            said.append(text.rstrip())
-            if line in text and len(said) > 1:
-                process.send_signal(number)
-                line = "\n\n"  # once
-            assert time.monotonic() < ends, said
-        return process.wait(timeout=60), said
+        lines: Queue[str | None] = Queue()
+        reader = Thread(target=read, args=(process, lines), daemon=True)
+        reader.start()
+        try:
+            yield process, lines
+        finally:
+            process.kill()  # nothing, where it ended
+            reader.join(30)
+
+
+def read(process: subprocess.Popen[str], lines: Queue[str | None]) -> None:
+    assert process.stdout is not None
+    for text in process.stdout:
+        lines.put(text.rstrip())
+    lines.put(None)
 
 
 def chain(context: StageContext, name: str) -> list[ModelSummary]:

@@ -75,6 +75,36 @@ def test_other_events_or_another_form_are_published(opened: Open, changed: str) 
     assert held == alone + TopicSlice.from_json(second.inputs["slice"]).messages
 
 
+@pytest.mark.parametrize("between", [(), ((),)])
+def test_a_publication_killed_after_its_registration_is_no_second_data_set(
+    opened: Open, between: tuple[tuple[str, ...], ...]
+) -> None:
+    """What such a kill leaves: the data set in the store, and its beginning noted on disk."""
+    with opened() as context:
+        first = TopicSlice.from_json(publish(context).inputs["slice"])
+        prepared = prepare_data(context)
+        begin = TopicSlice(first.topic, tuple((number, 0, 0) for number, *_ in first.ranges))
+        few = codec_named(
+            "block", events_per_message=context.store.list_datasets()[0].events_per_message
+        )
+        already_there.unfinished(context, prepared, few).note(begin)
+    for overrides in between:
+        with opened(*overrides) as context:
+            publish(context)
+            assert len(context.store.list_datasets()) == 1
+    with opened("stream.reuse=false") as context:
+        second = TopicSlice.from_json(publish(context).inputs["slice"])
+    assert not second.overlaps(first)
+
+
+def test_a_record_that_does_not_say_its_topic_id_is_taken_by_its_offsets(opened: Open) -> None:
+    with opened() as context:
+        record = context.store.load_dataset(publish(context).dataset_ids[0])
+        already_there.check_there(context, record.model_copy(update={"topic_id": None}))
+        with pytest.raises(StreamError, match="made anew"):
+            already_there.check_there(context, record.model_copy(update={"topic_id": "another"}))
+
+
 def test_a_data_set_does_not_depend_on_how_its_log_is_compressed(
     opened: Open, services_home: Path
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from mlflow import MlflowClient
 from stages.desk import Open
@@ -106,3 +108,25 @@ def test_a_holdout_that_a_parent_saw_is_refused(opened: Open) -> None:
     with opened(f"train.parent={parent.model_id}") as context:
         train(context)
     refused(opened, "~evaluate.sets.toy_large")
+
+
+def test_a_child_says_what_its_parent_saw_of_its_data_set(opened: Open, said: io.StringIO) -> None:
+    """With the same part to validate on its figures are honest; with a larger one they may not."""
+    dataset_id = published(opened, "data.rows=2000")
+    with opened() as context:
+        parent = trained(context)
+        client = MlflowClient(context.tracker.uri)
+    again = published(opened, "data.rows=2000", "stream.topic=other")
+    honest = {"events_seen_by_parent": dataset_id}
+    wanted: dict[tuple[str, ...], dict[str, str]] = {
+        (f"train.dataset={dataset_id}",): honest,
+        (f"train.dataset={dataset_id}", "train.validation_fraction=0.2"): honest
+        | {"validation_seen_by_parent": "true"},
+        (f"train.dataset={again}",): honest | {"validation_seen_by_parent": "true"},
+    }
+    for overrides, expected in wanted.items():
+        with opened(f"train.parent={parent.model_id}", *overrides) as context:
+            tags = client.get_run(trained(context).mlflow.run_id).data.tags
+        assert {key: tags[key] for key in tags if "_seen_by_" in key} == expected
+    assert f"its parent learned from events of it: {dataset_id}" in said.getvalue()
+    assert said.getvalue().count("whose figures then flatter") == 2

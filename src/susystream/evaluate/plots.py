@@ -111,7 +111,7 @@ def pace_figure(name: str, points: Sequence[tuple[float, int, int]]) -> Figure:
 
 
 def forgetting_figure(
-    *, test: Sequence[float], own: Sequence[float], first: Sequence[float]
+    *, test: Sequence[float], own: Sequence[float], first: Sequence[float], begin: int = 1
 ) -> Figure:
     """AUC after each data set of a chain of models; what is forgotten lies below the best.
 
@@ -119,9 +119,11 @@ def forgetting_figure(
         test: On the fixed test set, at least one.
         own: On the validation part of each model's own data set; NaN where there is none.
         first: On that of the first data set; NaN where there is none.
+        begin: The number of the first point; 0 for the model that the chain began from.
     """
     figure, axes = _blank("data sets learned from, one after the other", "AUC")
-    at, best = np.arange(1, len(test) + 1), np.maximum.accumulate(np.array(test, np.float64))
+    at = np.arange(begin, begin + len(test))
+    best = np.maximum.accumulate(np.array(test, np.float64))
     axes.fill_between(at, test, best, color=_COLOURS[1], alpha=0.25, label="forgetting")
     axes.plot(at, best, color="0.5", linewidth=1, label="best so far")
     lines = {

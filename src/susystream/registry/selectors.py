@@ -43,7 +43,7 @@ def query(key: str, selector: str) -> tuple[dict[str, Any], list[tuple[str, int]
         field = f"metrics.{escape(value)}"
         way = 1 if value.rpartition("/")[2] in _LOWER_IS_BETTER else -1
         return {field: {"$exists": True}, **proven}, [(field, way), *latest(key)]
-    moment = _moment(selector)
+    moment = moment_of(selector)
     if moment:
         return {"created_at": {"$lte": moment}, **proven}, latest(key)
     # a range instead of a pattern: nothing a person types is a regular expression
@@ -88,10 +88,10 @@ def near_metrics(selector: str, known: Sequence[str]) -> list[str]:
     return [f"best:{name}" for name in found[:5]]
 
 
-def _moment(text: str) -> str | None:
+def moment_of(text: str, *, of_a_date: str = "23:59:59.999999") -> str | None:
     """The UTC time as stored, if the text is a time; a date is the end of its day."""
     if _DATE.fullmatch(text):
-        text += "T23:59:59.999999"
+        text += f"T{of_a_date}"
     found = _TIME.fullmatch(text)
     if found is None:
         return None

@@ -25,10 +25,17 @@ from susystream.settings.base import (
     OptionalText,
     Seconds,
 )
-from susystream.settings.data import DataSettings, FileSet, SliceSet, TestSet, given_set
+from susystream.settings.data import (
+    DataSettings,
+    FileSet,
+    SliceSet,
+    TestSet,
+    checked_input,
+    given_set,
+)
 from susystream.settings.engine import EngineSettings, LocalEngine
 from susystream.settings.score import ScoreSettings
-from susystream.settings.training import TrainSettings, checked_input
+from susystream.settings.training import TrainSettings
 
 
 class StageSettings(Group):

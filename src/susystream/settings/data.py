@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from susystream.settings.base import Count, Fraction, Group, Name, OptionalPath, OptionalText
 
@@ -154,3 +154,18 @@ def given_set(text: str) -> FileSet | SliceSet:
     if text.startswith(("dataset:", "slice:")):
         return SliceSet(events=text)
     return FileSet(path=Path(text))
+
+
+def checked_input(value: str | None) -> str | None:
+    """A text that names files or a slice, as typed.
+
+    Raises:
+        ValueError: It begins like a slice and is none.
+    """
+    try:
+        if value is not None:
+            given_set(value)
+    except ValidationError as error:  # which would name a field that no one set
+        message = error.errors(include_url=False)[0]["msg"]
+        raise ValueError(message.removeprefix("Value error, ")) from None
+    return value

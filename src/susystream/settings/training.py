@@ -5,12 +5,13 @@ In: the group `train`. Out: one class for it, and one for following a topic.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from susystream.settings.base import Count, Fraction, Group, Name, OptionalText, Seconds
-from susystream.settings.data import FileSet, SliceSet, given_set
+from susystream.settings.data import FileSet, SliceSet, checked_input, given_set
 
 
 class FollowingSettings(Group):
@@ -18,6 +19,8 @@ class FollowingSettings(Group):
 
     Attributes:
         chain: Names the models that follow each other; none: the model's name.
+        since: Data sets registered before this one (its id), or before a time as selectors take it
+            (of a date: its first moment), are left out; none: none is.
         test: The fixed test set, as `evaluate.input`; none: the holdout of the first data set.
         slices: After so many data sets the command ends.
         idle_seconds: After so long without a new data set the command ends; none: never.
@@ -25,10 +28,18 @@ class FollowingSettings(Group):
     """
 
     chain: Name | None = None
+    since: OptionalText = None
     test: OptionalText = None
     slices: Count | None = None
     idle_seconds: Seconds | None = None
     poll_seconds: Seconds = 2.0
+
+    @field_validator("since")
+    @classmethod
+    def _stays_the_same(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"d\d|\d{4}-", value):
+            raise ValueError("expected a data set's id, or a time as 2026-01-31T12:00:00+01:00")
+        return value
 
     @field_validator("test")
     @classmethod
@@ -73,18 +84,3 @@ class TrainSettings(Group):
                 "of stream.topic is trained on in turn"
             )
         return self
-
-
-def checked_input(value: str | None) -> str | None:
-    """A text that names files or a slice, as typed.
-
-    Raises:
-        ValueError: It begins like a slice and is none.
-    """
-    try:
-        if value is not None:
-            given_set(value)
-    except ValidationError as error:  # which would name a field that no one set
-        message = error.errors(include_url=False)[0]["msg"]
-        raise ValueError(message.removeprefix("Value error, ")) from None
-    return value

@@ -64,7 +64,8 @@ def check_there(context: StageContext, record: DatasetRecord) -> None:
         StreamError: It is not, or does not.
     """
     there = TopicSlice.from_json(record.slice)
-    if topic_id(context.kafka, there.topic) != record.topic_id:
+    received = topic_id(context.kafka, there.topic)
+    if record.topic_id and received != record.topic_id:  # not every record has one
         raise StreamError(
             f"expected topic {there.topic} as it was when data set {record.dataset_id} was "
             "published, received one made anew; publish again"
@@ -93,6 +94,35 @@ def unfinished(context: StageContext, prepared: Prepared, codec: Codec) -> Unfin
         "digest": str(prepared.digest_train),
     }
     return Unfinished(context.settings.home / "publish", identity)
+
+
+def begun(context: StageContext, unfinished: Unfinished) -> TopicSlice | None:
+    """Where a publication of these events began that did not end.
+
+    One that was killed between its registration and its last word did: else its messages would
+    become a second data set.
+    """
+    begin = unfinished.begin()
+    if begin is None:
+        return None
+    with _passing_over_what_is_gone():
+        if _is_registered_at(context, begin):
+            unfinished.forget()
+            return None
+    return begin
+
+
+def _is_registered_at(context: StageContext, begin: TopicSlice) -> bool:
+    place = (cluster_id(context.kafka), topic_id(context.kafka, begin.topic))
+    return any(
+        (record.cluster_id, record.topic_id) == place
+        and _starts(TopicSlice.from_json(record.slice)) == _starts(begin)
+        for record in context.store.list_datasets()
+    )
+
+
+def _starts(one: TopicSlice) -> set[tuple[int, int]]:
+    return {(partition, start) for partition, start, _ in one.ranges}
 
 
 def held(

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from susystream.errors import RegistryError
+from susystream.errors import RegistryError, SettingsError
 from susystream.registry.document import UNPROVEN, DatasetRecord, ModelSummary
+from susystream.registry.selectors import moment_of
 from susystream.stages.context import StageContext
 from susystream.stages.learned import Learned
 
@@ -50,19 +51,26 @@ def _forked(
 def next_dataset(
     context: StageContext, cluster: str, learned: Sequence[Learned], passed: dict[str, str]
 ) -> DatasetRecord | None:
-    """The oldest data set of the topic whose events no model of the chain or before it saw.
+    """The oldest data set of the topic that no model of the chain or before it was trained on.
 
-    Of several with the same events it is the one published last: an earlier one may be gone.
+    Of several with just the same events it is the one published last: an earlier one may be gone.
+    Data sets that share only some of their events are each learned from.
 
     Args:
         context: The store, and the topic in the settings.
         cluster: The Kafka cluster.
         learned: What the chain's last model learned from.
-        passed: The data sets that are passed over, and why; those of known events are added.
+        passed: The data sets that are passed over, and why; those of known events, and those
+            before `train.following.since`, are added.
+
+    Raises:
+        NotFound: `train.following.since` names no data set.
+        SettingsError: It names one of another topic.
     """
     topic = context.settings.stream.topic
     ids = {one.dataset_id for one in learned}
     seen = {one.record.digest: one.dataset_id for one in learned if one.record}
+    since = _since(context)
     left = [
         record
         for record in reversed(context.store.list_datasets())  # the oldest first
@@ -72,7 +80,25 @@ def next_dataset(
         and record.dataset_id not in passed
     ]
     for record in left:
-        if record.digest in seen:
+        if (record.created_at, record.dataset_id) < since:
+            passed[record.dataset_id] = "before train.following.since"
+        elif record.digest in seen:
             passed[record.dataset_id] = f"same events as {seen[record.digest]}"
     new = [record for record in left if record.dataset_id not in passed]
     return next((one for one in reversed(new) if one.digest == new[0].digest), None)
+
+
+def _since(context: StageContext) -> tuple[str, str]:
+    """The time and the id at which `train.following.since` begins, as data sets are ordered."""
+    since, topic = context.settings.train.following.since, context.settings.stream.topic
+    if since is None:
+        return "", ""
+    if moment := moment_of(since, of_a_date="00:00:00"):
+        return moment, ""
+    record = context.store.load_dataset(since)
+    if record.slice["topic"] != topic:
+        raise SettingsError(
+            f"expected train.following.since to name a data set of topic {topic}, received "
+            f"{record.dataset_id} of {record.slice['topic']}; choose one of its own, or a time"
+        )
+    return record.created_at, record.dataset_id

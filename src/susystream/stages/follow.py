@@ -19,7 +19,7 @@ from susystream.registry.document import DatasetRecord
 from susystream.settings import public_config, public_uri
 from susystream.stages.context import StageContext
 from susystream.stages.follower import Follower
-from susystream.stages.forgetting import COLUMNS
+from susystream.stages.forgetting import COLUMNS, FOOTNOTE
 from susystream.stages.readers import bad_messages_logged
 from susystream.stages.result import StageResult
 
@@ -43,7 +43,7 @@ def follow(context: StageContext, *, parent_run_id: str | None = None) -> StageR
             "follow",
             name=f"follow {topic}",
             params=public_config(context.settings),
-            tags={"chain": name, "topic": topic},
+            tags={"chain": name, "topic": topic, **_since(context)},
             parent_run_id=parent_run_id,
         ) as run,
         bad_messages_logged(context, run),
@@ -52,11 +52,18 @@ def follow(context: StageContext, *, parent_run_id: str | None = None) -> StageR
         follower.catch_up()
         stop = _until_the_end(context, follower)
     context.console.table(f"Chain {name}", ("data set", *COLUMNS), follower.table())
+    context.console.say(FOOTNOTE)
     result = follower.result()
     if stop is not None:
         context.console.say(f"stopped between two data sets: {result.write(context.output)}")
         raise stop
     return result
+
+
+def _since(context: StageContext) -> dict[str, str]:
+    """What the run says of data sets that were left out."""
+    since = context.settings.train.following.since
+    return {} if since is None else {"since": since}
 
 
 def _until_the_end(context: StageContext, follower: Follower) -> BaseException | None:

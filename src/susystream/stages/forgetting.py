@@ -22,12 +22,14 @@ from susystream.schema import EventBatch
 from susystream.stages.already_there import check_there
 from susystream.stages.context import StageContext
 from susystream.stages.evaluate import check_counted
+from susystream.stages.learned import validation_part
 from susystream.stages.models import scorer_plan_of
 from susystream.stages.readers import open_reader
 from susystream.stages.testsets import NamedSet
-from susystream.stream.slices import TopicSlice
 
 TEST_AUC = "follow/test/auc"
+PARENT_AUC = "follow/parent/auc"
+TEST_STDERR = "follow/test/auc_stderr"
 FORGETTING = "follow/forgetting"
 OWN_AUC = "follow/validation/auc"
 FIRST_AUC = "follow/first/auc"
@@ -50,20 +52,26 @@ def line(figures: Mapping[str, float]) -> str:
 
 def cells(figures: Mapping[str, float]) -> tuple[str, ...]:
     """The figures as cells of a table, under `COLUMNS`."""
-    return tuple(f"{figures[name]:.4f}" if name in figures else "" for name in _TITLES)
+    found = [f"{figures[name]:.4f}" if name in figures else "" for name in _TITLES]
+    error = figures.get(TEST_STDERR)
+    return (found[0] if error is None else f"{found[0]}±{error:.4f}", *found[1:])
 
 
 def picture(figures: Sequence[Mapping[str, float]]) -> Figure:
     """The curves of a chain, its models' figures given in order."""
     nan = float("nan")
+    if begin := point_0(figures[0]):
+        figures = [begin, *figures]
     return forgetting_figure(
+        begin=0 if begin else 1,
         test=[one[TEST_AUC] for one in figures],
         own=[one.get(OWN_AUC, nan) for one in figures],
         first=[one.get(FIRST_AUC, nan) for one in figures],
     )
 
 
-COLUMNS = tuple(_TITLES.values())
+COLUMNS = tuple(title.replace("test AUC", "test AUC ± error") for title in _TITLES.values())
+FOOTNOTE = "forgetting: best test AUC so far minus this one; error: standard error of the AUC"
 
 
 def figures_on(
@@ -76,8 +84,11 @@ def figures_on(
 ) -> tuple[dict[str, float], dict[str, Any]]:
     """Figures of a model of the chain, and the identity of the test set.
 
-    - `follow/test/auc`, `follow/test/log_loss`: on the fixed test set, as in an evaluation.
+    - `follow/test/auc`, `follow/test/auc_stderr`, `follow/test/log_loss`: on the fixed test set,
+      as in an evaluation.
     - `follow/forgetting`: the best AUC of the chain on it so far, minus this one: never negative.
+      The model that the chain began from counts too. Within the standard error it may be chance.
+    - `follow/parent/auc`: of that model on the fixed test set, with the chain's first.
     - `follow/validation/auc`: on the validation part of the model's own data set.
     - `follow/first/auc`: on that of the chain's first data set.
 
@@ -86,7 +97,7 @@ def figures_on(
         document: The model.
         test: The fixed test set.
         first: The chain's first model.
-        before: Figures of the chain's models before this one.
+        before: Figures of the models before this one.
 
     Raises:
         DataError: The test set holds other events than it must.
@@ -96,25 +107,40 @@ def figures_on(
     counted = _counted(test.source.batches, scorer)
     check_counted(test, counted)
     found = metrics(counted.tallies[_MODEL])
-    best = max([found["auc"], *(one[TEST_AUC] for one in before)])
+    known = (one[name] for one in before for name in (TEST_AUC, PARENT_AUC) if name in one)
+    best = max([found["auc"], *known])
     figures = {
         TEST_AUC: found["auc"],
         "follow/test/log_loss": found["log_loss"],
+        TEST_STDERR: found["auc_stderr"],
         FORGETTING: best - found["auc"],
     }
     if "validation/auc" in document.metrics:
         figures[OWN_AUC] = document.metrics["validation/auc"]
+    if before and TEST_AUC not in before[0]:
+        figures |= before[0]
     figures |= _on_first(context, scorer, first)
     digest = counted.digest
     return figures, {"source": test.described, "rows": digest.rows, "digest": str(digest)}
 
 
+def of_parent(context: StageContext, document: ModelDocument, test: NamedSet) -> dict[str, float]:
+    """`follow/parent/auc`: of the model that a chain begins from, on the chain's test set."""
+    scorer = scorer_plan_of(document, scorer=context.settings.evaluate.scorer).open()
+    counted = _counted(test.source.batches, scorer)
+    check_counted(test, counted)
+    return {PARENT_AUC: metrics(counted.tallies[_MODEL])["auc"]}
+
+
+def point_0(first: Mapping[str, float]) -> dict[str, float]:
+    """What is drawn before a chain's first model: its parent's AUC, if it has one."""
+    return {TEST_AUC: first[PARENT_AUC]} if PARENT_AUC in first else {}
+
+
 def _on_first(context: StageContext, scorer: Scorer, first: ModelSummary) -> dict[str, float]:
     """The AUC on the part of its data set that the first model was validated on, if still there."""
-    config: dict[str, Any] = dict(first.training.config)  # of then: what it saw is no test now
-    fraction = float(config["train"]["validation_fraction"])
-    part = TopicSlice.from_json(first.training.slice).split(fraction)[1]
-    if not part.messages:
+    part = validation_part(first)  # as it was then: what the model saw is no test now
+    if part is None or not part.messages:
         return {}
     record = context.store.load_dataset(first.training.dataset_id)
     found: dict[str, float] = {}

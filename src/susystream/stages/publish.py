@@ -49,6 +49,7 @@ def publish(context: StageContext, *, parent_run_id: str | None = None) -> Stage
             record = already_there.registered(context, prepared, codec)
             if record:
                 context.console.say("  the topic holds these events: nothing is published again")
+                already_there.unfinished(context, prepared, codec).forget()
                 metrics = _metrics(record)
             else:
                 unfinished = already_there.unfinished(context, prepared, codec)
@@ -90,7 +91,7 @@ def _publish_train(
     context: StageContext, prepared: Prepared, codec: Codec, unfinished: Unfinished
 ) -> Publication:
     stream, kafka = context.settings.stream, context.kafka  # a start is no part of publishing
-    held = already_there.held(context, prepared, codec, unfinished.begin())
+    held = already_there.held(context, prepared, codec, already_there.begun(context, unfinished))
 
     def begins(begin: TopicSlice) -> None:
         unfinished.note(begin)

@@ -84,6 +84,8 @@ def slice_source(
     context: StageContext,
     wanted: SliceSet,
     learned: Sequence[Learned],
+    *,
+    cure: str = "",
 ) -> SliceSource:
     """The source that `wanted` names.
 
@@ -91,6 +93,7 @@ def slice_source(
         context: The broker, the store and the reader.
         wanted: A data set or offsets.
         learned: What the models to test were trained on.
+        cure: What helps where they saw some of the events; empty for that of an evaluation.
 
     Raises:
         NotFound: There is no such data set.
@@ -103,7 +106,7 @@ def slice_source(
     else:
         offsets = offsets_of(wanted.events.removeprefix(_SLICE))
         source, known = _of_offsets(context, offsets)
-    check_slice(source.wanted, source.cluster, known, learned=learned)
+    check_slice(source.wanted, source.cluster, known, learned=learned, cure=cure)
     return source
 
 

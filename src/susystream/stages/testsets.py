@@ -87,15 +87,15 @@ def test_sets(context: StageContext, documents: list[ModelDocument]) -> Iterator
 
 
 def given_set(
-    context: StageContext, given: FileSet | SliceSet, learned: Sequence[Learned]
+    context: StageContext, given: FileSet | SliceSet, learned: Sequence[Learned], *, cure: str = ""
 ) -> NamedSet:
-    """The one set that is named in place of all."""
+    """The one set that is named in place of all; `cure` is told where a model has seen it."""
     if isinstance(given, SliceSet):
-        return _slice_set(context, None, given, learned)
+        return _slice_set(context, None, given, learned, cure=cure)
     name = _name_of(given.path.name)
     if name in context.settings.evaluate.sets:  # else its figures are mixed with theirs
         name = f"input_{name}"
-    return _file_set(context, name, given, [one.record for one in learned])
+    return _file_set(context, name, given, [one.record for one in learned], cure=cure)
 
 
 def _set_of(
@@ -119,7 +119,12 @@ def _set_of(
 
 
 def _file_set(
-    context: StageContext, name: str, wanted: FileSet, records: Sequence[DatasetRecord | None]
+    context: StageContext,
+    name: str,
+    wanted: FileSet,
+    records: Sequence[DatasetRecord | None],
+    *,
+    cure: str = "",
 ) -> NamedSet:
     """A file or all files of a glob; none that a model was trained on.
 
@@ -129,11 +134,11 @@ def _file_set(
     """
     path, limits = wanted.path, (wanted.expected_rows, wanted.limit)
     if not is_glob(path):
-        check_files(name, [path], records)
+        check_files(name, [path], records, cure=cure)
         described = {"kind": wanted.kind, "file": path.name, "limit": wanted.limit}
         return NamedSet(name, _file(context, path, *limits), described)
     paths = matching(path)
-    check_files(name, paths, records)
+    check_files(name, paths, records, cure=cure)
     if len(paths) > 1:
         context.console.say(f"  {name}: {len(paths):,} files, {paths[0].name} to {paths[-1].name}")
     batch_rows = context.settings.evaluate.batch_rows
@@ -153,11 +158,13 @@ def _slice_set(
     name: str | None,
     wanted: SliceSet,
     learned: Sequence[Learned],
+    *,
+    cure: str = "",
 ) -> NamedSet:
-    source = slice_source(context, wanted, learned)
+    source = slice_source(context, wanted, learned, cure=cure)
     name = name or _name_of(source.name)
-    cure = "publish the data again"
-    return NamedSet(name, source, source.describe(), source.digest, cure)
+    again = "publish the data again"
+    return NamedSet(name, source, source.describe(), source.digest, again)
 
 
 def _tell_offsets(context: StageContext, found: NamedSet) -> None:
@@ -170,8 +177,16 @@ def _name_of(file: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "_", file.partition(".")[0]).strip("_-") or "input"
 
 
-def holdout(context: StageContext, name: str, learned: Sequence[Learned]) -> NamedSet:
+def holdout(
+    context: StageContext,
+    name: str,
+    learned: Sequence[Learned],
+    *,
+    cure: str = "remove the set: ~evaluate.sets.holdout",
+) -> NamedSet:
     """The test part of the models' own data; toy events are made again where they are not there.
+
+    `cure` is what helps where they have no such part.
 
     Raises:
         SettingsError: The models were trained on different data, or on unknown data, or a parent
@@ -183,15 +198,15 @@ def holdout(context: StageContext, name: str, learned: Sequence[Learned]) -> Nam
     if len(known) < len(own):
         raise SettingsError(
             "expected the record of each model's data set in this store, received none for one; "
-            "evaluate where it was trained, or remove the set: ~evaluate.sets.holdout"
+            f"go on where it was trained, or {cure}"
         )
     if any(one.source != known[0].source for one in known):
         raise SettingsError(
             "expected models with one holdout, received models that were trained on different "
-            "data; evaluate them one by one or remove the set: ~evaluate.sets.holdout"
+            f"data; evaluate them one by one, or {cure}"
         )
     record, under = known[0], context.prepared_folder
-    check_holdout(record, learned)
+    check_holdout(record, learned, cure=cure)
     folder = folder_of(under, record.name, record.source)
     if record.source.get("kind") != TOY and not folder.exists():
         raise DataError(
@@ -206,8 +221,8 @@ def holdout(context: StageContext, name: str, learned: Sequence[Learned]) -> Nam
         )
     described = {"kind": "holdout", "dataset_id": record.dataset_id}
     file = _file(context, prepared.test, prepared.rows_test)
-    cure = f"remove {under} and prepare again"
-    return NamedSet(name, file, described, prepared.digest_test, cure)
+    again = f"remove {under} and prepare again"
+    return NamedSet(name, file, described, prepared.digest_test, again)
 
 
 def _toy_again(under: Path, record: DatasetRecord) -> Prepared | None:

@@ -17,6 +17,7 @@ from susystream.settings import public_config, public_uri
 from susystream.stages.context import StageContext
 from susystream.stages.metering import Meter
 from susystream.stages.models import document_of, prove_stored
+from susystream.stages.overlap import seen_by_parent
 from susystream.stages.proving import datasets, parts_of, prove
 from susystream.stages.readers import bad_messages_logged, open_reader
 from susystream.stages.result import StageResult
@@ -41,11 +42,12 @@ def train(
     context.console.heading(f"train {settings.model.name} on data set {record.dataset_id}")
     if origin.parent:
         context.console.say(f"  from the weights and the scaler of {origin.parent.model_id}")
+    seen = seen_by_parent(context, record, origin)
     with context.tracker.run(
         "train",
         name=f"train {settings.model.name}",
         params=public_config(settings),
-        tags={"dataset_id": record.dataset_id, **origin.tags},
+        tags={"dataset_id": record.dataset_id, **origin.tags, **seen},
         parent_run_id=parent_run_id,
     ) as run:
         run.log_dataset(f"{record.name} {record.dataset_id}", record.to_json(), context="training")

@@ -51,7 +51,7 @@ def _has_toys(source: Mapping[str, Any], seed: object, offset: int, rows: int) -
     return offset < first + count and first < offset + rows
 
 
-def check_files(name: str, paths: Iterable[Path], records: Records) -> None:
+def check_files(name: str, paths: Iterable[Path], records: Records, *, cure: str = "") -> None:
     """A file of the same name and content as one that a model was trained on has been seen.
 
     Raises:
@@ -64,7 +64,7 @@ def check_files(name: str, paths: Iterable[Path], records: Records) -> None:
         if (path.name, FileSource(path).describe()["sha256"]) in learned:
             raise SettingsError(
                 f"expected a test set {name} of events no model was trained on, received "
-                f"{path}, which one was; its test part is the set holdout"
+                f"{path}, which one was; {cure or 'its test part is the set holdout'}"
             )
 
 
@@ -74,6 +74,7 @@ def check_slice(
     known: Sequence[DatasetRecord],
     *,
     learned: Iterable[Learned],
+    cure: str = "",
 ) -> None:
     """Neither the offsets a model was trained on, nor the same events published another time.
 
@@ -82,6 +83,7 @@ def check_slice(
         cluster: The Kafka cluster that holds them.
         known: The data sets that hold some of them.
         learned: What the models were trained on.
+        cure: What helps; empty for that of an evaluation.
 
     Raises:
         SettingsError: A model has seen some of the events.
@@ -91,16 +93,17 @@ def check_slice(
         here = record is None or record.cluster_id == cluster
         seen = here and one.slice.overlaps(wanted)
         seen = seen or any(other.dataset_id == one.dataset_id for other in known)
-        seen = seen or any(record is not None and _same_events(record, other) for other in known)
+        seen = seen or any(record is not None and same_events(record, other) for other in known)
         if seen:
             raise SettingsError(
                 f"expected events that {one.who} was not trained on, received "
                 f"{wanted}: it learned from data set {one.dataset_id}, which holds some of "
-                "them; choose another slice, or publish other events (data.offset, seed)"
+                f"them; {cure or 'choose another slice'}, or publish other events "
+                "(data.offset, seed)"
             )
 
 
-def check_holdout(record: DatasetRecord, learned: Iterable[Learned]) -> None:
+def check_holdout(record: DatasetRecord, learned: Iterable[Learned], *, cure: str) -> None:
     """The rest of a data set may be a part of another one that a model learned from.
 
     Raises:
@@ -110,15 +113,15 @@ def check_holdout(record: DatasetRecord, learned: Iterable[Learned]) -> None:
         other = one.record
         if other is None or other.source == record.source:
             continue
-        if _same_events(other, record):
+        if same_events(other, record):
             raise SettingsError(
                 f"expected a holdout of data set {record.dataset_id} that {one.who} was not "
                 f"trained on, received one of which data set {one.dataset_id} may hold events; "
-                "choose another test set, or publish other events (data.offset, seed)"
+                f"{cure}, or publish other events (data.offset, seed)"
             )
 
 
-def _same_events(trained: DatasetRecord, other: DatasetRecord) -> bool:
+def same_events(trained: DatasetRecord, other: DatasetRecord) -> bool:
     """Whether two data sets have events in common, as far as their sources tell."""
     ours, theirs = trained.source, other.source
     if theirs.get("kind") == TOY:
