@@ -15,6 +15,7 @@ from queue import Queue
 from threading import Thread
 from typing import Any
 
+import pytest
 from mlflow import MlflowClient
 from stages.desk import Open
 
@@ -28,7 +29,7 @@ SMALL = [
     *("stage=train", "data.rows=2000", "train.epochs=2", "model.hidden=[16]"),
     *("model.dropout=[0.2]", "train.follow=true", "train.following.poll_seconds=0.1"),
 ]
-SLICES = 3
+SLICES = 2
 LONG = "train.epochs=100000"  # so that a signal surely comes in the middle of it
 DEADLINE_SECONDS = 200
 
@@ -104,6 +105,7 @@ def known(models: list[ModelSummary]) -> list[tuple[str, str, dict[str, float]]]
     ]
 
 
+@pytest.mark.timeout(900)  # five trainers, each of which loads TensorFlow
 def test_a_killed_trainer_loses_no_event_learns_none_twice_and_a_stop_leaves_no_half_model(
     opened: Open,
 ) -> None:
