@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 
-from susystream.errors import BadMessage, SettingsError
+from susystream.errors import SettingsError
 from susystream.model.scorer import Scorer
 from susystream.registry.document import ModelDocument
 from susystream.settings import public_config
@@ -19,12 +19,13 @@ from susystream.stages.result import StageResult
 from susystream.stages.score_report import ScoreReport
 from susystream.stages.scoring import Batch, Scoring
 from susystream.stages.stopping import stop_requested
-from susystream.stream.dead_letters import SUFFIX
+from susystream.stream.dead_letters import SUFFIX, too_many
 from susystream.stream.exchange import Exchange
 from susystream.stream.schema_topic import texts_of
 from susystream.stream.topics import ensure_topic, watermarks
 from susystream.tracking.tracker import TrackedRun
 
+_CURE = "scoring again goes on behind it"
 _EVENTS_A_MESSAGE = 1000
 _BLOCK_ROWS = 256  # a few events wait for so many; half a millisecond
 
@@ -146,7 +147,7 @@ def _loop(
                 report.add(batch, time.monotonic() - began)
                 exchange.at_most = _messages(context, batch) or exchange.at_most
                 if batch.refused:
-                    raise _too_many(batch.refused, topic, limit)
+                    raise too_many(batch.refused, topic, limit, cure=_CURE)
         elif until_end and exchange.has_read(ends):
             return
         report.tick()
@@ -158,13 +159,6 @@ def _messages(context: StageContext, batch: Batch) -> int:
     events = sum(batch.events)
     wanted = context.settings.score.batch_events
     return max(1, round(wanted * len(batch.events) / events)) if events else 0
-
-
-def _too_many(error: BadMessage, topic: str, limit: int) -> BadMessage:
-    beyond = f"{error}; it is on topic {topic}{SUFFIX}"
-    if limit:
-        beyond += f", and one more than stream.max_bad={limit}"
-    return BadMessage(f"{beyond}; scoring again goes on behind it, or raise stream.max_bad")
 
 
 def _ended(run: TrackedRun, report: ScoreReport, exchange: Exchange) -> dict[str, float]:

@@ -39,6 +39,14 @@ def letter_of(place: Place, message: Message, reason: str) -> Letter:
     return place.topic + SUFFIX, "/".join(str(o) for o in place).encode(), value, tuple(headers)
 
 
+def too_many(error: BadMessage, topic: str, limit: int, *, cure: str) -> BadMessage:
+    """What to say of a message that was set aside, one more than `stream.max_bad`."""
+    beyond = f"{error}; it is on topic {topic}{SUFFIX}"
+    if limit:
+        beyond += f", and one more than stream.max_bad={limit}"
+    return BadMessage(f"{beyond}; {cure}, or raise stream.max_bad")
+
+
 @dataclass(slots=True)
 class DeadLetters:
     """Sets bad messages aside; `with` closes what the first of them opened.
@@ -85,10 +93,7 @@ class DeadLetters:
         self.count += 1
         self._send(place, message, str(error))
         if self.count > self.limit:
-            beyond = f"{error}; it is on topic {place.topic}{SUFFIX}"
-            if self.limit:
-                beyond += f", and one more than stream.max_bad={self.limit}"
-            raise BadMessage(f"{beyond}; publish again, or raise stream.max_bad") from error
+            raise too_many(error, place.topic, self.limit, cure="publish again") from error
 
     def _send(self, place: Place, message: Message, reason: str) -> None:
         topic, key, value, headers = letter_of(place, message, reason)
