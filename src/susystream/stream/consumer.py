@@ -29,7 +29,8 @@ from susystream.stream.ordering import (
 from susystream.stream.slices import TopicSlice
 from susystream.stream.topics import KafkaConnection, broker_errors, watermarks_of
 
-_FETCH_BYTES = 8_388_608
+# of a partition and answer: more stays in no cache, of which the client copies it several times
+_FETCH_BYTES = 2_097_152
 _POLL_MS = 200
 
 

@@ -14,10 +14,13 @@ import numpy as np
 import tensorflow as tf
 
 from susystream.errors import DigestMismatch, SettingsError, SliceTruncated
-from susystream.schema import EventBatch, Float32Array, concatenate
+from susystream.schema import FEATURES, EventBatch, Float32Array, concatenate
 from susystream.stream.ahead import ahead
 from susystream.stream.slices import ContentDigest
 
+_ALL = tuple(range(len(FEATURES)))
+_OPTIONS = tf.data.Options()
+_OPTIONS.autotune.enabled = False  # nothing here can be tuned, and it counts every step
 _Pair = tuple[Float32Array, Float32Array]
 
 
@@ -81,7 +84,7 @@ class SliceDataset:
         )
         # the number of steps lets Keras run many of them in one call
         exact = tf.data.experimental.assert_cardinality(self.steps)
-        return windows.rebatch(self.batch_size).apply(exact).prefetch(4)
+        return windows.rebatch(self.batch_size).apply(exact).with_options(_OPTIONS)
 
     def close(self) -> None:
         """Ends epochs that were left early, and their readers; safe to call at any time."""
@@ -108,7 +111,9 @@ class SliceDataset:
 
     def _pair(self, batch: EventBatch, order: Any) -> _Pair:
         # rows before columns: gathering whole rows is several times faster
-        features = np.ascontiguousarray(batch.features[order][:, self.features])
+        features = batch.features[order]
+        if self.features != _ALL:
+            features = np.take(features, self.features, axis=1)
         return features, batch.labels[order].astype(np.float32)[:, None]
 
     def _windows(self) -> Iterator[EventBatch]:
@@ -121,7 +126,7 @@ class SliceDataset:
             held.append(batch)
             count += len(batch)
             while count >= size:
-                whole = concatenate(held)
+                whole = concatenate(held) if len(held) > 1 else held[0]
                 yield whole[:size]
                 held, count = [whole[size:]], count - size
         if count:

@@ -6,7 +6,6 @@ In: event batches. Out: messages on a topic, and a `Publication` that says exact
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -16,9 +15,11 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from susystream.collector import collecting_new_only
 from susystream.errors import PublishError, SettingsError, SliceTruncated
 from susystream.schema import EventBatch
 from susystream.stream.codec import Codec
+from susystream.stream.deliveries import Deliveries
 from susystream.stream.ordering import check_held
 from susystream.stream.slices import ContentDigest, TopicSlice
 from susystream.stream.topics import KafkaConnection, broker_errors, ensure_topic, watermarks
@@ -52,61 +53,6 @@ class Publication:
     bytes: int
     note: str = ""
     held: int = 0
-
-
-@dataclass(slots=True)
-class _Deliveries:
-    """Counts delivery reports, keeps none; the client's thread adds to it."""
-
-    sent: int = 0
-    sent_bytes: int = 0
-    acknowledged: int = 0
-    acknowledged_bytes: int = 0
-    error: BaseException | None = None
-    ranges: dict[int, tuple[int, int]] = field(default_factory=dict)
-    counts: dict[int, int] = field(default_factory=dict)
-    changed: threading.Condition = field(default_factory=threading.Condition)
-
-    def sending(self, key: bytes, value: bytes) -> None:
-        self.sent += 1
-        self.sent_bytes += len(key) + len(value)
-
-    def delivered(self, size: int, report: Any) -> None:
-        partition, offset = report.partition, report.offset
-        with self.changed:
-            low, high = self.ranges.get(partition, (offset, offset))
-            self.ranges[partition] = min(low, offset), max(high, offset)
-            self.counts[partition] = self.counts.get(partition, 0) + 1
-            self.acknowledged += 1
-            self.acknowledged_bytes += size
-            self.changed.notify()
-
-    def failed(self, error: BaseException) -> None:
-        with self.changed:
-            self.error = self.error or error
-            self.changed.notify()
-
-    def exceeds(self, messages: int, size: int) -> bool:
-        unacknowledged = self.sent - self.acknowledged
-        return unacknowledged > messages or self.sent_bytes - self.acknowledged_bytes > size
-
-    def wait_until_at_most(self, messages: int, size: int, deadline_seconds: float) -> None:
-        """Waits for reports; the deadline starts anew with each one.
-
-        Raises:
-            PublishError: One failed, or none came in time.
-        """
-        with self.changed:
-            came = True
-            while came and self.error is None and self.exceeds(messages, size):
-                came = self.changed.wait(deadline_seconds)
-            if self.error is not None or self.exceeds(messages, size):
-                problem = self.error or f"silence for {deadline_seconds:g} s"
-                raise PublishError(
-                    f"expected {self.sent:,} messages to be acknowledged, received "
-                    f"{self.acknowledged:,} and then {' '.join(str(problem).split())[:200]}; "
-                    "check the broker and publish again"
-                )
 
 
 def publish(
@@ -155,15 +101,16 @@ def publish(
     sender = _Sender(producer, codec, held, silence)
     digest, patience = ContentDigest(), 0.0  # after a failure there is nothing to wait for
     try:
-        for batch in batches:
-            sender.send(batch)
-            digest = digest.update(batch)
-            progress(digest.rows)
-        sender.deliveries.wait_until_at_most(0, 0, silence)
+        with collecting_new_only():  # the client makes some objects a message
+            for batch in batches:
+                sender.send(batch)
+                digest = digest.update(batch)
+                progress(digest.rows)
+            sender.deliveries.wait_until_at_most(0, 0, silence)
         patience = connection.timeout_seconds
     finally:
         close_within(producer, patience)
-    written = _slice_of(sender.deliveries, held)
+    written = sender.deliveries.behind(held)
     _check_log(written, connection)
     return Publication(
         written,
@@ -225,7 +172,7 @@ class _Sender:
     codec: Codec
     held: TopicSlice
     silence_seconds: float
-    deliveries: _Deliveries = field(default_factory=_Deliveries)
+    deliveries: Deliveries = field(default_factory=Deliveries)
     messages: int = 0
     size: int = 0
 
@@ -252,27 +199,6 @@ class _Sender:
         future = self.producer.send(self.held.topic, value=value, key=key, partition=partition)
         future.add_callback(self.deliveries.delivered, len(key) + len(value))
         future.add_errback(self.deliveries.failed)
-
-
-def _slice_of(deliveries: _Deliveries, held: TopicSlice) -> TopicSlice:
-    """The exact slice; our messages must stand without gaps behind those that were held.
-
-    Raises:
-        PublishError: They do not, so another producer wrote at the same time.
-    """
-    ranges = []
-    for partition, start, end in held.ranges:
-        low, high = deliveries.ranges.get(partition, (end, end - 1))
-        sent = deliveries.counts.get(partition, 0)
-        if low != end or high - low + 1 != sent:
-            raise PublishError(
-                f"expected {sent} messages without a gap from offset {end} in partition "
-                f"{partition} of {held.topic}, received offsets {low} to {high}; another producer "
-                "wrote at the same time: publish to a topic of its own (stream.topic=...)"
-            )
-        if start <= high:
-            ranges.append((partition, start, high + 1))
-    return TopicSlice(held.topic, tuple(ranges))
 
 
 def _check_log(written: TopicSlice, connection: KafkaConnection) -> None:

@@ -35,14 +35,13 @@ def transactional_producer(
     """A producer whose open transaction is given up when it is silent for so long."""
     milliseconds = int(connection.timeout_seconds * 1000)
     return KafkaProducer(
-        **connection.client_settings(),
+        **(connection.client_settings() | {"retry_backoff_ms": _RETRY_MS}),
         transactional_id=transactional_id,
         transaction_timeout_ms=int(1000 * session_seconds),
         acks="all",
         linger_ms=0,
         batch_size=1_000_000,
         max_request_size=10_485_760,
-        retry_backoff_ms=_RETRY_MS,
         max_block_ms=milliseconds,
         delivery_timeout_ms=2 * milliseconds + 1000,
         allow_auto_create_topics=False,
@@ -61,7 +60,6 @@ def group_consumer(
         session_timeout_ms=session_ms,
         heartbeat_interval_ms=session_ms // 5,
         max_poll_interval_ms=_BETWEEN_POLLS_MS,
-        retry_backoff_ms=20,
         enable_auto_commit=False,
         auto_offset_reset="none",  # a client that chooses a place may pass over some
         isolation_level="read_committed",
