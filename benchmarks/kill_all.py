@@ -6,9 +6,10 @@ Data sets are published to one topic, one after the other, and two instances of 
 it, all by the command line; each process gets `kill -9` at random moments, the broker is started
 again (now and then only after longer than any patience), a scorer is also halted for longer than
 its session. A command that was killed or failed is given again as it was. A kill counts only where
-work was under way: the topic grew since the publication was given, the scorer had committed. After
-so many kills of each, the last publication ends and the scorers read on to the end. Then every
-event number on the topic and on the topic of the scores is counted.
+work was under way: the topic grew while it was watched (producer, broker), the scorer had
+committed. After so many kills of each, the last publication ends and the scorers read on to the
+end. Then every event number on the topic and on the topic of the scores is counted, every score is
+compared with the model's, and nothing may be set aside. Exit status 1 if any of it is wrong.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from own_broker import OwnBroker
 from susystream.errors import StreamError
 from susystream.registry.store import ModelStore
 from susystream.services.store import embedded_store
+from susystream.stages.models import scorer_plan_of
 from susystream.stream.codec import codec_named
 from susystream.stream.consumer import KafkaReader
 from susystream.stream.scores import read_scores
@@ -146,15 +148,20 @@ class Chaos:
 
     def kill_producer(self) -> bool:
         """Whether one was at work: its topic grew since it was given."""
+        working = self._publishing()
+        if self.publisher is not None:
+            self.publisher.signal(signal.SIGKILL)
+        return working
+
+    def _publishing(self) -> bool:
+        """Whether the topic grows, within some seconds."""
         one = self.publisher
         if one is None or not one.alive:
             return False
         before, ends = self.end(), time.monotonic() + 20
         while one.alive and self.end() == before and time.monotonic() < ends:
             time.sleep(0.05)
-        working = one.alive and self.end() > before
-        one.signal(signal.SIGKILL)
-        return working
+        return one.alive and self.end() > before
 
     def kill_scorer(self) -> bool:
         """Whether the one that is drawn had committed something."""
@@ -179,10 +186,11 @@ class Chaos:
 
     def kill_broker(self) -> bool:
         """Away for a moment, or for longer than everybody's patience."""
+        working = self._publishing()
         self.broker.kill()
         time.sleep(30.0 if self.draw.random() < 0.15 else self.draw.uniform(0.0, 1.0))
         self.broker.start()
-        return True
+        return working
 
     def end(self) -> int:
         """Messages on the topic; 0 if it cannot be told."""
@@ -230,29 +238,38 @@ class Chaos:
             assert not thread.is_alive()
 
 
-def count(chaos: Chaos) -> list[str]:
-    """What the topics hold, against what was to be there."""
+def count(chaos: Chaos) -> tuple[list[str], bool]:
+    """What the topics hold, against what was to be there; whether all of it is right."""
     connection = KafkaConnection(chaos.broker.address)
     with ModelStore(chaos.store) as store:
         records = [one for one in store.list_datasets() if one.slice["topic"] == TOPIC]
+        scorer = scorer_plan_of(store.load_model("latest")).open(threads=2, block_rows=4096)
     reader = KafkaReader(connection, codec_named(CODEC))
-    numbers: list[np.ndarray] = []
+    numbers, wanted_scores = list[np.ndarray](), list[np.ndarray]()
     for record in records:
         digest = ContentDigest()
         for batch in reader.batches(TopicSlice.from_json(record.slice)):
             digest = digest.update(batch)
             numbers.append(batch.numbers)
+            wanted_scores.append(1 / (1 + np.exp(-scorer.logits(batch.features))))
         assert (str(digest), digest.rows) == (record.digest, record.rows), record.dataset_id
     assert len(records) == chaos.published
     log = sum(high - low for low, high in watermarks(connection, TOPIC).values())
-    scored = np.concatenate([one.numbers for one in read_scores(connection, f"{TOPIC}.scores")])
-    events = np.unique(np.concatenate(numbers))
+    found = list(read_scores(connection, f"{TOPIC}.scores"))
+    scored = np.concatenate([one.numbers for one in found])
+    events, places = np.unique(np.concatenate(numbers), return_index=True)
+    right = np.concatenate(wanted_scores)[places][np.searchsorted(events, scored)]
+    wrong = int((np.abs(np.concatenate([one.scores for one in found]) - right) > 1e-5).sum())
+    aside = sum(high - low for low, high in watermarks(connection, f"{TOPIC}.dead").values())
     wanted = len(records) * ROWS * 9 // 10
-    return [
-        f"| published | {wanted:,} | {log:,} | {wanted - len(events):,} | {log - len(events):,} |",
-        f"| scored | {len(events):,} | {len(scored):,} | {len(np.setdiff1d(events, scored)):,} "
-        f"| {len(scored) - len(np.unique(scored)):,} |",
+    published = wanted - len(events), log - len(events)
+    lost = len(np.setdiff1d(events, scored)), len(scored) - len(np.unique(scored))
+    lines = [
+        f"| published | {wanted:,} | {log:,} | {published[0]:,} | {published[1]:,} |",
+        f"| scored | {len(events):,} | {len(scored):,} | {lost[0]:,} | {lost[1]:,} |",
+        f"scores that are not the model's: {wrong:,}; messages set aside: {aside:,}",
     ]
+    return lines, not any((*published, *lost, wrong, aside))
 
 
 def main() -> None:
@@ -275,7 +292,9 @@ def main() -> None:
         print(f"{chaos.published} data sets; publications that failed by themselves and were given")
         print(f"again: {chaos.failures}, scorers: {sum(one.failures for one in chaos.scorers)}")
         print("| | events | messages or scores | lost | repeated |\n|---|---|---|---|---|")
-        print("\n".join(count(chaos)))
+        lines, right = count(chaos)
+        print("\n".join(lines))
+    sys.exit(0 if right else 1)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,8 @@ FLOOR = {
     "composition": 4,
     "recipes": 4,
     "listing": 4,
+    "model_listing": 4,
+    "data_listing": 4,
     "enlarging": 4,
     "__main__": 5,
     "": 0,
@@ -62,7 +64,7 @@ ONLY_IN = {
     "openvino": ("model.openvino_scorer",),
     "pyspark": ("evaluate.spark_engine",),
     "tensorflow_io": ("stream.tfio_reader",),
-    "click": ("cli", "enlarging", "listing"),
+    "click": ("cli", "data_listing", "enlarging", "listing", "model_listing"),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -17,6 +17,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from susystream.composition import config_folder, settings_of
+from susystream.data_listing import security_of
+from susystream.errors import SettingsError
 from susystream.model.network import build_network
 from susystream.registry.document import DatasetRecord, MlflowLink, ModelDocument, new_id, now_iso
 from susystream.registry.store import ModelStore
@@ -270,10 +272,32 @@ def test_a_topic_is_shown_with_its_offsets_its_form_and_its_data_sets(
     assert done.stdout.splitlines() == [
         f"holds     {topic} 0:[0,0) 1:[0,0)",
         "schema    block of version 1, at most 100 events a message, from 0:0 1:0",
-        f"data set  {record.dataset_id}: 5,000 events, block, {topic} 0:[0,3) 1:[0,2)",
+        f"data set  {record.dataset_id}: 5,000 events, block, {topic} 0:[0,3) 1:[0,2), "
+        "not whole any more",
     ]
     found = json.loads(command("data", "topic", topic, "--json", **given).stdout)
     assert found["partitions"] == {"0": [0, 0], "1": [0, 0]}
     assert [one["event"]["label"]["name"] for one in found["schema"]] == ["label"]
-    assert [one["dataset_id"] for one in found["datasets"]] == [record.dataset_id]
+    datasets = [(one["dataset_id"], one["whole"]) for one in found["datasets"]]
+    assert datasets == [(record.dataset_id, False)]
     assert "expected topic nowhere" in one_line(command("data", "topic", "nowhere", **given))
+
+
+def test_a_secret_is_taken_from_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_PASSWORD", "s3cret=")
+    given = ["security.protocol=SASL_SSL", "sasl.password=env:KAFKA_PASSWORD"]
+    assert security_of(given) == {"security.protocol": "SASL_SSL", "sasl.password": "s3cret="}
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("sasl.password=s3cret", "expected sasl.password from the environment"),
+        ("sasl.password=env:NOT_SET", "expected environment variable NOT_SET"),
+        ("sasl.username", "expected --security NAME=VALUE"),
+    ],
+)
+def test_a_wrong_security_setting_is_told_without_its_value(word: str, line: str) -> None:
+    with pytest.raises(SettingsError, match=line) as told:
+        security_of([word])
+    assert "s3cret" not in str(told.value)

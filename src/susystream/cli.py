@@ -21,9 +21,10 @@ from typing import Any, NoReturn
 
 import click
 
-from susystream import listing
+from susystream.data_listing import data
 from susystream.enlarging import enlarge
 from susystream.errors import SettingsError, line_of
+from susystream.model_listing import models
 
 _HOME = click.option(
     "--home",
@@ -156,6 +157,6 @@ def _show_services(statuses: Sequence[Any], as_json: bool) -> None:
         click.echo(str(status))
 
 
-cli.add_command(listing.models)
-listing.data.add_command(enlarge)
-cli.add_command(listing.data)
+cli.add_command(models)
+data.add_command(enlarge)
+cli.add_command(data)

@@ -98,7 +98,7 @@ def test_a_topic_that_is_not_there_yet_is_waited_for(opened: Open) -> None:
 
         def heard(text: str) -> None:
             say(text)
-            if "waiting for the next data set on topic" in text:
+            if "waiting for topic" in text and "does not have yet" in text:
                 waiting.set()
 
         context.console.say = heard  # type: ignore[method-assign]

@@ -134,6 +134,10 @@ def test_what_is_read_back_is_registered(opened: Open, said: io.StringIO) -> Non
         publish(context)
         assert len(context.store.list_datasets()) == 1
     assert said.getvalue().count("reads back") == 1
+    with opened("stream.read_back=true") as context:
+        publish(context)
+        assert len(context.store.list_datasets()) == 1, "the same events are not published again"
+    assert said.getvalue().count("reads back") == 2, "and yet they are read back"
 
 
 @pytest.mark.parametrize(

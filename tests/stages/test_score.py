@@ -167,6 +167,18 @@ def test_a_topic_that_is_not_there_is_told(opened: Open) -> None:
         score(context)
 
 
+def test_dead_letters_are_no_events_to_score(opened: Open) -> None:
+    with opened("score.model=latest", TO_THE_END) as context:
+        trained(context)
+        topic = context.settings.stream.topic
+        score(context)  # makes the topic of dead letters
+    with (
+        opened("score.model=latest", TO_THE_END, f"stream.topic={topic}.dead") as context,
+        pytest.raises(SettingsError, match=f"name the topic they are from, {topic}$"),
+    ):
+        score(context)
+
+
 def put(
     context: StageContext, partition: int, value: bytes | None, key: bytes | None = None
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,7 +18,7 @@ from susystream.stream.exchange import Arrived
 from susystream.stream.ordering import Place
 from susystream.stream.scores import decode_scores
 
-SCORING = Scoring("t.scores", partitions=2)
+SCORING = Scoring("t.scores", partitions=2, letter_bytes=1_000_000)
 TOO_LARGE = 1e30  # 18 of these, a thousand-million-fold, are no float32
 
 
@@ -136,3 +137,25 @@ def test_lines_and_blocks_may_stand_side_by_side(model: Chosen) -> None:
     found = SCORING.batch(read, model, bad_left=1)
     assert numbers_of(found) == [1, 2, 3, 4, 5]
     assert found.events == [2, 1, 1, 0, 1]
+
+
+def test_a_bad_line_among_many_is_found_and_costs_little(model: Chosen) -> None:
+    read = arrived(events(range(20_000)), CsvCodec())
+    read[7] = bad(7)
+    read[19_000] = bad(19_000, tombstone=True)
+    started = time.monotonic()
+    found = SCORING.batch(read, model, bad_left=2)
+    seconds = time.monotonic() - started
+    assert numbers_of(found) == [n for n in range(20_000) if n not in (7, 19_000)]
+    assert [found.events[at] for at in (6, 7, 8, 19_000)] == [1, 0, 1, 0]
+    assert found.bad == 2
+    assert seconds < 5.0  # line by line it is half a minute
+
+
+def test_a_letter_is_no_larger_than_its_topic_takes(model: Chosen) -> None:
+    small = Scoring("t.scores", partitions=2, letter_bytes=100_000)
+    read = [Arrived(Place("t", 0, 0), (b"k" * 50_000, b"x" * 99_000), 0)]
+    (letter,) = small.batch(read, model, bad_left=1).outgoing
+    headers = dict(letter.headers)
+    assert headers["length"] == b"99000"
+    assert len(letter.value or b"") + sum(len(one) for one in headers.values()) < 100_000

@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from stages.desk import Open
 
 from susystream.errors import NotFound, SettingsError, SusystreamError
-from susystream.listing import summary_of_model
+from susystream.model_listing import summary_of_model
 from susystream.registry.document import ModelDocument, decode_weights
 from susystream.stages.context import StageContext
 from susystream.stages.evaluate import evaluate

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import uuid
 from typing import Any
 
 import numpy as np
 import pytest
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from stream_messages import RawMessage, events, same, send
 
 from susystream.errors import BadMessage
@@ -15,7 +17,7 @@ from susystream.stream.codec import BlockCodec, Codec, CsvCodec, Message
 from susystream.stream.consumer import KafkaReader
 from susystream.stream.dead_letters import DeadLetters
 from susystream.stream.slices import TopicSlice
-from susystream.stream.topics import KafkaConnection, watermarks
+from susystream.stream.topics import KafkaConnection, ensure_topic, watermarks
 
 BLOCKS = BlockCodec(10)
 GOOD = events(60)
@@ -122,3 +124,34 @@ def test_one_more_than_the_limit_is_an_error_and_set_aside_too(broker: str, limi
 def test_without_bad_messages_nothing_is_opened() -> None:
     with DeadLetters(KafkaConnection("127.0.0.1:1")) as letters:
         assert letters.count == 0
+
+
+def test_what_its_topic_takes_the_topic_of_dead_letters_takes_with_its_headers(broker: str) -> None:
+    """Kafka's default is the same limit for both, and a letter is longer by its headers."""
+    connection, largest = KafkaConnection(broker), 200_000
+    topic = f"large-{uuid.uuid4().hex[:8]}"
+    ensure_topic(connection, topic, 1, largest=largest)
+    producer = KafkaProducer(**connection.client_settings(), acks="all")
+    value = os.urandom(largest - 100)
+    producer.send(topic, value=value, partition=0).get(timeout=20)
+    producer.close()
+    with DeadLetters(connection, limit=1) as letters:
+        reader = KafkaReader(connection, BLOCKS, on_bad=letters.put)
+        assert list(reader.batches(TopicSlice(topic, ((0, 0, 1),)))) == []
+    (letter,) = dead(connection, topic)
+    assert letter.value == value
+
+
+def test_what_the_topic_of_dead_letters_does_not_take_is_cut_and_says_so(broker: str) -> None:
+    connection, topic = KafkaConnection(broker), f"cut-{uuid.uuid4().hex[:8]}"
+    ensure_topic(connection, topic, 1)
+    ensure_topic(connection, f"{topic}.dead", 1, largest=100_000)  # by others
+    producer = KafkaProducer(**connection.client_settings(), acks="all")
+    producer.send(topic, value=os.urandom(150_000), partition=0).get(timeout=20)
+    producer.close()
+    with DeadLetters(connection, limit=1) as letters:
+        reader = KafkaReader(connection, BLOCKS, on_bad=letters.put)
+        assert list(reader.batches(TopicSlice(topic, ((0, 0, 1),)))) == []
+    (letter,) = dead(connection, topic)
+    assert len(letter.value) < 100_000
+    assert dict(letter.headers)["length"] == b"150000"

@@ -22,8 +22,8 @@ from own_broker import OwnBroker
 
 from susystream.errors import BrokerUnavailable, SliceTruncated, StreamError
 from susystream.stream.exchange import Arrived, Exchange
-from susystream.stream.topics import KafkaConnection, ensure_topic, watermarks
-from susystream.stream.transaction import Outgoing
+from susystream.stream.topics import KafkaConnection, ensure_topic, is_there, watermarks
+from susystream.stream.transaction import Outgoing, transactional_producer
 
 MEMBER = Path(__file__).parent / "copying_member.py"
 QUICK_GROUPS = (
@@ -189,6 +189,147 @@ def test_a_member_that_was_put_out_of_its_group_passes_over_nothing_later(
     with Exchange(connection, topic, topic, session_seconds=SESSION) as exchange:
         copy_all(exchange, connection, topic)
     assert sorted(committed(connection, f"{topic}.copy")) == list(range(20))
+
+
+def test_a_member_put_out_while_it_was_joining_again_repeats_nothing(
+    connection: KafkaConnection, topic: str
+) -> None:
+    """It comes back with its old place, behind which others have read on."""
+    long = 60.0  # a heartbeat each 12 s: it does not hear that it was put out
+    fill(connection, topic, range(40))
+    with Exchange(connection, topic, topic, at_most=5, session_seconds=long) as halted:
+        arrived = next_arrived(halted)
+        assert halted.commit(copies(arrived), arrived)
+        coordinator = halted._member._consumer._coordinator
+        left = threading.Event()
+
+        def other() -> None:
+            with Exchange(connection, topic, topic, session_seconds=long) as member:
+                while not left.is_set():
+                    _copy(member)
+
+        thread = threading.Thread(target=other)
+        thread.start()
+        until(lambda: bool(coordinator.rejoin_needed))  # and is halted: it polls no more
+        member_id = coordinator._generation.member_id
+        admin = KafkaAdminClient(**connection.client_settings())
+        admin.remove_group_members(topic, [MemberToRemove(member_id=member_id)])
+        admin.close()
+        until(lambda: len(committed(connection, f"{topic}.copy")) == 40)
+        left.set()
+        thread.join(DEADLINE)
+        ends = time.monotonic() + 10
+        while time.monotonic() < ends:
+            _copy(halted)
+    assert sorted(committed(connection, f"{topic}.copy")) == list(range(40))
+
+
+def _copy(exchange: Exchange) -> bool:
+    arrived = exchange.poll()
+    return bool(arrived) and exchange.commit(copies(arrived), arrived)
+
+
+def test_a_topic_that_is_made_anew_while_it_is_read_is_told(
+    connection: KafkaConnection, topic: str
+) -> None:
+    fill(connection, topic, range(100))
+    with Exchange(connection, topic, topic, session_seconds=SESSION) as exchange:
+        copy_all(exchange, connection, topic)
+        admin = KafkaAdminClient(**connection.client_settings())
+        admin.delete_topics([topic])
+        admin.close()
+        until(lambda: not is_there(connection, topic))
+        ensure_topic(connection, topic, 2)
+        fill(connection, topic, range(1000, 1300))
+        with pytest.raises(SliceTruncated, match="made anew"):
+            until(lambda: _copy(exchange) is None)
+
+
+def test_two_members_come_to_the_end_of_a_topic_that_was_written_in_transactions(
+    connection: KafkaConnection, topic: str
+) -> None:
+    """Behind the last message stand the markers of the transaction."""
+    producer = transactional_producer(connection, topic, session_seconds=10.0)
+    producer.init_transactions()
+    producer.begin_transaction()
+    for number in range(10):
+        producer.send(topic, value=str(number).encode(), partition=number % 2)
+    producer.commit_transaction()
+    producer.close()
+
+    def work() -> None:
+        with Exchange(connection, topic, topic, session_seconds=SESSION) as exchange:
+            copy_all(exchange, connection, topic)
+            done.append(True)
+
+    done: list[bool] = []
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(2 * DEADLINE)
+    assert done == [True, True]
+    assert sorted(committed(connection, f"{topic}.copy")) == list(range(10))
+
+
+def test_two_members_that_begin_at_once_with_latest_read_nothing_old(
+    connection: KafkaConnection, topic: str
+) -> None:
+    fill(connection, topic, range(100))
+    begun, stop = [threading.Event(), threading.Event()], threading.Event()
+
+    def work(mine: threading.Event) -> None:
+        with Exchange(
+            connection, topic, topic, start="latest", session_seconds=SESSION
+        ) as exchange:
+            while not stop.is_set():
+                _copy(exchange)
+                if exchange.has_read({0: 50, 1: 50}):
+                    mine.set()
+
+    threads = [threading.Thread(target=work, args=(one,)) for one in begun]
+    for thread in threads:
+        thread.start()
+    assert all(one.wait(DEADLINE) for one in begun)
+    fill(connection, topic, range(100, 110))
+    until(lambda: len(committed(connection, f"{topic}.copy")) >= 10)
+    stop.set()
+    for thread in threads:
+        thread.join(DEADLINE)
+    assert sorted(committed(connection, f"{topic}.copy")) == list(range(100, 110))
+
+
+def test_a_partition_that_is_added_later_is_read_from_its_start_with_latest_too(
+    connection: KafkaConnection, topic: str
+) -> None:
+    begin = Exchange(connection, topic, topic, start="latest", session_seconds=SESSION)
+    with begin as exchange:
+        until(lambda: not exchange.poll() and exchange.has_read({0: 0, 1: 0}))
+    admin = KafkaAdminClient(**connection.client_settings())
+    admin.create_partitions({topic: 3, f"{topic}.copy": 3})
+    admin.close()
+    until(lambda: len(watermarks(connection, topic)) == 3)
+    producer = KafkaProducer(**connection.client_settings(), acks="all")
+    for number in range(5):
+        producer.send(topic, value=str(number).encode(), partition=2)
+    producer.close()
+    again = Exchange(connection, topic, topic, start="latest", session_seconds=SESSION)
+    with again as exchange:
+        assert [int(one.message[1]) for one in next_arrived(exchange)] == list(range(5))
+        exchange.rewind()
+        assert [int(one.message[1]) for one in next_arrived(exchange)] == list(range(5))
+
+
+def test_refusals_far_apart_do_not_add_up(connection: KafkaConnection, topic: str) -> None:
+    fill(connection, topic, range(5))
+    patient = Exchange(connection, topic, topic, session_seconds=SESSION, patience_seconds=3.0)
+    with patient as exchange:
+        for _ in range(2):
+            arrived = next_arrived(exchange)
+            expel(connection, topic)
+            assert not exchange.commit(copies(arrived), arrived)
+            time.sleep(4.0)
+        assert exchange.given_up == 2
 
 
 def test_what_kafka_refuses_for_good_is_told_at_once(

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from secure_broker import KEY_PASSWORD, MECHANISMS, PASSWORD, SecureBroker
@@ -306,3 +307,25 @@ def test_tensorflow_io_does_not_log_a_password_at_any_level(secure: SecureBroker
     assert not [line for line in logged if line.startswith(("sasl.password", "ssl.key.password"))]
     assert PASSWORD not in done.stderr
     assert KEY_PASSWORD not in done.stderr
+
+
+def test_a_topic_is_looked_at_over_tls_with_a_login(secure: SecureBroker, tmp_path: Path) -> None:
+    connection = secure.connection(
+        "BOTH", {**secure.certificate(), **secure.login("SCRAM-SHA-512")}
+    )
+    topic = published(connection, events(500), codec=CODEC).slice.topic
+    secrets = {"sasl.password": "MY_PASSWORD", "ssl.key.password": "MY_KEY_PASSWORD"}
+    stated = {
+        name: f"env:{secrets[name]}" if name in secrets else value
+        for name, value in connection.security.items()
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "susystream", "data", "topic", topic]
+        + ["--bootstrap-servers", connection.bootstrap_servers, "--home", str(tmp_path)]
+        + [word for name, value in stated.items() for word in ("--security", f"{name}={value}")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "MY_PASSWORD": PASSWORD, "MY_KEY_PASSWORD": KEY_PASSWORD},
+    )
+    assert done.stdout.startswith(f"holds     {topic} "), done.stderr

@@ -43,7 +43,7 @@ class StageContext:
         stream = self.settings.stream
         address = stream.bootstrap_servers
         if address is None:
-            address = self._stack.enter_context(embedded_broker(self.settings.home, say=self._say))
+            address = self._stack.enter_context(embedded_broker(self.settings.home, say=self.note))
         return KafkaConnection(address, stream.timeout_seconds, dict(stream.security))
 
     @cached_property
@@ -64,7 +64,7 @@ class StageContext:
         registry = self.settings.registry
         uri = registry.uri
         if uri is None:
-            uri = self._stack.enter_context(embedded_store(self.settings.home, say=self._say))
+            uri = self._stack.enter_context(embedded_store(self.settings.home, say=self.note))
         store = ModelStore(uri, registry.database, registry.timeout_seconds)
         return self._stack.enter_context(store)
 
@@ -101,7 +101,8 @@ class StageContext:
             other._stack = stack
             yield other
 
-    def _say(self, text: str) -> None:
+    def note(self, text: str) -> None:
+        """Says something below the heading."""
         self.console.say(f"  {text}")
 
     @property

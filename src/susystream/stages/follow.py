@@ -22,6 +22,7 @@ from susystream.stages.follower import Follower
 from susystream.stages.forgetting import COLUMNS, FOOTNOTE
 from susystream.stages.readers import bad_messages_logged
 from susystream.stages.result import StageResult
+from susystream.stream.topics import is_there
 
 _LOCK_SECONDS = 10.0  # a command that was killed lets go at once
 
@@ -92,11 +93,17 @@ def _awaited(context: StageContext, follower: Follower) -> DatasetRecord | None:
             context.console.say(f"  no data set came for {idle:g} s")
             break
         if not told:
-            topic = context.settings.stream.topic
-            context.console.say(f"  waiting for the next data set on topic {topic}")
+            context.note(_waits_for(context))
             told = True
         time.sleep(min(following.poll_seconds, left))
     return record
+
+
+def _waits_for(context: StageContext) -> str:
+    topic = context.settings.stream.topic
+    if is_there(context.kafka, topic):
+        return f"waiting for the next data set on topic {topic}"
+    return f"waiting for topic {topic}, which the broker does not have yet"
 
 
 @contextmanager

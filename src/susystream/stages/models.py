@@ -44,6 +44,7 @@ from susystream.registry.document import (
 from susystream.schema import Float32Array, feature_indices
 from susystream.settings import Settings, public_config
 from susystream.stages.starting import Origin
+from susystream.stages.weights import take_weights
 from susystream.tracking.code import code_state
 
 _PROBE_ROWS = 32
@@ -110,13 +111,7 @@ def network_of(document: ModelDocument) -> Network:
         DocumentInvalid: The weights do not fit it.
     """
     network = network_from_json(document.architecture.config)
-    try:
-        network.set_weights(decode_weights(document.weights))
-    except ValueError as error:
-        raise DocumentInvalid(
-            f"expected weights that fit the architecture of model {document.model_id}, received "
-            f"others: {' '.join(str(error).split())[:160]}"
-        ) from error
+    take_weights(network, document)
     return network
 
 

@@ -55,7 +55,7 @@ def prove(
         DigestMismatch: The log holds other events than were published.
     """
     started = time.monotonic()
-    train, validation = (_digest(reader(part)) for part in (parts.train, parts.validation))
+    train, validation = (ContentDigest.of(reader(part)) for part in (parts.train, parts.validation))
     whole = train.merge(validation)
     if whole.rows != record.rows or str(whole) != record.digest:
         raise DigestMismatch(
@@ -63,13 +63,6 @@ def prove(
             f"{record.dataset_id}, read {whole.rows:,} with {whole}; publish the data again"
         )
     return (train, validation), time.monotonic() - started
-
-
-def _digest(batches: Iterator[EventBatch]) -> ContentDigest:
-    digest = ContentDigest()
-    for batch in batches:
-        digest = digest.update(batch)
-    return digest
 
 
 def datasets(

@@ -7,8 +7,9 @@ In: prepared events. Out: exactly recorded offsets, registered as a data set in 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from susystream.data.prepared import Prepared
 from susystream.data.scan import scan_events
@@ -50,13 +51,13 @@ def publish(context: StageContext, *, parent_run_id: str | None = None) -> Stage
             if record:
                 context.console.say("  the topic holds these events: nothing is published again")
                 already_there.unfinished(context, prepared, codec).forget()
+                _read_back(context, record.slice, codec, rows=record.rows, digest=record.digest)
                 metrics = _metrics(record)
             else:
                 unfinished = already_there.unfinished(context, prepared, codec)
                 publication = _publish_train(context, prepared, codec, unfinished)
-                if settings.stream.read_back:
-                    _read_back(context, publication, codec)
                 record = _record(context, prepared, publication, codec=codec, run_id=run.run_id)
+                _read_back(context, record.slice, codec, rows=record.rows, digest=record.digest)
                 context.store.save_dataset(record)
                 unfinished.forget()
                 metrics = _metrics(record) | _metrics_of(publication)
@@ -146,24 +147,26 @@ def _check(publication: Publication, prepared: Prepared) -> None:
         )
 
 
-def _read_back(context: StageContext, publication: Publication, codec: Codec) -> None:
-    """What the log holds must be what was published.
+def _read_back(
+    context: StageContext, span: Mapping[str, Any], codec: Codec, *, rows: int, digest: str
+) -> None:
+    """If that is wanted: what the log holds must be what was published, now or before.
 
     Raises:
         DigestMismatch: It holds other events.
         StreamError: It lost some, or they cannot be read.
     """
+    if not context.settings.stream.read_back:
+        return
     context.console.say("  reads back what was published")
-    digest, reader = ContentDigest(), reader_of(context, codec)
-    with context.console.progress("events read back", publication.rows) as progress:
-        for batch in reader(publication.slice):
-            digest = digest.update(batch)
-            progress(digest.rows)
-    if digest != publication.digest:
+    written, reader = TopicSlice.from_json(span), reader_of(context, codec)
+    with context.console.progress("events read back", rows) as progress:
+        found = ContentDigest.of(reader(written), progress)
+    if (found.rows, str(found)) != (rows, digest):
         raise DigestMismatch(
-            f"expected {publication.rows:,} events with digest {publication.digest} in "
-            f"{publication.slice}, read back {digest.rows:,} with {digest}; check the broker's "
-            "disk and publish again"
+            f"expected {rows:,} events with digest {digest} in {written}, read back "
+            f"{found.rows:,} with {found}; check the broker's disk, and publish again to a "
+            "topic of its own (stream.topic=...)"
         )
 
 

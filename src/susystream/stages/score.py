@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 
 from susystream.errors import SettingsError
 from susystream.model.scorer import Scorer
@@ -19,7 +20,7 @@ from susystream.stages.result import StageResult
 from susystream.stages.score_report import ScoreReport
 from susystream.stages.scoring import Batch, Scoring
 from susystream.stages.stopping import stop_requested
-from susystream.stream.dead_letters import SUFFIX, too_many
+from susystream.stream.dead_letters import SUFFIX, letters_topic, too_many
 from susystream.stream.exchange import Exchange
 from susystream.stream.schema_topic import texts_of
 from susystream.stream.topics import ensure_topic, watermarks
@@ -42,8 +43,9 @@ def score(context: StageContext, *, parent_run_id: str | None = None) -> StageRe
         tags={"topic": topic, "group": chosen.group},
         parent_run_id=parent_run_id,
     ) as run:
-        scoring = _scoring(context)
-        context.console.say(f"  to topic {scoring.output}, as one of group {chosen.group}")
+        held = watermarks(context.kafka, topic)
+        scoring = _scoring(context, partitions=len(held))
+        context.note(f"to topic {scoring.output}, as one of group {chosen.group}")
         with (
             stop_requested() as stop,
             _model(context) as model,
@@ -51,10 +53,16 @@ def score(context: StageContext, *, parent_run_id: str | None = None) -> StageRe
             ScoreReport(run, context.console, chosen.report_seconds, exchange.lag) as report,
         ):
             try:
-                _loop(context, stop, model=model, exchange=exchange, scoring=scoring, report=report)
+                _loop(
+                    *(context, stop, _ends(held)),
+                    model=model,
+                    exchange=exchange,
+                    scoring=scoring,
+                    report=report,
+                )
             finally:
                 metrics = _ended(run, report, exchange)
-    context.console.say(f"  {report.events:,} events of {report.messages:,} messages are scored")
+    context.note(f"{report.events:,} events of {report.messages:,} messages are scored")
     return StageResult(
         "score",
         run.run_id,
@@ -66,16 +74,15 @@ def score(context: StageContext, *, parent_run_id: str | None = None) -> StageRe
     )
 
 
-def _scoring(context: StageContext) -> Scoring:
+def _scoring(context: StageContext, *, partitions: int) -> Scoring:
     """Where scores go; the topics are made if there are none."""
     chosen, topic = context.settings.score, context.settings.stream.topic
-    read = watermarks(context.kafka, topic)
     output = chosen.output or f"{topic}.scores"
     _check_output(context, output)
-    for name, partitions in ((output, len(read)), (topic + SUFFIX, 1)):
-        if note := ensure_topic(context.kafka, name, partitions, any_number=True):
-            context.console.say(f"  note: {note}")
-    return Scoring(output, len(watermarks(context.kafka, output)), chosen.form)
+    if note := ensure_topic(context.kafka, output, partitions, any_number=True):
+        context.note(f"note: {note}")
+    letter_bytes = letters_topic(context.kafka, topic)
+    return Scoring(output, len(watermarks(context.kafka, output)), letter_bytes, chosen.form)
 
 
 def _check_output(context: StageContext, output: str) -> None:
@@ -85,6 +92,11 @@ def _check_output(context: StageContext, output: str) -> None:
         SettingsError: The topic holds events, or is to hold something else.
     """
     topic = context.settings.stream.topic
+    if topic.endswith(SUFFIX) and not texts_of(context.kafka, topic):
+        raise SettingsError(
+            f"expected stream.topic to be a topic of events, received {topic}, where bad messages "
+            f"are set aside; name the topic they are from, {topic.removesuffix(SUFFIX)}"
+        )
     taken = {topic: "the topic that is read", topic + SUFFIX: "the topic of bad messages"}
     holds = taken.get(output) or (texts_of(context.kafka, output) and "a topic of events")
     if holds:
@@ -101,10 +113,7 @@ def _model(context: StageContext) -> LiveModel:
         plan = scorer_plan_of(document, scorer=chosen.scorer, precision=chosen.precision)
         return plan.open(threads=1, block_rows=_BLOCK_ROWS)
 
-    def say(text: str) -> None:
-        context.console.say(f"  {text}")
-
-    return LiveModel(context.store, chosen.model, scorer_of, chosen.refresh_seconds, say)
+    return LiveModel(context.store, chosen.model, scorer_of, chosen.refresh_seconds, context.note)
 
 
 def _exchange(context: StageContext) -> Exchange:
@@ -116,13 +125,14 @@ def _exchange(context: StageContext) -> Exchange:
         start=chosen.start,
         at_most=max(1, chosen.batch_events // _EVENTS_A_MESSAGE),  # until it is known
         patience_seconds=stream.reader.stall_seconds,
-        say=lambda text: context.console.say(f"  {text}"),
+        say=context.note,
     )
 
 
 def _loop(
     context: StageContext,
     stop: threading.Event,
+    ends: Mapping[int, int],
     *,
     model: LiveModel,
     exchange: Exchange,
@@ -136,8 +146,6 @@ def _loop(
     """
     limit, topic = context.settings.stream.max_bad, context.settings.stream.topic
     until_end = context.settings.score.until == "end"
-    held = watermarks(context.kafka, topic)
-    ends = {partition: high for partition, (low, high) in held.items() if low < high}
     while not stop.is_set():
         arrived = exchange.poll()
         began = time.monotonic()
@@ -151,7 +159,12 @@ def _loop(
         elif until_end and exchange.has_read(ends):
             return
         report.tick()
-    context.console.say("  stopping: what was begun is committed")
+    context.note("stopping: what was begun is committed")
+
+
+def _ends(held: Mapping[int, tuple[int, int]]) -> dict[int, int]:
+    """Behind the last message that there was at the start, of partitions with any."""
+    return {partition: high for partition, (low, high) in held.items() if low < high}
 
 
 def _messages(context: StageContext, batch: Batch) -> int:

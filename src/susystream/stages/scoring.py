@@ -65,11 +65,13 @@ class Scoring:
     Attributes:
         output: The topic of the scores.
         partitions: Of that topic.
+        letter_bytes: Of a bad message that is set aside; what is beyond is cut.
         form: Of the scores.
     """
 
     output: str
     partitions: int
+    letter_bytes: int
     form: Form = "block"
 
     def batch(self, arrived: Sequence[Arrived], model: Chosen, *, bad_left: int) -> Batch:
@@ -100,7 +102,11 @@ class Scoring:
         kept = (owners < cut) & ~np.isin(owners, bad)
         scores = Scores(model.model_id, decoded.events.numbers[kept], _probabilities(logits[kept]))
         found.outgoing += self._messages(partition, scores)
-        found.outgoing += [_letter(decoded.messages[i], decoded.errors[i]) for i in bad if i < cut]
+        found.outgoing += [
+            _letter(decoded.messages[i], decoded.errors[i], self.letter_bytes)
+            for i in bad
+            if i < cut
+        ]
         found.bad += sum(i < cut for i in bad)
         found.read += decoded.messages[:cut]
         decoded.counts[bad] = 0
@@ -115,21 +121,48 @@ class Scoring:
 
 
 def _decoded(messages: list[Arrived]) -> _Decoded:
-    if not any(one.tombstone or is_block(one.message) for one in messages):
-        try:  # a line an event: many at once, or each by itself
-            events = LINES.decode_many([one.message for one in messages])
-            return _Decoded(messages, np.ones(len(messages), np.int64), events, {})
-        except BadMessage:
-            pass
-    batches, errors = list[EventBatch](), dict[int, BadMessage]()
-    for place, one in enumerate(messages):
-        try:
-            batches.append(_events_of(one))
-        except BadMessage as error:
-            errors[place] = BadMessage(f"{one.place}: {error}")
-            batches.append(EventBatch.empty())
-    counts = np.array([len(batch) for batch in batches], np.int64)
-    return _Decoded(messages, counts, concatenate(batches), errors)
+    batches, counts = list[EventBatch](), list[int]()
+    errors = dict[int, BadMessage]()
+    for many, found in _pieces(messages):
+        if isinstance(found, BadMessage):
+            errors[len(counts)] = found
+            counts.append(0)
+        else:
+            batches.append(found)
+            counts += [1] * many if many > 1 else [len(found)]
+    return _Decoded(messages, np.array(counts, np.int64), concatenate(batches), errors)
+
+
+_Piece = tuple[int, EventBatch | BadMessage]
+
+
+def _pieces(messages: list[Arrived]) -> Iterator[_Piece]:
+    """How many messages, and the events of them, in order: lines of text many at once."""
+    for lines, run in groupby(messages, lambda one: not (one.tombstone or is_block(one.message))):
+        if lines:
+            yield from _of_lines(list(run))
+        else:
+            yield from ((1, _read(one)) for one in run)
+
+
+def _of_lines(messages: list[Arrived]) -> Iterator[_Piece]:
+    """A bad line is looked for by halves: line by line would take a hundred times as long."""
+    if len(messages) == 1:
+        yield 1, _read(messages[0])
+        return
+    try:
+        yield len(messages), LINES.decode_many([one.message for one in messages])
+    except BadMessage:
+        middle = len(messages) // 2
+        yield from _of_lines(messages[:middle])
+        yield from _of_lines(messages[middle:])
+
+
+def _read(one: Arrived) -> EventBatch | BadMessage:
+    try:
+        return _events_of(one)
+    except BadMessage as error:
+        return BadMessage(f"{one.place}: {error}")
 
 
 def _events_of(one: Arrived) -> EventBatch:
@@ -151,8 +184,8 @@ def _refuse_what_has_no_score(
             )
 
 
-def _letter(one: Arrived, error: BadMessage) -> Outgoing:
-    topic, key, value, headers = letter_of(one.place, one.message, str(error))
+def _letter(one: Arrived, error: BadMessage, at_most: int) -> Outgoing:
+    topic, key, value, headers = letter_of(one.place, one.message, str(error), at_most=at_most)
     return Outgoing(topic, 0, key, None if one.tombstone else value, headers)
 
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from susystream.data.scaling import Scaler
-from susystream.errors import DocumentInvalid, SettingsError
+from susystream.errors import SettingsError
 from susystream.model.network import Network, architecture_of, build_network
-from susystream.registry.document import DatasetRecord, ModelDocument, decode_weights
+from susystream.registry.document import DatasetRecord, ModelDocument
 from susystream.schema import feature_indices
 from susystream.settings import Settings
+from susystream.stages.weights import take_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +77,7 @@ def _take_over(network: Network, parent: ModelDocument, settings: Settings) -> N
             f"expected parent {parent.model_id} to have the network of the settings, received "
             f"{told}; set it alike, or begin anew (other train.parent or train.following.chain)"
         )
-    try:
-        network.set_weights(decode_weights(parent.weights))
-    except ValueError as error:
-        raise DocumentInvalid(
-            f"expected weights that fit the architecture of model {parent.model_id}, received "
-            f"others: {' '.join(str(error).split())[:160]}; store the model again"
-        ) from error
+    take_weights(network, parent)
 
 
 def _form(architecture: Mapping[str, Any], features: tuple[str, ...]) -> dict[str, object]:

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from susystream.errors import BadMessage
+from susystream.errors import BadMessage, SliceTruncated
 from susystream.registry.document import DatasetRecord
 from susystream.registry.store import ModelStore
+from susystream.stream.ordering import check_held
 from susystream.stream.schema_document import parsed
 from susystream.stream.schema_topic import texts_of
 from susystream.stream.slices import TopicSlice
@@ -45,7 +46,10 @@ class TopicSummary:
             "topic_id": self.topic_id,
             "partitions": {str(partition): list(span) for partition, span in self.held.items()},
             "schema": [_document(text) for text in self.texts],
-            "datasets": [record.model_dump(mode="json") for record in self.datasets],
+            "datasets": [
+                {**record.model_dump(mode="json"), "whole": self._is_whole(record)}
+                for record in self.datasets
+            ],
         }
 
     def __str__(self) -> str:
@@ -58,7 +62,16 @@ class TopicSummary:
             yield f"schema    {_line(text)}"
         for record in self.datasets:
             there = TopicSlice.from_json(record.slice)
-            yield f"data set  {record.dataset_id}: {record.rows:,} events, {record.codec}, {there}"
+            told = f"{record.dataset_id}: {record.rows:,} events, {record.codec}, {there}"
+            yield f"data set  {told}" + ("" if self._is_whole(record) else ", not whole any more")
+
+    def _is_whole(self, record: DatasetRecord) -> bool:
+        """Whether the log still holds all of its offsets."""
+        try:
+            check_held(TopicSlice.from_json(record.slice), self.held)
+        except SliceTruncated:
+            return False
+        return True
 
 
 def topic_summary(connection: KafkaConnection, store: ModelStore, topic: str) -> TopicSummary:

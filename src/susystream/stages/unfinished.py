@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,10 @@ class Unfinished:
         """Keeps the beginning, whole or not at all."""
         draft = self._path.with_suffix(".part")
         text = json.dumps({"identity": dict(self.identity), "begin": begin.to_json()})
-        draft.write_text(text, encoding="utf-8")
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # the log may outlive this machine
         draft.replace(self._path)
 
     def forget(self) -> None:

@@ -78,7 +78,7 @@ class SliceDataset:
             tf.TensorSpec((None, 1), tf.float32),
         )
         self.error = None
-        self._closing.clear()
+        self._closing = threading.Event()  # an epoch that was left keeps its own
         windows = tf.data.Dataset.from_generator(
             lambda: self._tracked(epoch), output_signature=signature
         )
@@ -133,11 +133,11 @@ class SliceDataset:
             yield concatenate(held)
 
     def _verified(self) -> Iterator[EventBatch]:
-        digest, source = ContentDigest(), self.batches()
+        digest, source, closing = ContentDigest(), self.batches(), self._closing
         rows = 0
         try:
             for batch in source:
-                if self._closing.is_set():
+                if closing.is_set():
                     return
                 rows += len(batch)
                 if rows > self.rows:

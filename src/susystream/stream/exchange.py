@@ -7,6 +7,7 @@ the messages are read again, whatever dies in between.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,8 +22,9 @@ from kafka.errors import (
 )
 
 from susystream.errors import BrokerUnavailable, SliceTruncated, StreamError
-from susystream.stream.member import Arrived, Member, Start
+from susystream.stream.member import Arrived, Member
 from susystream.stream.patience import Patience
+from susystream.stream.positions import Start
 from susystream.stream.topics import KafkaConnection, watermarks
 from susystream.stream.transaction import Outgoing
 
@@ -65,7 +67,7 @@ class Exchange:
     given_up: int = field(default=0, init=False)
     _member: Member = field(init=False)
     _patience: Patience = field(init=False)
-    _failing: dict[str, float] = field(default_factory=dict, init=False)
+    _failing: dict[str, tuple[float, float]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self._member = Member(
@@ -96,7 +98,8 @@ class Exchange:
 
         Raises:
             BrokerUnavailable: It was away for longer than the patience.
-            SliceTruncated: Retention removed messages that the group had not read.
+            SliceTruncated: Retention removed messages that the group had not read, or the topic
+                was made anew.
             StreamError: Kafka refused.
         """
         try:
@@ -112,13 +115,11 @@ class Exchange:
             self._recover("read", error)
             return []
         self._failing.pop("read", None)
-        if found is None:
-            self.rewind()
-        elif found:
+        if found:
             self._patience.heard()
         else:
             self._patience.check()
-        return found or []
+        return found
 
     def commit(self, outgoing: Iterable[Outgoing], read: Sequence[Arrived]) -> bool:
         """Writes, and moves the group behind what was read: both or neither.
@@ -135,7 +136,7 @@ class Exchange:
         except CommitFailedError as error:  # the partitions may be another's by now
             self.given_up += 1
             self._check_patience("write", error)
-            self._tried(self._member.give_up)
+            self._give_up()
             return False
         except KafkaError as error:  # what became of it, the next opening settles
             self.given_up += 1
@@ -147,7 +148,7 @@ class Exchange:
 
     def rewind(self) -> None:
         """Gives up what was read since the last commit: `poll` brings it again."""
-        self._tried(self._member.seek_committed)
+        self._member.seek_committed()
 
     def lag(self) -> int:
         """How many messages of this member's partitions it has still to read, as last heard."""
@@ -164,11 +165,9 @@ class Exchange:
         except KafkaError:
             return False
 
-    def _tried(self, step: Callable[[], None]) -> None:
+    def _give_up(self) -> None:
         try:
-            step()
-        except CommitFailedError:
-            return  # a rebalance came in between: the next poll brings new partitions
+            self._member.give_up()
         except (KafkaError, StreamError) as error:
             self._recover("go back", error)
 
@@ -206,13 +205,16 @@ class Exchange:
         return False
 
     def _check_patience(self, step: str, error: KafkaError | StreamError) -> bool:
-        """Whether the step failed before, and never succeeded since.
+        """Whether the step failed before, not long ago, and never succeeded since.
 
         Raises:
-            StreamError: For longer than the patience.
+            StreamError: It goes on to fail for longer than the patience.
         """
-        now, again = time.monotonic(), step in self._failing
-        if now - self._failing.setdefault(step, now) > self.patience_seconds:
+        now = time.monotonic()
+        first, last = self._failing.get(step, (now, -math.inf))
+        again = now - last <= self.patience_seconds
+        self._failing[step] = (first if again else now, now)
+        if again and now - first > self.patience_seconds:
             raise self._refused(error) from error
         return again
 

@@ -6,18 +6,20 @@ In: a topic and a group. Out: messages, transactions, positions. Kafka's errors 
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from kafka import TopicPartition
-from kafka.errors import KafkaError, NoOffsetForPartitionError
-from kafka.structs import OffsetAndMetadata
+from kafka.errors import KafkaError, KafkaTimeoutError, NoOffsetForPartitionError
 
+from susystream.errors import SliceTruncated, StreamError
 from susystream.stream.codec import Message
 from susystream.stream.ordering import Place
+from susystream.stream.positions import Positions, Start
 from susystream.stream.producer import close_within
 from susystream.stream.topics import KafkaConnection, broker_errors
 from susystream.stream.transaction import (
@@ -27,8 +29,9 @@ from susystream.stream.transaction import (
     transactional_producer,
 )
 
-Start = Literal["earliest", "latest"]
-_POSITION_MS = 200
+_OLDEST = (2, 5)  # KIP-447: offsets in transactions that the group can refuse
+_LOOK_SECONDS = 1.0  # between two looks whether the topic is the same
+_ASK_MS = 2000  # of one question where the group stands; asked again later
 
 
 class Arrived(NamedTuple):
@@ -68,7 +71,10 @@ class Member:
     _id: str = field(default_factory=lambda: f"susystream-{uuid.uuid4()}", init=False)
     _consumer: Any = field(default=None, init=False)
     _producer: Any = field(default=None, init=False)
-    _membership: Any = field(default=None, init=False)
+    _membership: Any = field(default=None, init=False)  # none before its place is settled
+    _positions: Positions = field(init=False)
+    _topic_id: Any = field(default=None, init=False)
+    _looked: float = field(default=0.0, init=False)
 
     def open(self) -> None:
         """The producer first: it ends a transaction of ours whose fate was not known."""
@@ -76,6 +82,22 @@ class Member:
             self._open_producer()
             self._consumer = group_consumer(
                 self.connection, self.topic, self.group, session_seconds=self.session_seconds
+            )
+        self._membership = None
+        self._positions = Positions(self._consumer, self.topic, self.start, _ASK_MS)
+        self._check_broker()
+
+    def _check_broker(self) -> None:
+        """An older one takes the offsets of a member that was put out of its group.
+
+        Raises:
+            StreamError: It is older.
+        """
+        found = self._consumer.config["api_version"]
+        if found < _OLDEST:
+            raise StreamError(
+                f"expected a broker of Kafka {'.'.join(map(str, _OLDEST))} or newer to score "
+                f"exactly once, received {'.'.join(map(str, found))}; use a newer one"
             )
 
     def close(self, patience: float) -> None:
@@ -97,22 +119,23 @@ class Member:
             self._open_producer()
         self.seek_committed()
 
-    def poll(self, seconds: float, at_most: int) -> list[Arrived] | None:
+    def poll(self, seconds: float, at_most: int) -> list[Arrived]:
         """Messages of the partitions that are this member's, each partition's in order.
 
-        Returns:
-            None if they are none of this member's any more.
+        Raises:
+            SliceTruncated: The topic was made anew.
         """
         try:
             found = self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=at_most)
-        except NoOffsetForPartitionError:
-            self._begin()
+        except NoOffsetForPartitionError:  # its place is settled below
+            found = {}
+        self._check_topic()
+        now = self._consumer.group_metadata()
+        if self._membership is None or not _same(self._membership, now):
+            # kafka-python 3.0.12 keeps its places over a rebalance, also those of a member that was
+            # put out while it was joining again: others may have read on since
+            self._membership = now if self._is_settled(now) else None
             return []
-        # As it is now: a member that was halted and put out of the group must not commit as nobody,
-        # which Kafka lets pass.
-        self._membership = self._consumer.group_metadata()
-        if found and self._membership.generation_id < 0:
-            return None
         return [_arrived(record) for records in found.values() for record in records]
 
     def transact(self, outgoing: Iterable[Outgoing], read: Sequence[Arrived]) -> None:
@@ -127,13 +150,8 @@ class Member:
         )
 
     def seek_committed(self) -> None:
-        """Goes back to what the group has committed."""
-        for one in self._consumer.assignment():
-            committed = self._committed(one)
-            if committed is not None:
-                self._consumer.seek(one, committed)
-            elif self.start == "earliest":
-                self._consumer.seek_to_beginning(one)
+        """Goes back to what the group has committed, before anything else is read."""
+        self._membership = None
 
     def partitions(self) -> tuple[int, ...]:
         """Those that are this member's now."""
@@ -141,22 +159,14 @@ class Member:
 
     def lag(self) -> int:
         """How many messages of its partitions it has still to read, as last heard."""
-        found = 0
-        for one in self._consumer.assignment():
-            position, end = self._position(one), self._consumer.highwater(one)
-            if position is not None and end is not None:
-                found += max(0, end - position)
-        return found
+        return self._positions.lag()
 
     def has_read(self, ends: Mapping[int, int]) -> bool:
-        """Whether this member, or one before it, stands behind these offsets in each partition."""
-        mine = {one.partition for one in self._consumer.assignment()}
-        for partition, end in ends.items():
-            one = TopicPartition(self.topic, partition)
-            found = self._position(one) if partition in mine else self._committed(one)
-            if found is None or found < end:
-                return False
-        return True
+        """Whether the group stands behind these offsets; asked when all that was read is committed.
+
+        Before this member knows its place, it does not.
+        """
+        return self._membership is not None and self._positions.has_read(ends)
 
     def _open_producer(self) -> None:
         self._producer = transactional_producer(
@@ -170,36 +180,41 @@ class Member:
             with suppress(KafkaError):
                 close_within(producer, patience)
 
-    def _begin(self) -> None:
-        """Where the group has read nothing yet.
+    def _is_settled(self, membership: Any) -> bool:
+        """Whether it stands where its group does."""
+        # put out of the group, it must not commit as nobody, which Kafka lets pass
+        if membership.generation_id < 0:
+            return False
+        try:
+            return self._positions.seek_committed()
+        except KafkaTimeoutError:  # the transaction of one that died is still open: asked again
+            return False
 
-        A partition that was added later begins at its start, or what came before it was seen would
-        be passed over; so does `latest` write down where it begins.
+    def _check_topic(self) -> None:
+        """A place means nothing in another topic of the same name, but the client reads on there.
+
+        Raises:
+            SliceTruncated: It was made anew.
         """
-        consumer, mine = self._consumer, self._consumer.assignment()
-        every = consumer.partitions_for_topic(self.topic) or set()
-        known = any(self._committed(TopicPartition(self.topic, one)) is not None for one in every)
-        for one in (one for one in mine if self._committed(one) is None):
-            if known or self.start == "earliest":
-                consumer.seek_to_beginning(one)
-                continue
-            end = consumer.end_offsets([one])[one]
-            consumer.commit({one: OffsetAndMetadata(end, "", -1)}, timeout_ms=self._milliseconds)
-            consumer.seek(one, end)
+        cluster, now = self._consumer._cluster, time.monotonic()
+        if now - self._looked > _LOOK_SECONDS:
+            self._looked = now
+            cluster.request_update()  # by the client's own thread
+        found = cluster.topic_id(self.topic)
+        if not (found and found.int):  # not looked at yet, gone, or of a broker before 2.8
+            return
+        self._topic_id = self._topic_id or found
+        if found != self._topic_id:
+            raise SliceTruncated(
+                f"expected topic {self.topic} to be the one that group {self.group} reads, "
+                "received one that was made anew, of which the first may be passed over; use "
+                "another group, which begins anew"
+            )
 
-    def _committed(self, one: TopicPartition) -> int | None:
-        found: int | None = self._consumer.committed(one, timeout_ms=self._milliseconds)
-        return found
 
-    def _position(self, one: TopicPartition) -> int | None:
-        with suppress(KafkaError):
-            found: int | None = self._consumer.position(one, timeout_ms=_POSITION_MS)
-            return found
-        return None
-
-    @property
-    def _milliseconds(self) -> int:
-        return int(self.connection.timeout_seconds * 1000)
+def _same(one: Any, other: Any) -> bool:
+    """Whether two memberships are one, which nobody interrupted."""
+    return (one.generation_id, one.member_id) == (other.generation_id, other.member_id)
 
 
 def _arrived(record: Any) -> Arrived:

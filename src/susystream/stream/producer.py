@@ -22,7 +22,13 @@ from susystream.stream.codec import Codec
 from susystream.stream.deliveries import Deliveries
 from susystream.stream.ordering import check_held
 from susystream.stream.slices import ContentDigest, TopicSlice
-from susystream.stream.topics import KafkaConnection, broker_errors, ensure_topic, watermarks
+from susystream.stream.topics import (
+    LARGEST_REQUEST,
+    KafkaConnection,
+    broker_errors,
+    ensure_topic,
+    watermarks,
+)
 
 COMPRESSIONS = ("none", "gzip", "lz4", "zstd")
 _OUTSTANDING = 20_000  # messages sent and not yet acknowledged
@@ -146,7 +152,7 @@ def _producer(connection: KafkaConnection, compression: str) -> Any:
         compression_type=None if compression == "none" else compression,
         linger_ms=20,
         batch_size=1_000_000,
-        max_request_size=10_485_760,  # of a message before it is compressed
+        max_request_size=LARGEST_REQUEST,
         max_block_ms=int(connection.timeout_seconds * 1000),
         delivery_timeout_ms=int(_delivery_seconds(connection) * 1000),
         allow_auto_create_topics=False,

@@ -5,7 +5,7 @@ In: offsets and event batches. Out: `TopicSlice`, `ContentDigest`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,6 +129,22 @@ class ContentDigest:
     rows: int = 0
     high: int = 0
     low: int = 0
+
+    @classmethod
+    def of(
+        cls, batches: Iterable[EventBatch], on_rows: Callable[[int], None] = lambda rows: None
+    ) -> ContentDigest:
+        """The digest of all events of some batches.
+
+        Args:
+            batches: The events.
+            on_rows: Takes how many there were, after each batch.
+        """
+        digest = cls()
+        for batch in batches:
+            digest = digest.update(batch)
+            on_rows(digest.rows)
+        return digest
 
     def update(self, batch: EventBatch) -> ContentDigest:
         """The digest with a batch added."""

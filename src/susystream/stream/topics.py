@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +23,8 @@ from susystream.stream.security import client_security
 logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its errors reach us as exceptions
 _RETENTION = ("retention.ms", "retention.bytes")
 # a recorded slice must stay readable
+LARGEST_REQUEST = 10_485_760  # bytes that our clients send at once, before they are compressed
+_LARGEST, _DEFAULT_LARGEST = "max.message.bytes", 1_048_588
 _KEPT = {"cleanup.policy": "delete", **dict.fromkeys(_RETENTION, "-1")}
 
 
@@ -137,7 +139,12 @@ def _admin(connection: KafkaConnection) -> Iterator[Any]:
 
 
 def ensure_topic(
-    connection: KafkaConnection, topic: str, partitions: int | None, *, any_number: bool = False
+    connection: KafkaConnection,
+    topic: str,
+    partitions: int | None,
+    *,
+    any_number: bool = False,
+    largest: int | None = None,
 ) -> str:
     """Makes the topic if there is none, and waits until each partition has a leader.
 
@@ -149,6 +156,7 @@ def ensure_topic(
         topic: Its name.
         partitions: Of a new one, and those an old one must have; None: 1 and any.
         any_number: An old one may have any number.
+        largest: Bytes of a message that a new one takes; None: the broker's default.
 
     Returns:
         What will remove messages from a topic that others made, in one line; empty if nothing.
@@ -162,7 +170,7 @@ def ensure_topic(
         raise SettingsError(f"expected stream.partitions of at least 1, received {partitions}")
     with _admin(connection) as admin:
         # a client that may not make topics may use one that is there
-        made = not _leaders(admin, topic) and _make(admin, topic, partitions or 1)
+        made = not _leaders(admin, topic) and _make(admin, topic, partitions or 1, largest)
         leaders = _leaders_within(admin, topic, connection.timeout_seconds)
         if not (any_number or partitions in (None, len(leaders))):
             raise StreamError(
@@ -177,10 +185,11 @@ def ensure_topic(
         return "" if made else _limits(admin, topic)
 
 
-def _make(admin: Any, topic: str, partitions: int) -> bool:
+def _make(admin: Any, topic: str, partitions: int, largest: int | None) -> bool:
     """False if the topic was there."""
+    limit = {} if largest is None else {_LARGEST: str(largest)}
     try:
-        admin.create_topics({topic: {"num_partitions": partitions, "configs": _KEPT}})
+        admin.create_topics({topic: {"num_partitions": partitions, "configs": _KEPT | limit}})
     except TopicAlreadyExistsError:
         return False
     return True
@@ -192,10 +201,7 @@ def _limits(admin: Any, topic: str) -> str:
     Raises:
         StreamError: It compacts: of messages with equal keys only the last would stay.
     """
-    asked = ConfigResource(ConfigResourceType.TOPIC, topic, dict.fromkeys(_KEPT))
-    found = admin.describe_configs([asked], config_filter="all")["topic"].get(topic, {})
-    # a client without the right to read the configuration is shown none
-    held = {name: str(found[name]["value"]) if name in found else "unknown" for name in _KEPT}
+    held = _effective(admin, topic, _KEPT)
     if "compact" in held["cleanup.policy"]:
         raise StreamError(
             f"expected topic {topic} with cleanup.policy=delete, received "
@@ -209,6 +215,20 @@ def _limits(admin: Any, topic: str) -> str:
         f"topic {topic} may remove the messages of this data set later ({', '.join(limits)}); "
         "set -1 to keep them, or another stream.topic"
     )
+
+
+def _effective(admin: Any, topic: str, names: Iterable[str]) -> dict[str, str]:
+    """Settings of a topic; a client without the right to read them is shown "unknown"."""
+    asked = ConfigResource(ConfigResourceType.TOPIC, topic, dict.fromkeys(names))
+    found = admin.describe_configs([asked], config_filter="all")["topic"].get(topic, {})
+    return {name: str(found[name]["value"]) if name in found else "unknown" for name in names}
+
+
+def message_limit(connection: KafkaConnection, topic: str) -> int:
+    """Bytes of a message that a topic takes; Kafka's own default if that is not shown."""
+    with _admin(connection) as admin:
+        found = _effective(admin, topic, [_LARGEST])[_LARGEST]
+    return int(found) if found.isdigit() else _DEFAULT_LARGEST
 
 
 def _leaders_within(admin: Any, topic: str, seconds: float) -> list[int]:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.structs import OffsetAndMetadata
 
-from susystream.stream.topics import KafkaConnection
+from susystream.stream.topics import LARGEST_REQUEST, KafkaConnection
 
 _BETWEEN_POLLS_MS = 60_000
 _RETRY_MS = 5  # a new transaction waits for the markers of the last; 100 ms would be its latency
@@ -41,7 +41,7 @@ def transactional_producer(
         acks="all",
         linger_ms=0,
         batch_size=1_000_000,
-        max_request_size=10_485_760,
+        max_request_size=LARGEST_REQUEST,
         max_block_ms=milliseconds,
         delivery_timeout_ms=2 * milliseconds + 1000,
         allow_auto_create_topics=False,
@@ -136,4 +136,6 @@ def within(deadline_seconds: float, call: Callable[[], Any]) -> None:
     if thread.is_alive():
         raise KafkaTimeoutError(f"a transaction took {deadline_seconds:g} s")
     if raised:
+        if type(raised[0]) is RuntimeError:  # of the client's own book of transactions
+            raise KafkaError(str(raised[0])) from raised[0]
         raise raised[0]

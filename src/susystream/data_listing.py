@@ -1,0 +1,104 @@
+"""The commands that look at data sets and topics: `susystream data`.
+
+In: selectors, names of topics. Out: tables or JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from susystream.disclosure import is_secret
+from susystream.errors import SettingsError
+from susystream.listing import open_store, show, store_options
+
+_FROM_ENVIRONMENT = "env:"
+
+
+@click.group()
+def data() -> None:
+    """Registered data sets."""
+
+
+@data.command("list")
+@store_options
+def data_list(home: Path, uri: str | None, database: str, as_json: bool) -> None:
+    """All data sets, the newest first."""
+    with open_store(home, uri, database) as store:
+        found = [record.model_dump(mode="json") for record in store.list_datasets()]
+    if not as_json:
+        found = [{**record, "topic": record["slice"]["topic"]} for record in found]
+    show(found, ("dataset_id", "name", "topic", "rows", "codec"), as_json)
+
+
+@data.command("show")
+@click.argument("selector", default="latest")
+@store_options
+def datashow(selector: str, home: Path, uri: str | None, database: str, as_json: bool) -> None:
+    """One data set: an id, its beginning, or latest."""
+    with open_store(home, uri, database) as store:
+        record = store.load_dataset(selector)
+    click.echo(json.dumps(record.model_dump(mode="json"), indent=None if as_json else 2))
+
+
+@data.command("topic")
+@click.argument("name")
+@click.option("--bootstrap-servers", help="Kafka's address; none: the embedded broker.")
+@click.option(
+    "--security",
+    "stated",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="As in stream.security, by Kafka's own names; secrets as NAME=env:VARIABLE.",
+)
+@store_options
+def data_topic(
+    name: str,
+    bootstrap_servers: str | None,
+    stated: tuple[str, ...],
+    home: Path,
+    uri: str | None,
+    database: str,
+    as_json: bool,
+) -> None:
+    """What stands on a topic: its offsets, what its messages are, the data sets that lie there."""
+    from susystream.services.broker import embedded_broker
+    from susystream.stages.topic_summary import topic_summary
+    from susystream.stream.topics import KafkaConnection
+
+    security = security_of(stated)
+    with ExitStack() as stack:
+        address = bootstrap_servers or stack.enter_context(embedded_broker(home))
+        store = stack.enter_context(open_store(home, uri, database))
+        found = topic_summary(KafkaConnection(address, security=security), store, name)
+    click.echo(json.dumps(found.to_json(), indent=2) if as_json else str(found))
+
+
+def security_of(stated: Iterable[str]) -> dict[str, str]:
+    """Security settings as typed; a value may come from the environment, and a secret must.
+
+    Raises:
+        SettingsError: One has no value, or is a secret on the command line, which others can read.
+    """
+    found = {}
+    for word in stated:
+        name, sign, value = word.partition("=")
+        variable = value.removeprefix(_FROM_ENVIRONMENT)
+        if not sign:
+            raise SettingsError(f"expected --security NAME=VALUE, received {word!r}; correct it")
+        if is_secret(name) and variable == value:
+            raise SettingsError(
+                f"expected {name} from the environment, received it on the command line, where "
+                f"others can read it; give --security {name}=env:VARIABLE"
+            )
+        if variable != value and variable not in os.environ:
+            raise SettingsError(
+                f"expected environment variable {variable} for {name}, there is none; set it"
+            )
+        found[name] = os.environ[variable] if variable != value else value
+    return found
