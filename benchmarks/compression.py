@@ -23,9 +23,9 @@ from susystream.processors import processors
 from susystream.schema import EventBatch, concatenate
 from susystream.services.broker import embedded_broker
 from susystream.stream.codec import BlockCodec, Codec, CsvCodec
+from susystream.stream.connection import KafkaConnection
 from susystream.stream.consumer import KafkaReader
 from susystream.stream.producer import COMPRESSIONS, Publication, publish
-from susystream.stream.topics import KafkaConnection
 
 
 class Found(NamedTuple):

@@ -41,10 +41,11 @@ from susystream.registry.store import ModelStore
 from susystream.services.store import embedded_store
 from susystream.stages.models import scorer_plan_of
 from susystream.stream.codec import codec_named
+from susystream.stream.connection import KafkaConnection
 from susystream.stream.consumer import KafkaReader
 from susystream.stream.scores import read_scores
 from susystream.stream.slices import ContentDigest, TopicSlice
-from susystream.stream.topics import KafkaConnection, watermarks
+from susystream.stream.topics import watermarks
 
 ROWS, OFFSET = 100_000, 10_000_000  # of a data set, and between the numbers of two
 TOPIC, GROUP, CODEC = "kills", "kills", "csv"  # a slow form: a kill finds work under way

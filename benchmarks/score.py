@@ -37,9 +37,10 @@ from susystream.schema import EventBatch, concatenate
 from susystream.services.broker import embedded_broker
 from susystream.services.store import embedded_store
 from susystream.stream.codec import BlockCodec
+from susystream.stream.connection import KafkaConnection
 from susystream.stream.producer import publish
 from susystream.stream.scores import decode_scores
-from susystream.stream.topics import KafkaConnection, ensure_topic
+from susystream.stream.topics import ensure_topic
 
 RATE, MESSAGE, WARM_SECONDS = 10_000, 100, 5.0
 WAIT_SECONDS = 120.0

@@ -16,8 +16,10 @@ from susystream.composition import (
     run_composed,
     settings_of,
 )
+from susystream.disclosure import SECRET_SECURITY, SHOWN_SECURITY, is_secret, public_settings
 from susystream.errors import SettingsError
 from susystream.settings import Settings, check_settings, public_config
+from susystream.stream.security import SECURITY_NAMES
 
 CONF = config_folder()
 STAGES = sorted(path.stem for path in (CONF / "stage").glob("*.yaml"))
@@ -250,6 +252,26 @@ def test_no_secret_reaches_the_public_configuration() -> None:
     assert public["registry"]["uri"] == "mongodb://host:27017/db"
     assert public["data"]["url"] == "http://host/SUSY.csv.gz?sig=***"
     assert secret not in repr(settings)
+
+
+def test_a_misspelt_security_setting_is_refused_and_its_value_never_shown() -> None:
+    """It may be a password: no pattern of names knows each misspelling."""
+    plain = composed().model_dump(mode="json")
+    plain["stream"]["security"] = {"sasl.pasword": "hunter2"}
+    with pytest.raises(SettingsError, match=r"not sasl\.pasword") as told:
+        check_settings(plain)
+    assert "hunter2" not in str(told.value)
+    assert "hunter2" not in str(public_settings(plain))
+
+
+def test_both_lists_of_security_settings_are_one() -> None:
+    assert set(SECURITY_NAMES) == {*SHOWN_SECURITY, *SECRET_SECURITY}
+    assert [name for name in SECURITY_NAMES if is_secret(name)] == [*SECRET_SECURITY]
+
+
+def test_a_variable_that_is_not_set_is_named_with_its_setting() -> None:
+    with pytest.raises(SettingsError, match=r"variable NOT_SET for stream\.topic, there is none"):
+        composed("stream.topic=${oc.env:NOT_SET}")
 
 
 def test_configuration_files_say_nothing_twice() -> None:

@@ -24,9 +24,10 @@ from susystream.registry.document import DatasetRecord, MlflowLink, ModelDocumen
 from susystream.registry.store import ModelStore
 from susystream.stages.models import document_of
 from susystream.stream.codec import BlockCodec
+from susystream.stream.connection import KafkaConnection
 from susystream.stream.schema_topic import state_form
 from susystream.stream.slices import TopicSlice
-from susystream.stream.topics import KafkaConnection, cluster_id, ensure_topic, topic_id
+from susystream.stream.topics import cluster_id, ensure_topic, topic_id
 from susystream.tracking.tracker import Tracker
 
 SCALER = {"mean": [0.0] * 18, "std": [1.0] * 18}

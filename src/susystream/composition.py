@@ -55,7 +55,7 @@ def settings_of(config: DictConfig) -> Settings:
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
-        raise SettingsError(_one_line(str(error))) from error
+        raise SettingsError(_unresolved(str(error))) from error
     if not isinstance(plain, dict):
         raise SettingsError(f"expected a mapping of settings, received {type(plain).__name__}")
     return check_settings({str(key): value for key, value in plain.items()})
@@ -144,6 +144,13 @@ def _unknown_option(error: MissingConfigException) -> str:
     if not group or not known:
         return _one_line(str(error))
     return f"unknown {group} {option!r}: expected one of {', '.join(known)}" + _near(option, known)
+
+
+def _unresolved(message: str) -> str:
+    found = re.search(r"Environment variable '([^']+)' not found.*?full_key: (\S+)", message, re.S)
+    if found is None:
+        return _one_line(message)
+    return f"expected environment variable {found[1]} for {found[2]}, there is none; set it"
 
 
 def _unreadable(error: OverrideParseException) -> str:

@@ -69,7 +69,7 @@ def data_topic(
     """What stands on a topic: its offsets, what its messages are, the data sets that lie there."""
     from susystream.services.broker import embedded_broker
     from susystream.stages.topic_summary import topic_summary
-    from susystream.stream.topics import KafkaConnection
+    from susystream.stream.connection import KafkaConnection
 
     security = security_of(stated)
     with ExitStack() as stack:

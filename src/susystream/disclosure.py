@@ -10,6 +10,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+# Security settings of Kafka's clients, by its own names. A name that is none of the first may be a
+# misspelt one of the second.
+SHOWN_SECURITY = (
+    *("security.protocol", "sasl.mechanism", "sasl.username", "ssl.ca.location"),
+    *("ssl.certificate.location", "ssl.key.location", "ssl.endpoint.identification.algorithm"),
+)
+SECRET_SECURITY = ("sasl.password", "ssl.key.password")
 _ADDRESSES = ("uri", "url")
 _HIDDEN = r"""(?:
     passw(?:or)?d|passphrase|pwd|secret|token|credential|signature|private
@@ -75,6 +82,8 @@ def public_settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _public(name: str, value: Any) -> Any:
+    if isinstance(value, Mapping) and name == "security":
+        return {one: value[one] if one in SHOWN_SECURITY else "***" for one in value}
     if isinstance(value, Mapping):
         return public_settings(value)
     if value is not None and is_secret(name):

@@ -165,7 +165,7 @@ def test_the_chain_leaves_no_secret(desk: Desk) -> None:
 
 WRONG = {
     "KAFKA_PASSWORD": "to log in 'me' by SCRAM-SHA-512, received: Authentication failed",
-    "KAFKA_KEY_PASSWORD": "ssl.key.password to fit, received",
+    "KAFKA_KEY_PASSWORD": "ssl.key.password to open the key",
     "SUSYSTREAM_REGISTRY_URI": "expected to be let in at mongodb://127.0.0.1:",
 }
 

@@ -31,7 +31,7 @@ from susystream.stream.consumer import KafkaReader
 from susystream.stream.dead_letters import SUFFIX
 from susystream.stream.scores import read_scores
 from susystream.stream.slices import TopicSlice
-from susystream.stream.topics import watermarks
+from susystream.stream.topics import is_there, watermarks
 
 TO_THE_END = "score.until=end"
 ROWS = 3600  # of the 4,000 events, those that are published
@@ -142,7 +142,10 @@ def test_without_a_promoted_model_it_says_how_to_promote_one(opened: Open) -> No
             score(context)
 
 
-@pytest.mark.parametrize("output", ["the topic", "its dead letters", "another of events"])
+OUTPUTS = ["the topic", "its dead letters", "another of events", "its documents", "other dead ones"]
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
 def test_scores_do_not_go_among_events(opened: Open, output: str) -> None:
     with opened("score.model=latest", TO_THE_END) as context:
         trained(context)
@@ -150,7 +153,12 @@ def test_scores_do_not_go_among_events(opened: Open, output: str) -> None:
         log = watermarks(context.kafka, topic)
         with opened(f"stream.topic={topic}-2", "data.offset=1000000") as more:
             publish(more)
-    name = {"the topic": topic, "its dead letters": f"{topic}.dead"}.get(output, f"{topic}-2")
+    name = {
+        "the topic": topic,
+        "its dead letters": f"{topic}.dead",
+        "its documents": f"{topic}.schema",
+        "other dead ones": "other.dead",
+    }.get(output, f"{topic}-2")
     with (
         opened("score.model=latest", TO_THE_END, f"score.output={name}") as context,
         pytest.raises(SettingsError, match=r"expected score\.output to be a topic of scores"),
@@ -167,16 +175,27 @@ def test_a_topic_that_is_not_there_is_told(opened: Open) -> None:
         score(context)
 
 
-def test_dead_letters_are_no_events_to_score(opened: Open) -> None:
+@pytest.mark.parametrize("ending", [".dead", ".scores", ".schema"])
+def test_what_stands_beside_a_topic_is_no_events_to_score(opened: Open, ending: str) -> None:
     with opened("score.model=latest", TO_THE_END) as context:
         trained(context)
         topic = context.settings.stream.topic
-        score(context)  # makes the topic of dead letters
+        score(context)  # makes the topics of scores and of dead letters
     with (
-        opened("score.model=latest", TO_THE_END, f"stream.topic={topic}.dead") as context,
-        pytest.raises(SettingsError, match=f"name the topic they are from, {topic}$"),
+        opened("score.model=latest", TO_THE_END, f"stream.topic={topic}{ending}") as context,
+        pytest.raises(SettingsError, match=f"name the topic beside which it stands, {topic}$"),
     ):
         score(context)
+    assert not is_there(context.kafka, f"{topic}{ending}.scores")
+    assert not is_there(context.kafka, f"{topic}{ending}.dead")
+
+
+def test_a_model_that_is_not_there_is_told_before_a_topic_is_made(opened: Open) -> None:
+    with opened("score.model=nosuch", TO_THE_END) as context:
+        publish(context)
+        with pytest.raises(NotFound):
+            score(context)
+        assert not is_there(context.kafka, f"{context.settings.stream.topic}.scores")
 
 
 def put(

@@ -11,8 +11,8 @@ import sys
 import time
 from types import FrameType
 
+from susystream.stream.connection import KafkaConnection
 from susystream.stream.exchange import Exchange
-from susystream.stream.topics import KafkaConnection
 from susystream.stream.transaction import Outgoing
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from certificates import Authority
 from own_broker import OwnBroker
 
-from susystream.stream.topics import KafkaConnection
+from susystream.stream.connection import KafkaConnection
 
 USER = "me"
 PASSWORD = "Sesame4Kafka-%/&:@ x"  # what a password may hold and a setting must survive

@@ -10,8 +10,9 @@ from kafka import KafkaProducer
 
 from susystream.schema import EventBatch
 from susystream.stream.codec import Codec
+from susystream.stream.connection import KafkaConnection
 from susystream.stream.producer import Publication, publish
-from susystream.stream.topics import KafkaConnection, ensure_topic
+from susystream.stream.topics import ensure_topic
 
 RawMessage = tuple[int, bytes | None, bytes]
 

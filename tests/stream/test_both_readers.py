@@ -24,11 +24,12 @@ from susystream.errors import (
 )
 from susystream.schema import EventBatch, concatenate
 from susystream.stream.codec import BlockCodec, Codec, CsvCodec
+from susystream.stream.connection import KafkaConnection
 from susystream.stream.consumer import KafkaReader
 from susystream.stream.dataset import SliceDataset
 from susystream.stream.slices import ContentDigest, TopicSlice
 from susystream.stream.tfio_reader import TfioReader
-from susystream.stream.topics import KafkaConnection, ensure_topic
+from susystream.stream.topics import ensure_topic
 
 MANY = 1_500_000  # 110 MB: librdkafka asks for 67 MB ahead of its reader
 Made: TypeAlias = Callable[[KafkaConnection, Codec, float], KafkaReader | TfioReader]

@@ -13,12 +13,13 @@ from susystream.errors import PublishError, SettingsError
 from susystream.schema import EventBatch, concatenate
 from susystream.settings import StreamSettings
 from susystream.stream.codec import BlockCodec, Codec, CsvCodec
+from susystream.stream.connection import KafkaConnection
 from susystream.stream.consumer import KafkaReader
 from susystream.stream.producer import COMPRESSIONS, Publication, end_of, publish
 from susystream.stream.resuming import held_of
 from susystream.stream.slices import ContentDigest, TopicSlice
 from susystream.stream.tfio_reader import TfioReader
-from susystream.stream.topics import KafkaConnection, ensure_topic, watermarks
+from susystream.stream.topics import ensure_topic, watermarks
 
 KINDS = {"none": 0, "gzip": 1, "lz4": 3, "zstd": 4}  # Kafka's numbers of them
 EACH = pytest.mark.parametrize("kind", KINDS)

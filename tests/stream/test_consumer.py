@@ -22,9 +22,10 @@ from susystream.errors import (
 from susystream.schema import EventBatch, concatenate
 from susystream.services.broker import embedded_broker
 from susystream.stream.codec import BlockCodec, Codec, CsvCodec
+from susystream.stream.connection import KafkaConnection
 from susystream.stream.consumer import KafkaReader
 from susystream.stream.slices import TopicSlice
-from susystream.stream.topics import KafkaConnection, ensure_topic
+from susystream.stream.topics import ensure_topic
 
 CODECS = pytest.mark.parametrize("codec", [BlockCodec(10), CsvCodec()], ids=lambda c: c.name)
 

@@ -14,10 +14,11 @@ from stream_messages import RawMessage, events, same, send
 from susystream.errors import BadMessage
 from susystream.schema import EventBatch, concatenate
 from susystream.stream.codec import BlockCodec, Codec, CsvCodec, Message
+from susystream.stream.connection import KafkaConnection
 from susystream.stream.consumer import KafkaReader
 from susystream.stream.dead_letters import DeadLetters
 from susystream.stream.slices import TopicSlice
-from susystream.stream.topics import KafkaConnection, ensure_topic, watermarks
+from susystream.stream.topics import ensure_topic, watermarks
 
 BLOCKS = BlockCodec(10)
 GOOD = events(60)

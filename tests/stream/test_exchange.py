@@ -21,8 +21,9 @@ from kafka.admin import KafkaAdminClient, MemberToRemove
 from own_broker import OwnBroker
 
 from susystream.errors import BrokerUnavailable, SliceTruncated, StreamError
+from susystream.stream.connection import KafkaConnection
 from susystream.stream.exchange import Arrived, Exchange
-from susystream.stream.topics import KafkaConnection, ensure_topic, is_there, watermarks
+from susystream.stream.topics import ensure_topic, is_there, watermarks
 from susystream.stream.transaction import Outgoing, transactional_producer
 
 MEMBER = Path(__file__).parent / "copying_member.py"

@@ -20,9 +20,10 @@ from susystream.errors import PublishError
 from susystream.schema import EventBatch
 from susystream.services.broker import embedded_broker
 from susystream.stream.codec import BlockCodec, Codec, CsvCodec
+from susystream.stream.connection import KafkaConnection
 from susystream.stream.producer import publish
 from susystream.stream.slices import ContentDigest
-from susystream.stream.topics import KafkaConnection, ensure_topic, watermarks
+from susystream.stream.topics import ensure_topic, watermarks
 
 
 @pytest.mark.parametrize("codec", [BlockCodec(100), CsvCodec()], ids=lambda codec: codec.name)

@@ -17,11 +17,12 @@ from stream_messages import append, events, new_topic, pieces, published, same
 from susystream.errors import PublishError
 from susystream.schema import EventBatch, concatenate
 from susystream.stream.codec import BlockCodec, Codec, CsvCodec
+from susystream.stream.connection import KafkaConnection
 from susystream.stream.consumer import KafkaReader
 from susystream.stream.producer import Publication, end_of, publish
 from susystream.stream.resuming import held_of
 from susystream.stream.slices import ContentDigest, TopicSlice
-from susystream.stream.topics import KafkaConnection, ensure_topic, watermarks
+from susystream.stream.topics import ensure_topic, watermarks
 
 ROWS = 60_000
 
@@ -131,7 +132,7 @@ from susystream.stages.unfinished import Unfinished
 from susystream.stream.codec import CsvCodec
 from susystream.stream.producer import publish
 from susystream.stream.resuming import held_of
-from susystream.stream.topics import KafkaConnection
+from susystream.stream.connection import KafkaConnection
 connection, topic, batch = KafkaConnection(sys.argv[2]), sys.argv[3], events(int(sys.argv[5]))
 unfinished = Unfinished(Path(sys.argv[4]), {"topic": topic})
 begin, held = unfinished.begin(), None

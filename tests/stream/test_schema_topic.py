@@ -13,11 +13,12 @@ from stream_messages import append, events, new_topic, published
 
 from susystream.errors import BadMessage, StreamError
 from susystream.stream.codec import BlockCodec, Codec, CsvCodec
+from susystream.stream.connection import KafkaConnection
 from susystream.stream.producer import end_of
 from susystream.stream.schema_document import SUFFIX
 from susystream.stream.schema_topic import codec_at, state_form, texts_of
 from susystream.stream.slices import TopicSlice
-from susystream.stream.topics import KafkaConnection, ensure_topic, watermarks
+from susystream.stream.topics import ensure_topic, watermarks
 
 
 def new_end(connection: KafkaConnection) -> TopicSlice:
@@ -63,7 +64,7 @@ import os, signal, sys
 from susystream.stream.codec import CsvCodec
 from susystream.stream.schema_topic import state_form
 from susystream.stream.slices import TopicSlice
-from susystream.stream.topics import KafkaConnection
+from susystream.stream.connection import KafkaConnection
 begin = TopicSlice(sys.argv[2], ((0, 0, 0), (1, 0, 0)))
 assert state_form(KafkaConnection(sys.argv[1]), begin, CsvCodec())
 os.kill(os.getpid(), signal.SIGKILL)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from kafka import KafkaProducer
 
 from susystream.errors import BadMessage, StreamError
+from susystream.stream.connection import KafkaConnection
 from susystream.stream.scores import Form, Scores, decode_scores, encode_scores, read_scores
-from susystream.stream.topics import KafkaConnection, ensure_topic
+from susystream.stream.topics import ensure_topic
 
 MODEL = "m20261125-120000000-abcde"
 

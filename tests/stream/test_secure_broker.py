@@ -23,19 +23,14 @@ from stream_messages import append, events, published, same
 from susystream.errors import HandshakeFailed, ReaderUnsupported
 from susystream.schema import concatenate
 from susystream.stream.codec import BlockCodec
+from susystream.stream.connection import KafkaConnection, broker_errors
 from susystream.stream.consumer import KafkaReader
 from susystream.stream.dead_letters import DeadLetters
 from susystream.stream.exchange import Exchange
 from susystream.stream.scores import Scores, encode_scores, read_scores
 from susystream.stream.security import HOST_CHECK, uses_tls
 from susystream.stream.slices import ContentDigest, TopicSlice
-from susystream.stream.topics import (
-    KafkaConnection,
-    broker_errors,
-    cluster_id,
-    ensure_topic,
-    watermarks,
-)
+from susystream.stream.topics import cluster_id, ensure_topic, watermarks
 from susystream.stream.transaction import Outgoing
 
 Settings = dict[str, str]
@@ -274,7 +269,7 @@ import json, sys
 from susystream.stream.codec import BlockCodec
 from susystream.stream.slices import TopicSlice
 from susystream.stream.tfio_reader import TfioReader
-from susystream.stream.topics import KafkaConnection
+from susystream.stream.connection import KafkaConnection
 given = json.load(sys.stdin)
 connection = KafkaConnection(given["address"], 10.0, given["security"])
 slice = TopicSlice.from_json(given["slice"])

@@ -10,8 +10,9 @@ from certificates import Authority
 from stream_messages import new_topic
 
 from susystream.errors import SettingsError
+from susystream.stream.connection import KafkaConnection
 from susystream.stream.security import HOST_CHECK, client_security, without_secrets
-from susystream.stream.topics import KafkaConnection, ensure_topic
+from susystream.stream.topics import ensure_topic
 
 LOGIN = {"sasl.username": "me", "sasl.password": "hush"}
 PLAIN = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", **LOGIN}

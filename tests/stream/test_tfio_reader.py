@@ -11,10 +11,10 @@ from stream_messages import append, events, published, same, send
 from susystream.errors import ReaderUnsupported, SliceTruncated
 from susystream.schema import EventBatch, concatenate
 from susystream.stream.codec import BlockCodec, Codec, CsvCodec
+from susystream.stream.connection import KafkaConnection
 from susystream.stream.consumer import KafkaReader
 from susystream.stream.slices import TopicSlice
 from susystream.stream.tfio_reader import TfioReader
-from susystream.stream.topics import KafkaConnection
 
 CODECS = pytest.mark.parametrize("codec", [BlockCodec(3), CsvCodec()], ids=lambda c: c.name)
 

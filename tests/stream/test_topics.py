@@ -12,13 +12,8 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from stream_messages import append, new_topic
 
 from susystream.errors import BrokerUnavailable, SettingsError, StreamError
-from susystream.stream.topics import (
-    KafkaConnection,
-    cluster_id,
-    ensure_topic,
-    topic_id,
-    watermarks,
-)
+from susystream.stream.connection import KafkaConnection
+from susystream.stream.topics import cluster_id, ensure_topic, topic_id, watermarks
 
 
 def test_a_topic_is_made_once_and_its_watermarks_start_at_zero(broker: str) -> None:

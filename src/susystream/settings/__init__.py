@@ -13,7 +13,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
-from susystream.disclosure import public_settings, public_value
+from susystream.disclosure import (
+    SECRET_SECURITY,
+    SHOWN_SECURITY,
+    public_settings,
+    public_value,
+)
 from susystream.disclosure import public_uri as public_uri  # other rooms take it from here
 from susystream.errors import SettingsError
 from susystream.schema import FEATURE_SETS, FEATURES
@@ -85,6 +90,14 @@ class StreamSettings(Group):
     @classmethod
     def _none_is_empty(cls, value: object) -> object:
         return {} if value is None else value
+
+    @field_validator("security")
+    @classmethod
+    def _known_security(cls, value: dict[str, str]) -> dict[str, str]:
+        known = (*SHOWN_SECURITY, *SECRET_SECURITY)
+        if unknown := sorted(set(value) - set(known)):
+            raise ValueError(f"expected names out of {', '.join(known)}, not {', '.join(unknown)}")
+        return value
 
 
 class ModelSettings(Group):

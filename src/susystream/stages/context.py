@@ -17,8 +17,8 @@ from susystream.services.broker import embedded_broker
 from susystream.services.store import embedded_store
 from susystream.settings import Settings
 from susystream.stages.console import Console
+from susystream.stream.connection import KafkaConnection
 from susystream.stream.dead_letters import DeadLetters
-from susystream.stream.topics import KafkaConnection
 from susystream.tracking.tracker import Tracker
 
 

@@ -74,6 +74,7 @@ class Follower:
         for model in self._models[known:]:
             self._figures.append(forgetting.known_figures(model) or self._judge(model))
             self._log(model)
+        self._check_test()
         if len(self._figures) > known:
             self._run.log_figure("plots/forgetting.png", forgetting.picture(self._figures))
 
@@ -143,6 +144,11 @@ class Follower:
         """What `train.parent` names now: later it may name another."""
         selector = self._context.settings.train.parent
         return None if selector is None else self._context.store.model_id_of(selector)
+
+    def _check_test(self) -> None:
+        """Told now, not when the next data set comes."""
+        if self._models or self._context.settings.train.following.given is not None:
+            fixed_test(self._context, self._models, self._learned)
 
     def _check_parent(self) -> None:
         """A chain begins once; `latest` may name a model of its own when it is gone on with."""

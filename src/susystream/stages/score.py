@@ -20,12 +20,15 @@ from susystream.stages.result import StageResult
 from susystream.stages.score_report import ScoreReport
 from susystream.stages.scoring import Batch, Scoring
 from susystream.stages.stopping import stop_requested
-from susystream.stream.dead_letters import SUFFIX, letters_topic, too_many
+from susystream.stream.dead_letters import SUFFIX as DEAD
+from susystream.stream.dead_letters import letters_topic, too_many
 from susystream.stream.exchange import Exchange
+from susystream.stream.schema_document import SUFFIX as SCHEMA
 from susystream.stream.schema_topic import texts_of
 from susystream.stream.topics import ensure_topic, watermarks
 from susystream.tracking.tracker import TrackedRun
 
+_ENDING, _OF_SCORES = ".scores", "a topic of scores"
 _CURE = "scoring again goes on behind it"
 _EVENTS_A_MESSAGE = 1000
 _BLOCK_ROWS = 256  # a few events wait for so many; half a millisecond
@@ -44,6 +47,8 @@ def score(context: StageContext, *, parent_run_id: str | None = None) -> StageRe
         parent_run_id=parent_run_id,
     ) as run:
         held = watermarks(context.kafka, topic)
+        _check_input(context)
+        context.store.model_id_of(chosen.model)  # told before any topic is made
         scoring = _scoring(context, partitions=len(held))
         context.note(f"to topic {scoring.output}, as one of group {chosen.group}")
         with (
@@ -77,7 +82,7 @@ def score(context: StageContext, *, parent_run_id: str | None = None) -> StageRe
 def _scoring(context: StageContext, *, partitions: int) -> Scoring:
     """Where scores go; the topics are made if there are none."""
     chosen, topic = context.settings.score, context.settings.stream.topic
-    output = chosen.output or f"{topic}.scores"
+    output = chosen.output or topic + _ENDING
     _check_output(context, output)
     if note := ensure_topic(context.kafka, output, partitions, any_number=True):
         context.note(f"note: {note}")
@@ -92,18 +97,39 @@ def _check_output(context: StageContext, output: str) -> None:
         SettingsError: The topic holds events, or is to hold something else.
     """
     topic = context.settings.stream.topic
-    if topic.endswith(SUFFIX) and not texts_of(context.kafka, topic):
-        raise SettingsError(
-            f"expected stream.topic to be a topic of events, received {topic}, where bad messages "
-            f"are set aside; name the topic they are from, {topic.removesuffix(SUFFIX)}"
-        )
-    taken = {topic: "the topic that is read", topic + SUFFIX: "the topic of bad messages"}
-    holds = taken.get(output) or (texts_of(context.kafka, output) and "a topic of events")
-    if holds:
+    holds = "the topic that is read" if output == topic else _made_here(output)
+    if texts_of(context.kafka, output):
+        holds = "a topic of events"
+    if holds and holds != _OF_SCORES:
         raise SettingsError(
             f"expected score.output to be a topic of scores, received {output}, {holds}; "
             "name another one"
         )
+
+
+def _check_input(context: StageContext) -> None:
+    """What stands beside a topic of events is none itself.
+
+    Raises:
+        SettingsError: The topic holds something else.
+    """
+    topic = context.settings.stream.topic
+    holds = _made_here(topic)
+    if holds and not texts_of(context.kafka, topic):
+        raise SettingsError(
+            f"expected stream.topic to be a topic of events, received {topic}, {holds}; name the "
+            f"topic beside which it stands, {topic.rpartition('.')[0]}"
+        )
+
+
+def _made_here(topic: str) -> str:
+    """What we keep on a topic of such a name; empty for any other."""
+    kinds = {
+        DEAD: "a topic of bad messages",
+        SCHEMA: "a topic that says what the messages of another are",
+        _ENDING: _OF_SCORES,
+    }
+    return next((kind for ending, kind in kinds.items() if topic.endswith(ending)), "")
 
 
 def _model(context: StageContext) -> LiveModel:

@@ -14,11 +14,12 @@ from typing import Any
 from susystream.errors import BadMessage, SliceTruncated
 from susystream.registry.document import DatasetRecord
 from susystream.registry.store import ModelStore
+from susystream.stream.connection import KafkaConnection
 from susystream.stream.ordering import check_held
 from susystream.stream.schema_document import parsed
 from susystream.stream.schema_topic import texts_of
 from susystream.stream.slices import TopicSlice
-from susystream.stream.topics import KafkaConnection, cluster_id, topic_id, watermarks
+from susystream.stream.topics import cluster_id, topic_id, watermarks
 
 
 @dataclass(frozen=True, slots=True)

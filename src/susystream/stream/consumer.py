@@ -17,6 +17,7 @@ from kafka.errors import OffsetOutOfRangeError
 from susystream.errors import SliceTruncated, StreamStalled
 from susystream.schema import EventBatch
 from susystream.stream.codec import Codec, Message
+from susystream.stream.connection import KafkaConnection, broker_errors, why_silent
 from susystream.stream.ordering import (
     OnBad,
     OnRead,
@@ -27,7 +28,7 @@ from susystream.stream.ordering import (
     unwatched,
 )
 from susystream.stream.slices import TopicSlice
-from susystream.stream.topics import KafkaConnection, broker_errors, watermarks_of
+from susystream.stream.topics import watermarks_of
 
 # of a partition and answer: more stays in no cache, of which the client copies it several times
 _FETCH_BYTES = 2_097_152
@@ -100,6 +101,7 @@ class KafkaReader:
                 raise StreamStalled(
                     f"expected messages of {wanted}, received none for {self.stall_seconds:.0f} s; "
                     "check the broker or raise stream.reader.stall_seconds"
+                    + why_silent(self.connection)
                 )
             while messages := ordered.take():
                 yield messages

@@ -17,14 +17,9 @@ from kafka.errors import KafkaError
 
 from susystream.errors import BadMessage, StreamError
 from susystream.stream.codec import Message
+from susystream.stream.connection import LARGEST_REQUEST, KafkaConnection, broker_errors
 from susystream.stream.ordering import Place
-from susystream.stream.topics import (
-    LARGEST_REQUEST,
-    KafkaConnection,
-    broker_errors,
-    ensure_topic,
-    message_limit,
-)
+from susystream.stream.topics import ensure_topic, message_limit
 
 SUFFIX = ".dead"
 _BESIDE = 65_536  # bytes of a letter that are not the message's value: headers, key

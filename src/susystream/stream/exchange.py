@@ -22,10 +22,11 @@ from kafka.errors import (
 )
 
 from susystream.errors import BrokerUnavailable, SliceTruncated, StreamError
+from susystream.stream.connection import KafkaConnection
 from susystream.stream.member import Arrived, Member
 from susystream.stream.patience import Patience
 from susystream.stream.positions import Start
-from susystream.stream.topics import KafkaConnection, watermarks
+from susystream.stream.topics import watermarks
 from susystream.stream.transaction import Outgoing
 
 __all__ = ["Arrived", "Exchange", "Outgoing", "Start"]

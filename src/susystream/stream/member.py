@@ -18,10 +18,10 @@ from kafka.errors import KafkaError, KafkaTimeoutError, NoOffsetForPartitionErro
 
 from susystream.errors import SliceTruncated, StreamError
 from susystream.stream.codec import Message
+from susystream.stream.connection import KafkaConnection, broker_errors
 from susystream.stream.ordering import Place
 from susystream.stream.positions import Positions, Start
 from susystream.stream.producer import close_within
-from susystream.stream.topics import KafkaConnection, broker_errors
 from susystream.stream.transaction import (
     Outgoing,
     group_consumer,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from susystream.errors import BrokerUnavailable
-from susystream.stream.topics import KafkaConnection, contact
+from susystream.stream.connection import KafkaConnection, contact
 
 _PROBE_SECONDS = 5.0
 

@@ -19,16 +19,11 @@ from susystream.collector import collecting_new_only
 from susystream.errors import PublishError, SettingsError, SliceTruncated
 from susystream.schema import EventBatch
 from susystream.stream.codec import Codec
+from susystream.stream.connection import LARGEST_REQUEST, KafkaConnection, broker_errors
 from susystream.stream.deliveries import Deliveries
 from susystream.stream.ordering import check_held
 from susystream.stream.slices import ContentDigest, TopicSlice
-from susystream.stream.topics import (
-    LARGEST_REQUEST,
-    KafkaConnection,
-    broker_errors,
-    ensure_topic,
-    watermarks,
-)
+from susystream.stream.topics import ensure_topic, watermarks
 
 COMPRESSIONS = ("none", "gzip", "lz4", "zstd")
 _OUTSTANDING = 20_000  # messages sent and not yet acknowledged

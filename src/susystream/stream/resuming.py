@@ -11,9 +11,10 @@ from itertools import chain, islice, zip_longest
 
 from susystream.schema import EventBatch
 from susystream.stream.codec import Codec, Message
+from susystream.stream.connection import KafkaConnection
 from susystream.stream.consumer import KafkaReader
 from susystream.stream.slices import TopicSlice
-from susystream.stream.topics import KafkaConnection, watermarks
+from susystream.stream.topics import watermarks
 
 _SETTLE_SECONDS = 0.5
 _SETTLE_DEADLINE_SECONDS = 30.0

@@ -12,18 +12,12 @@ from kafka import KafkaProducer
 
 from susystream.errors import BadMessage
 from susystream.stream.codec import BlockCodec, Codec
+from susystream.stream.connection import KafkaConnection, broker_errors
 from susystream.stream.consumer import KafkaReader
 from susystream.stream.producer import close_within
 from susystream.stream.schema_document import SUFFIX, SchemaDocument, codec_of, in_force, schema_of
 from susystream.stream.slices import TopicSlice
-from susystream.stream.topics import (
-    KafkaConnection,
-    broker_errors,
-    ensure_topic,
-    is_there,
-    topic_id,
-    watermarks,
-)
+from susystream.stream.topics import ensure_topic, is_there, topic_id, watermarks
 
 _log = logging.getLogger(__name__)
 

@@ -20,7 +20,8 @@ from kafka import KafkaConsumer, TopicPartition
 
 from susystream.errors import BadMessage, StreamStalled
 from susystream.schema import Float32Array, Int64Array
-from susystream.stream.topics import KafkaConnection, broker_errors, watermarks_of
+from susystream.stream.connection import KafkaConnection, broker_errors
+from susystream.stream.topics import watermarks_of
 
 Form = Literal["block", "json"]
 _HEADER = struct.Struct("<4sBBHII")  # magic, version, 0, length of the id, events, crc

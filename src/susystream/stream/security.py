@@ -141,7 +141,7 @@ def tls_context(security: Mapping[str, str]) -> ssl.SSLContext:
     if certificate:
         # never None: OpenSSL would ask for the password on the terminal
         password = security.get("ssl.key.password", "")
-        with _read_as("ssl.certificate.location, ssl.key.location and ssl.key.password to fit"):
+        with _read_as("ssl.key.password to open the key, and the key to be the certificate's"):
             context.load_cert_chain(certificate, key, password)
     return context
 

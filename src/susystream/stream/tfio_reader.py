@@ -26,6 +26,7 @@ import tensorflow as tf
 from susystream.errors import ReaderUnsupported, StreamError, StreamStalled
 from susystream.schema import EventBatch
 from susystream.stream.codec import Codec, Message
+from susystream.stream.connection import KafkaConnection, why_silent
 from susystream.stream.ordering import (
     OnBad,
     OnRead,
@@ -38,7 +39,7 @@ from susystream.stream.ordering import (
 from susystream.stream.security import HOST_CHECK, secrets_of, uses_tls, without_secrets
 from susystream.stream.slices import TopicSlice
 from susystream.stream.stderr import stderr_without
-from susystream.stream.topics import KafkaConnection, watermarks
+from susystream.stream.topics import watermarks
 
 _PIECE = 1024  # records the library fetches at once
 _CURE = "use stream/reader=kafka"
@@ -153,6 +154,7 @@ class TfioReader:
             raise StreamStalled(
                 f"expected messages of {topic} from tensorflow-io, received none for "
                 f"{self.stall_seconds:g} s; check the broker or {_CURE}"
+                + why_silent(self.connection)
             ) from None
         if isinstance(error, tf.errors.OpError):
             told = re.sub(r"\{\{.*?\}\} ", "", error.message)  # the name of the operation

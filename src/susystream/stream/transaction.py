@@ -13,7 +13,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.structs import OffsetAndMetadata
 
-from susystream.stream.topics import LARGEST_REQUEST, KafkaConnection
+from susystream.stream.connection import LARGEST_REQUEST, KafkaConnection
 
 _BETWEEN_POLLS_MS = 60_000
 _RETRY_MS = 5  # a new transaction waits for the markers of the last; 100 ms would be its latency
