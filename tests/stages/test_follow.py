@@ -13,7 +13,13 @@ from mlflow import MlflowClient
 from stages.desk import Open
 from stages.following import FOLLOW, documents, followed, published
 
-from susystream.errors import RegistryError, SettingsError, SliceTruncated, StreamError
+from susystream.errors import (
+    RegistryError,
+    SettingsError,
+    SliceTruncated,
+    StreamError,
+    SusystreamError,
+)
 from susystream.stages.chain import chain_of
 from susystream.stages.evaluate import evaluate
 from susystream.stages.follow import follow
@@ -253,3 +259,18 @@ def test_what_cannot_be_followed_is_refused_at_once(
 ) -> None:
     with pytest.raises(SettingsError, match=words), opened(*FOLLOW, *overrides):
         pass
+
+
+def test_a_test_set_that_cannot_be_is_told_before_there_is_a_data_set(opened: Open) -> None:
+    with pytest.raises(SusystreamError, match=r"nofile\.csv"):
+        followed(opened, "train.following.test=nofile.csv")
+
+
+def test_another_test_set_than_the_chain_s_is_told_without_a_new_data_set(opened: Open) -> None:
+    published(opened, 0)
+    followed(opened)
+    with opened() as context:
+        topic = context.settings.stream.topic
+    published(opened, 5, overrides=(f"stream.topic={topic}-test",))
+    with pytest.raises(SettingsError, match="expected the test set of the chain's first model"):
+        followed(opened, f"train.following.test='slice:{topic}-test/0:0-20'")

@@ -18,6 +18,7 @@ from susystream.errors import (
 )
 from susystream.model.training import forget_networks
 from susystream.registry.document import DatasetRecord, ModelSummary
+from susystream.settings.data import FileSet
 from susystream.stages import forgetting
 from susystream.stages.already_there import check_there
 from susystream.stages.chain import chain_of, next_dataset
@@ -147,8 +148,11 @@ class Follower:
 
     def _check_test(self) -> None:
         """Told now, not when the next data set comes."""
-        if self._models or self._context.settings.train.following.given is not None:
-            fixed_test(self._context, self._models, self._learned)
+        given = self._context.settings.train.following.given
+        if self._models or given is not None:
+            test = fixed_test(self._context, self._models, self._learned)
+            if isinstance(given, FileSet):
+                next(iter(test.source.batches()))  # that it is there, and in its form
 
     def _check_parent(self) -> None:
         """A chain begins once; `latest` may name a model of its own when it is gone on with."""
