@@ -295,7 +295,8 @@ def test_a_secret_is_taken_from_the_environment_alone(monkeypatch: pytest.Monkey
     [
         ("sasl.password=s3cret", "expected sasl.password from the environment"),
         ("sasl.password=env:NOT_SET", "expected environment variable NOT_SET"),
-        ("sasl.username", "expected --security NAME=VALUE"),
+        ("sasl.pasword=s3cret", "expected sasl.pasword from the environment"),
+        ("sasl.password: s3cret", "expected --security NAME=VALUE"),
     ],
 )
 def test_a_wrong_security_setting_is_told_without_its_value(word: str, line: str) -> None:

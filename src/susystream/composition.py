@@ -26,7 +26,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from susystream.disclosure import public_text
+from susystream.disclosure import is_secret, public_text
 from susystream.errors import SettingsError
 from susystream.settings import Settings, check_settings
 
@@ -156,6 +156,11 @@ def _unresolved(message: str) -> str:
 def _unreadable(error: OverrideParseException) -> str:
     """Hydra keeps `=`, `,` and brackets for itself: an address with options needs quotes."""
     key, _, value = error.override.partition("=")
+    if "security" in key.split(".") or is_secret(error.override):
+        return (
+            f"expected an override of Hydra's grammar, received {key}=(a hidden value); "
+            "put quotes around each value within it"
+        )
     reason = str(error).splitlines()[0]
     return _one_line(
         f"expected an override of Hydra's grammar, received {error.override} ({reason}); "

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from susystream.disclosure import is_secret
+from susystream.disclosure import SHOWN_SECURITY
 from susystream.errors import SettingsError
 from susystream.listing import open_store, show, store_options
 
@@ -39,7 +39,7 @@ def data_list(home: Path, uri: str | None, database: str, as_json: bool) -> None
 @data.command("show")
 @click.argument("selector", default="latest")
 @store_options
-def datashow(selector: str, home: Path, uri: str | None, database: str, as_json: bool) -> None:
+def data_show(selector: str, home: Path, uri: str | None, database: str, as_json: bool) -> None:
     """One data set: an id, its beginning, or latest."""
     with open_store(home, uri, database) as store:
         record = store.load_dataset(selector)
@@ -90,8 +90,10 @@ def security_of(stated: Iterable[str]) -> dict[str, str]:
         name, sign, value = word.partition("=")
         variable = value.removeprefix(_FROM_ENVIRONMENT)
         if not sign:
-            raise SettingsError(f"expected --security NAME=VALUE, received {word!r}; correct it")
-        if is_secret(name) and variable == value:
+            raise SettingsError(
+                "expected --security NAME=VALUE, received a word without an equals sign; correct it"
+            )
+        if name not in SHOWN_SECURITY and variable == value:
             raise SettingsError(
                 f"expected {name} from the environment, received it on the command line, where "
                 f"others can read it; give --security {name}=env:VARIABLE"

@@ -33,7 +33,7 @@ def models_list(home: Path, uri: str | None, database: str, as_json: bool) -> No
 @models.command("show")
 @click.argument("selector", default="latest")
 @store_options
-def modelsshow(selector: str, home: Path, uri: str | None, database: str, as_json: bool) -> None:
+def models_show(selector: str, home: Path, uri: str | None, database: str, as_json: bool) -> None:
     """One model: an id, its beginning, latest, promoted, run:<id>, best:<metric>, or a time."""
     with open_store(home, uri, database) as store:
         document = store.load_model(selector)

@@ -13,11 +13,13 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, MemberToRemove
+from kafka.future import Future
+from kafka.structs import MemberState, OffsetAndMetadata
 from own_broker import OwnBroker
 
 from susystream.errors import BrokerUnavailable, SliceTruncated, StreamError
@@ -138,6 +140,8 @@ def copy_all(exchange: Exchange, connection: KafkaConnection, topic: str) -> Non
         assert time.monotonic() < give_up
         if arrived := exchange.poll():
             exchange.commit(copies(arrived), arrived)
+        else:
+            exchange.pass_markers()
 
 
 def test_what_was_read_and_not_committed_comes_again(
@@ -321,15 +325,66 @@ def test_a_partition_that_is_added_later_is_read_from_its_start_with_latest_too(
         assert [int(one.message[1]) for one in next_arrived(exchange)] == list(range(5))
 
 
+class Joining:
+    """A consumer of kafka-python between the two answers of a join: the generation is new already,
+    the partitions are not there yet. A real one is so for a moment only.
+    """
+
+    def __init__(self, consumer: Any) -> None:
+        self._consumer = consumer
+
+    def poll(self, **given: Any) -> dict[Any, Any]:
+        return {}
+
+    def assignment(self) -> set[TopicPartition]:
+        return set()
+
+    def group_metadata(self) -> Any:
+        return self._consumer.group_metadata()._replace(state=MemberState.REBALANCING)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._consumer, name)
+
+
+def test_a_member_whose_join_takes_longer_than_a_poll_reads_all(
+    connection: KafkaConnection, topic: str
+) -> None:
+    fill(connection, topic, range(10))
+    with Exchange(connection, topic, topic, session_seconds=SESSION) as exchange:
+        until(lambda: not exchange.poll() and exchange.partitions() == (0, 1))
+        member, consumer = exchange._member, exchange._member._consumer
+        member._membership = None
+        member._consumer = Joining(consumer)
+        assert exchange.poll() == []
+        assert member._membership is None, "its place is not settled before it has partitions"
+        member._consumer = consumer
+        copy_all(exchange, connection, topic)
+    assert sorted(committed(connection, f"{topic}.copy")) == list(range(10))
+
+
+def test_a_question_that_timed_out_is_asked_anew(connection: KafkaConnection, topic: str) -> None:
+    """kafka-python gives its late answer, of long ago, to the next who asks."""
+    fill(connection, topic, range(10))
+    with Exchange(connection, topic, topic, session_seconds=SESSION) as exchange:
+        copy_all(exchange, connection, topic)
+        positions = exchange._member._positions
+        key = TopicPartition(topic, 0)
+        late = Future()
+        late.success({key: OffsetAndMetadata(1, "", -1)})
+        positions.consumer._coordinator._offset_fetch_futures[frozenset([key])] = late
+        assert positions._committed(key) == 5
+
+
 def test_refusals_far_apart_do_not_add_up(connection: KafkaConnection, topic: str) -> None:
     fill(connection, topic, range(5))
-    patient = Exchange(connection, topic, topic, session_seconds=SESSION, patience_seconds=3.0)
+    quick = KafkaConnection(connection.bootstrap_servers, timeout_seconds=1.0)
+    patient = Exchange(quick, topic, topic, session_seconds=SESSION, patience_seconds=2.0)
     with patient as exchange:
         for _ in range(2):
             arrived = next_arrived(exchange)
             expel(connection, topic)
             assert not exchange.commit(copies(arrived), arrived)
-            time.sleep(4.0)
+            time.sleep(6.0)  # longer than the patience and an attempt
         assert exchange.given_up == 2
 
 

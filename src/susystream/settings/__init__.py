@@ -96,7 +96,7 @@ class StreamSettings(Group):
     def _known_security(cls, value: dict[str, str]) -> dict[str, str]:
         known = (*SHOWN_SECURITY, *SECRET_SECURITY)
         if unknown := sorted(set(value) - set(known)):
-            raise ValueError(f"expected names out of {', '.join(known)}, not {', '.join(unknown)}")
+            raise ValueError(f"expected names out of {', '.join(known)}, received {unknown}")
         return value
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from susystream.errors import (
     BrokerUnavailable,
@@ -50,7 +50,8 @@ class Follower:
         self._cluster, self._started = cluster_id(context.kafka), time.monotonic()
         self._models, self._figures = list[ModelSummary](), list[dict[str, float]]()
         self._learned, self._passed = list[Learned](), dict[str, str]()
-        self._tested, self._parent_id = False, self._chosen_parent()
+        self._tested = self._checked = False
+        self._parent_id = self._chosen_parent()
 
     def catch_up(self) -> None:
         """Takes the chain from the store; models without figures, as after a kill, get them.
@@ -152,7 +153,18 @@ class Follower:
         if self._models or given is not None:
             test = fixed_test(self._context, self._models, self._learned)
             if isinstance(given, FileSet):
-                next(iter(test.source.batches()))  # that it is there, and in its form
+                self._check_file(test)
+
+    def _check_file(self, test: NamedSet) -> None:
+        """That it is there, in its form, and holds events; once."""
+        if self._checked:
+            return
+        with closing(test.source.batches()) as batches:  # type: ignore[type-var]  # generators all
+            if next(batches, None) is None:
+                raise SettingsError(
+                    "expected events in train.following.test, received none; name another file"
+                )
+        self._checked = True
 
     def _check_parent(self) -> None:
         """A chain begins once; `latest` may name a model of its own when it is gone on with."""

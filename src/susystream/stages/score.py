@@ -182,8 +182,10 @@ def _loop(
                 exchange.at_most = _messages(context, batch) or exchange.at_most
                 if batch.refused:
                     raise too_many(batch.refused, topic, limit, cure=_CURE)
-        elif until_end and exchange.has_read(ends):
-            return
+        else:
+            exchange.pass_markers()
+            if until_end and exchange.has_read(ends):
+                return
         report.tick()
     context.note("stopping: what was begun is committed")
 

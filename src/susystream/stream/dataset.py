@@ -52,8 +52,9 @@ class SliceDataset:
     shuffle_window: int = field(kw_only=True)
     seed: int = field(kw_only=True)
     error: BaseException | None = field(default=None, init=False)
-    _open: dict[int, Generator[_Pair, None, None]] = field(default_factory=dict, init=False)
-    _closing: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
+    _open: dict[threading.Event, Generator[_Pair, None, None]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         for name, least in (("rows", 1), ("batch_size", 1), ("shuffle_window", 0), ("seed", 0)):
@@ -78,7 +79,6 @@ class SliceDataset:
             tf.TensorSpec((None, 1), tf.float32),
         )
         self.error = None
-        self._closing = threading.Event()  # an epoch that was left keeps its own
         windows = tf.data.Dataset.from_generator(
             lambda: self._tracked(epoch), output_signature=signature
         )
@@ -88,21 +88,27 @@ class SliceDataset:
 
     def close(self) -> None:
         """Ends epochs that were left early, and their readers; safe to call at any time."""
-        self._closing.set()
-        for generator in list(self._open.values()):
+        for closing, generator in list(self._open.items()):
+            closing.set()
             try:
                 generator.close()
             except ValueError:  # it runs in TensorFlow's thread and sees the flag at its next step
                 continue
 
-    def windows(self, epoch: int = 0) -> Generator[_Pair, None, None]:
+    def windows(
+        self, epoch: int = 0, *, closing: threading.Event | None = None
+    ) -> Generator[_Pair, None, None]:
         """One epoch in windows: what `dataset` cuts into batches.
+
+        Args:
+            epoch: Its number.
+            closing: Set by another thread, it ends the epoch early.
 
         Raises:
             SliceTruncated: The reader gave more or fewer events than the slice has.
             DigestMismatch: It gave other events.
         """
-        for number, batch in enumerate(self._windows()):
+        for number, batch in enumerate(self._windows(closing or threading.Event())):
             order: Any = slice(None)
             if self.shuffle_window:
                 random = np.random.default_rng([self.seed, epoch, number])
@@ -116,10 +122,10 @@ class SliceDataset:
             features = np.take(features, self.features, axis=1)
         return features, batch.labels[order].astype(np.float32)[:, None]
 
-    def _windows(self) -> Iterator[EventBatch]:
+    def _windows(self, closing: threading.Event) -> Iterator[EventBatch]:
         """Verified events in windows of the shuffle's size, whatever the reader's batches are."""
         size, held, count = self.shuffle_window, list[EventBatch](), 0
-        for batch in self._verified():
+        for batch in self._verified(closing):
             if not size:
                 yield batch
                 continue
@@ -132,8 +138,8 @@ class SliceDataset:
         if count:
             yield concatenate(held)
 
-    def _verified(self) -> Iterator[EventBatch]:
-        digest, source, closing = ContentDigest(), self.batches(), self._closing
+    def _verified(self, closing: threading.Event) -> Iterator[EventBatch]:
+        digest, source = ContentDigest(), self.batches()
         rows = 0
         try:
             for batch in source:
@@ -166,8 +172,9 @@ class SliceDataset:
 
     def _tracked(self, epoch: int) -> Generator[_Pair, None, None]:
         """The windows, remembered while open so that `close` finds them, and their error kept."""
-        inner = ahead(self.windows(epoch))  # while the steps of one window run, the next is read
-        self._open[id(inner)] = inner
+        closing = threading.Event()
+        # while the steps of one window run, the next is read
+        inner = self._open[closing] = ahead(self.windows(epoch, closing=closing))
         try:
             yield from inner
         except Exception as error:
@@ -175,4 +182,4 @@ class SliceDataset:
             raise
         finally:
             inner.close()
-            self._open.pop(id(inner), None)
+            self._open.pop(closing, None)

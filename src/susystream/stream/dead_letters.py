@@ -43,13 +43,15 @@ def letter_of(place: Place, message: Message, reason: str, *, at_most: int) -> L
         at_most: Bytes of a message that the topic takes.
     """
     key, value = message
-    told: dict[str, object] = {"reason": reason[:_LONG], **place._asdict()}
+    long = min(_LONG, at_most // 4)
+    told: dict[str, object] = {"reason": reason.encode()[:long].decode(errors="ignore")}
+    told |= place._asdict()
     kept = value[: max(0, at_most - _BESIDE)]
     if len(kept) < len(value):
         told["length"] = len(value)
     headers = [(name, str(one).encode()) for name, one in told.items()]
     if key is not None:
-        headers.append(("key", key[:_LONG]))
+        headers.append(("key", key[:long]))
     return place.topic + SUFFIX, "/".join(str(o) for o in place).encode(), kept, tuple(headers)
 
 

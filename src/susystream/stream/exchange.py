@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -17,6 +18,7 @@ from kafka.errors import (
     AuthorizationError,
     CommitFailedError,
     KafkaError,
+    LogTruncationError,
     MessageSizeTooLargeError,
     OffsetOutOfRangeError,
 )
@@ -107,10 +109,11 @@ class Exchange:
             found = self._member.poll(seconds, self.at_most)
         except CommitFailedError:  # of a beginning: a rebalance came in between
             return []
-        except OffsetOutOfRangeError as error:
+        except (OffsetOutOfRangeError, LogTruncationError) as error:
             raise SliceTruncated(
                 f"expected topic {self.topic} to keep what group {self.group} has not read, "
-                "received: retention removed some of it; use another group, which begins anew"
+                "received: retention removed some of it, or the broker lost its end; use another "
+                "group, which begins anew"
             ) from error
         except KafkaError as error:
             self._recover("read", error)
@@ -166,6 +169,14 @@ class Exchange:
         except KafkaError:
             return False
 
+    def pass_markers(self) -> None:
+        """Moves the group behind what was passed without a message, now and then.
+
+        To be called only when all that was read is committed, as while nothing comes.
+        """
+        with suppress(KafkaError):  # asked again
+            self._member.pass_markers()
+
     def _give_up(self) -> None:
         try:
             self._member.give_up()
@@ -213,7 +224,8 @@ class Exchange:
         """
         now = time.monotonic()
         first, last = self._failing.get(step, (now, -math.inf))
-        again = now - last <= self.patience_seconds
+        longest = 3 * self.connection.timeout_seconds  # of an attempt: sending, opening anew
+        again = now - last <= self.patience_seconds + longest
         self._failing[step] = (first if again else now, now)
         if again and now - first > self.patience_seconds:
             raise self._refused(error) from error

@@ -14,7 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from kafka import TopicPartition
-from kafka.errors import KafkaError, KafkaTimeoutError, NoOffsetForPartitionError
+from kafka.errors import (
+    KafkaError,
+    KafkaTimeoutError,
+    LogTruncationError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
+from kafka.structs import MemberState
 
 from susystream.errors import SliceTruncated, StreamError
 from susystream.stream.codec import Message
@@ -30,7 +37,8 @@ from susystream.stream.transaction import (
 )
 
 _OLDEST = (2, 5)  # KIP-447: offsets in transactions that the group can refuse
-_LOOK_SECONDS = 1.0  # between two looks whether the topic is the same
+_LOOK_SECONDS = 1.0  # between two looks whether the topic is the same, or markers were passed
+_PAUSE_SECONDS = 0.05  # before the group is asked again where it stands
 _ASK_MS = 2000  # of one question where the group stands; asked again later
 
 
@@ -75,6 +83,10 @@ class Member:
     _positions: Positions = field(init=False)
     _topic_id: Any = field(default=None, init=False)
     _looked: float = field(default=0.0, init=False)
+    _passed: float = field(default=0.0, init=False)
+    _in_vain: bool = field(
+        default=False, init=False
+    )  # read from a place that the log does not hold
 
     def open(self) -> None:
         """The producer first: it ends a transaction of ours whose fate was not known."""
@@ -128,15 +140,25 @@ class Member:
         try:
             found = self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=at_most)
         except NoOffsetForPartitionError:  # its place is settled below
-            found = {}
+            found, self._membership = {}, None
+        except (OffsetOutOfRangeError, LogTruncationError):
+            if self._in_vain:  # from the place that the group has committed, too
+                raise
+            # from an old one, perhaps: others may have read on
+            found, self._membership, self._in_vain = {}, None, True
         self._check_topic()
         now = self._consumer.group_metadata()
-        if self._membership is None or not _same(self._membership, now):
-            # kafka-python 3.0.12 keeps its places over a rebalance, also those of a member that was
-            # put out while it was joining again: others may have read on since
-            self._membership = now if self._is_settled(now) else None
-            return []
-        return [_arrived(record) for records in found.values() for record in records]
+        if self._membership is not None and _same(self._membership, now):
+            self._in_vain = self._in_vain and not found
+            return [_arrived(record) for records in found.values() for record in records]
+        # kafka-python 3.0.12 keeps its places over a rebalance, also those of a member that was put
+        # out while it was joining again: others may have read on since
+        self._membership = None
+        if self._is_settled(now):
+            self._membership = now
+        else:
+            time.sleep(min(seconds, _PAUSE_SECONDS))
+        return []
 
     def transact(self, outgoing: Iterable[Outgoing], read: Sequence[Arrived]) -> None:
         """Writes, and moves the group behind what was read: both or neither."""
@@ -162,11 +184,15 @@ class Member:
         return self._positions.lag()
 
     def has_read(self, ends: Mapping[int, int]) -> bool:
-        """Whether the group stands behind these offsets; asked when all that was read is committed.
-
-        Before this member knows its place, it does not.
-        """
+        """Whether the group stands behind these offsets, as far as this member knows its place."""
         return self._membership is not None and self._positions.has_read(ends)
+
+    def pass_markers(self) -> None:
+        """Commits what was passed without a message; asked when all that was read is committed."""
+        now = time.monotonic()
+        if self._membership is not None and now - self._passed > _LOOK_SECONDS:
+            self._passed = now
+            self._positions.pass_markers()
 
     def _open_producer(self) -> None:
         self._producer = transactional_producer(
@@ -182,8 +208,9 @@ class Member:
 
     def _is_settled(self, membership: Any) -> bool:
         """Whether it stands where its group does."""
-        # put out of the group, it must not commit as nobody, which Kafka lets pass
-        if membership.generation_id < 0:
+        # put out of the group, it must not commit as nobody, which Kafka lets pass; while it joins,
+        # it has the new generation and the old partitions
+        if membership.generation_id < 0 or membership.state is not MemberState.STABLE:
             return False
         try:
             return self._positions.seek_committed()

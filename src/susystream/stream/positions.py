@@ -64,34 +64,32 @@ class Positions:
             return True
         if keys[0] not in self.consumer.assignment():
             return False
-        ends = self.consumer.end_offsets(keys)
+        ends = self.consumer.end_offsets(keys, timeout_ms=self.timeout_ms)
         self._commit(ends)
         for one in bare:
             self.consumer.seek(one, ends[one])
         return True
 
     def has_read(self, ends: Mapping[int, int]) -> bool:
-        """Whether this member, or one before it, stands behind these offsets in each partition.
-
-        To be asked only when all that was read is committed.
-        """
+        """Whether this member, or one before it, stands behind these offsets in each partition."""
         mine = {one.partition for one in self.consumer.assignment()}
-        places = {partition: self._passed(partition) for partition in mine}
-        for partition in ends.keys() - mine:
-            places[partition] = self._committed(TopicPartition(self.topic, partition))
-        return all((places[partition] or 0) >= end for partition, end in ends.items())
+        for partition, end in ends.items():
+            one = TopicPartition(self.topic, partition)
+            place = self._position(one) if partition in mine else self._committed(one)
+            if place is None or place < end:
+                return False
+        return True
 
-    def _passed(self, partition: int) -> int | None:
-        """How far this member is.
+    def pass_markers(self) -> None:
+        """Commits the places of this member's partitions, if all that it read is committed.
 
-        Behind the last message there may be the markers of transactions. That they are passed is
-        committed too: others ask there whether all is read.
+        Behind the last message there may be the markers of transactions, or what one that was given
+        up had written. Others, who ask whether all is read, see only what is committed.
         """
-        one = TopicPartition(self.topic, partition)
-        position, committed = self._position(one), self._committed(one)
-        if position is not None and committed is not None and position > committed:
-            self._commit({one: position})
-        return position
+        for one in self.consumer.assignment():
+            position = self._position(one)
+            if position is not None and position > (self._committed(one) or 0):
+                self._commit({one: position})
 
     def lag(self) -> int:
         """How many messages of its partitions it has still to read, as last heard."""
@@ -107,6 +105,8 @@ class Positions:
         self.consumer.commit(stated, timeout_ms=self.timeout_ms)
 
     def _committed(self, one: TopicPartition) -> int | None:
+        # kafka-python 3.0.12 keeps a question that timed out, and gives its old answer to the next
+        self.consumer._coordinator._offset_fetch_futures.clear()
         found: int | None = self.consumer.committed(one, timeout_ms=self.timeout_ms)
         return found
 
