@@ -135,9 +135,9 @@ def held(
     with _passing_over_what_is_gone():
         found = held_of(begin, scan_events(prepared.train), connection=context.kafka, codec=codec)
     if found is None:
-        context.console.say(
-            "  a publication of these events did not end, and others wrote since: it begins anew"
+        context.note(
+            "a publication of these events did not end, and others wrote since: it begins anew"
         )
     else:
-        context.console.say(f"  goes on after {found.messages:,} messages that are there already")
+        context.note(f"goes on after {found.messages:,} messages that are there already")
     return found

@@ -72,7 +72,7 @@ class Counting:
             points.finish()
         _check_unchanged(source, files)
         if counted.resumed:
-            self.context.console.say(f"  {wanted.name}: went on after {counted.resumed:,} rows")
+            self.context.note(f"{wanted.name}: went on after {counted.resumed:,} rows")
         return counted
 
     @property
@@ -92,7 +92,7 @@ class Counting:
         skip_bad, rows = chosen.bad_rows == "skip", chosen.window_rows
         if chosen.workers == 1 or not isinstance(source, FileSource | FilesSource):
             if chosen.workers > 1:
-                self.context.console.say(f"  {source.name} is no file: one process scores it")
+                self.context.note(f"{source.name} is no file: one process scores it")
             scan = partial(_after, source, skip_bad=skip_bad)
             return scored_here(scan, scorers=self._scorers, window_rows=rows)
         workers = Workers(self.plans, chosen.ensemble, chosen.workers)

@@ -51,6 +51,7 @@ def follow(context: StageContext, *, parent_run_id: str | None = None) -> StageR
     ):
         follower = Follower(context, run, name)
         follower.catch_up()
+        follower.check_test()
         stop = _until_the_end(context, follower)
     context.console.table(f"Chain {name}", ("data set", *COLUMNS), follower.table())
     context.console.say(FOOTNOTE)
@@ -90,7 +91,7 @@ def _awaited(context: StageContext, follower: Follower) -> DatasetRecord | None:
     while (record := follower.next()) is None:
         left = ends - time.monotonic()
         if left <= 0:
-            context.console.say(f"  no data set came for {idle:g} s")
+            context.note(f"no data set came for {idle:g} s")
             break
         if not told:
             context.note(_waits_for(context))

@@ -50,8 +50,7 @@ class Follower:
         self._cluster, self._started = cluster_id(context.kafka), time.monotonic()
         self._models, self._figures = list[ModelSummary](), list[dict[str, float]]()
         self._learned, self._passed = list[Learned](), dict[str, str]()
-        self._tested = self._checked = False
-        self._parent_id = self._chosen_parent()
+        self._tested, self._parent_id = False, self._chosen_parent()
 
     def catch_up(self) -> None:
         """Takes the chain from the store; models without figures, as after a kill, get them.
@@ -76,9 +75,26 @@ class Follower:
         for model in self._models[known:]:
             self._figures.append(forgetting.known_figures(model) or self._judge(model))
             self._log(model)
-        self._check_test()
         if len(self._figures) > known:
             self._run.log_figure("plots/forgetting.png", forgetting.picture(self._figures))
+
+    def check_test(self) -> None:
+        """The test set, as it is told at the start and not when the next data set comes.
+
+        Raises:
+            SettingsError: It is not that of the chain, or holds no events.
+            DataError: Its file is not there, or of another form.
+        """
+        given = self._context.settings.train.following.given
+        if not self._models and given is None:
+            return
+        test = fixed_test(self._context, self._models, self._learned)
+        if isinstance(given, FileSet):
+            with closing(test.source.batches()) as batches:  # type: ignore[type-var]  # generators
+                if next(batches, None) is None:
+                    raise SettingsError(
+                        "expected events in train.following.test, received none; name another file"
+                    )
 
     def next(self) -> DatasetRecord | None:
         """The next data set to learn from, if there is one.
@@ -147,25 +163,6 @@ class Follower:
         selector = self._context.settings.train.parent
         return None if selector is None else self._context.store.model_id_of(selector)
 
-    def _check_test(self) -> None:
-        """Told now, not when the next data set comes."""
-        given = self._context.settings.train.following.given
-        if self._models or given is not None:
-            test = fixed_test(self._context, self._models, self._learned)
-            if isinstance(given, FileSet):
-                self._check_file(test)
-
-    def _check_file(self, test: NamedSet) -> None:
-        """That it is there, in its form, and holds events; once."""
-        if self._checked:
-            return
-        with closing(test.source.batches()) as batches:  # type: ignore[type-var]  # generators all
-            if next(batches, None) is None:
-                raise SettingsError(
-                    "expected events in train.following.test, received none; name another file"
-                )
-        self._checked = True
-
     def _check_parent(self) -> None:
         """A chain begins once; `latest` may name a model of its own when it is gone on with."""
         if self._parent_id is None or not self._models:
@@ -187,7 +184,7 @@ class Follower:
             self._passed[record.dataset_id] = "the test set"
         for dataset_id, why in self._passed.items():
             if dataset_id not in known:
-                self._context.console.say(f"  {dataset_id} left out: {why}")
+                self._context.note(f"{dataset_id} left out: {why}")
         return record
 
     def _judge(self, model: ModelSummary) -> dict[str, float]:
@@ -203,9 +200,7 @@ class Follower:
         if context.tracker.tags_of(run_id):
             context.tracker.add_metrics(run_id, figures)
         else:
-            context.console.say(
-                f"  the run that trained {model.model_id} is not on this tracking server"
-            )
+            context.note(f"the run that trained {model.model_id} is not on this tracking server")
         context.store.add_metrics(model.model_id, figures, test_sets={KEY: identity})
         if not self._tested:
             self._run.log_dataset(NAME, identity, context="evaluation")
@@ -226,7 +221,7 @@ class Follower:
             self._run.log_metrics(forgetting.point_0(figures), step=0)
         self._run.log_metrics(figures, step=number)
         self._run.set_tags({"model_id": model.model_id})
-        self._context.console.say(f"  data set {number}: {forgetting.line(figures)}")
+        self._context.note(f"data set {number}: {forgetting.line(figures)}")
 
 
 @contextmanager

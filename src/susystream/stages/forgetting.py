@@ -158,7 +158,7 @@ def _told_where_it_is_gone(context: StageContext, record: DatasetRecord) -> Iter
     except (BrokerUnavailable, StreamStalled):
         raise  # who knows what a broker holds that does not answer
     except StreamError as error:
-        context.console.say(f"  no figure on the first data set {record.dataset_id}: {error}")
+        context.note(f"no figure on the first data set {record.dataset_id}: {error}")
 
 
 def _counted(batches: Callable[[], Iterable[EventBatch]], scorer: Scorer) -> Counted:

@@ -109,8 +109,8 @@ def _parents(
                 "train.following.chain"
             )
         if parent is None:
-            context.console.say(
-                f"  what parent {wanted} of {document.model_id} learned from is not known here"
+            context.note(
+                f"what parent {wanted} of {document.model_id} learned from is not known here"
             )
             return
         yield parent

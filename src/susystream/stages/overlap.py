@@ -27,12 +27,12 @@ def seen_by_parent(context: StageContext, record: DatasetRecord, origin: Origin)
     shared = [one.dataset_id for one in learned if _shares(record, one)]
     if not shared:
         return {}
-    context.console.say(f"  its parent learned from events of it: {', '.join(shared)}")
+    context.note(f"its parent learned from events of it: {', '.join(shared)}")
     tags = {"events_seen_by_parent": ", ".join(shared)}
     fraction = context.settings.train.validation_fraction
     validation = TopicSlice.from_json(record.slice).split(fraction)[1]
     if validation.messages and any(_fitted_to(validation, record, one) for one in learned):
-        context.console.say("  so may it have from the validation part, whose figures then flatter")
+        context.note("so may it have from the validation part, whose figures then flatter")
         tags["validation_seen_by_parent"] = "true"
     return tags
 

@@ -62,8 +62,8 @@ def auc_differences(scoring: Scoring, wanted: NamedSet) -> dict[str, float]:
     for name, auc in _aucs(scoring.plans, chosen.ensemble, sample).items():
         found[name] = abs(auc - found[name])
         if found[name] > ALLOWED:
-            scoring.context.console.say(
-                f"  {wanted.name}: bfloat16 moves the AUC of {name} by {found[name]:.1e}, more "
+            scoring.context.note(
+                f"{wanted.name}: bfloat16 moves the AUC of {name} by {found[name]:.1e}, more "
                 f"than {ALLOWED:.0e}; evaluate.precision=float32 is exact"
             )
     return found

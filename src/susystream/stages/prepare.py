@@ -40,9 +40,8 @@ def prepare(context: StageContext, *, parent_run_id: str | None = None) -> Stage
             inputs={"source": prepared.source, "folder": str(prepared.folder)},
             metrics=metrics,
         )
-    context.console.say(
-        f"  {prepared.rows_train:,} train and {prepared.rows_test:,} test events "
-        f"in {prepared.folder}"
+    context.note(
+        f"{prepared.rows_train:,} train and {prepared.rows_test:,} test events in {prepared.folder}"
     )
     return result
 

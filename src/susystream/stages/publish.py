@@ -49,7 +49,7 @@ def publish(context: StageContext, *, parent_run_id: str | None = None) -> Stage
         with _alone_on(context, settings.stream.topic):
             record = already_there.registered(context, prepared, codec)
             if record:
-                context.console.say("  the topic holds these events: nothing is published again")
+                context.note("the topic holds these events: nothing is published again")
                 already_there.unfinished(context, prepared, codec).forget()
                 _read_back(context, record.slice, codec, rows=record.rows, digest=record.digest)
                 metrics = _metrics(record)
@@ -63,7 +63,7 @@ def publish(context: StageContext, *, parent_run_id: str | None = None) -> Stage
                 metrics = _metrics(record) | _metrics_of(publication)
                 _show(context, publication)
         _log(run, record, metrics)
-    context.console.say(f"  data set {record.dataset_id}: {TopicSlice.from_json(record.slice)}")
+    context.note(f"data set {record.dataset_id}: {TopicSlice.from_json(record.slice)}")
     return StageResult(
         "publish",
         run.run_id,
@@ -158,7 +158,7 @@ def _read_back(
     """
     if not context.settings.stream.read_back:
         return
-    context.console.say("  reads back what was published")
+    context.note("reads back what was published")
     written, reader = TopicSlice.from_json(span), reader_of(context, codec)
     with context.console.progress("events read back", rows) as progress:
         found = ContentDigest.of(reader(written), progress)
@@ -213,12 +213,12 @@ def _metrics_of(publication: Publication) -> dict[str, float]:
 
 def _show(context: StageContext, publication: Publication) -> None:
     rate = _metrics_of(publication)["stream/events_per_second"]
-    context.console.say(
-        f"  {publication.rows:,} events in {publication.slice.messages:,} messages, "
+    context.note(
+        f"{publication.rows:,} events in {publication.slice.messages:,} messages, "
         f"{rate:,.0f} events/s"
     )
     if publication.note:
-        context.console.say(f"  note: {publication.note}")
+        context.note(f"note: {publication.note}")
 
 
 def _log(run: TrackedRun, record: DatasetRecord, metrics: dict[str, float]) -> None:

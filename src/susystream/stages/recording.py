@@ -112,8 +112,8 @@ def store(
         try:  # a run forgets no figure: there the cost of a precision would stay beside others
             context.tracker.add_metrics(document.mlflow.run_id, lasting)
         except TrackingError:
-            context.console.say(
-                f"  the run that trained {model_id} is not on this tracking server; "
+            context.note(
+                f"the run that trained {model_id} is not on this tracking server; "
                 "the figures are in this run and in the model's document"
             )
 

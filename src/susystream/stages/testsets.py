@@ -70,11 +70,11 @@ def test_sets(context: StageContext, documents: list[ModelDocument]) -> Iterator
     left, saw_real = 0, trained_on_real([one.record for one in learned])
     for name, wanted in evaluate.sets.items():
         if isinstance(wanted, RealSampleSet | RealLowLevelSet) and saw_real:
-            context.console.say(f"  {name} is left out: a model was trained on real events")
+            context.note(f"{name} is left out: a model was trained on real events")
             continue
         found = _set_of(context, name, wanted, learned)
         if isinstance(wanted, HoldoutSet) and found.source.rows == 0:
-            context.console.say(f"  {name} is left out: data.test_fraction kept no event for it")
+            context.note(f"{name} is left out: data.test_fraction kept no event for it")
             continue
         left += 1
         _tell_offsets(context, found)
@@ -140,7 +140,7 @@ def _file_set(
     paths = matching(path)
     check_files(name, paths, records, cure=cure)
     if len(paths) > 1:
-        context.console.say(f"  {name}: {len(paths):,} files, {paths[0].name} to {paths[-1].name}")
+        context.note(f"{name}: {len(paths):,} files, {paths[0].name} to {paths[-1].name}")
     batch_rows = context.settings.evaluate.batch_rows
     files = FilesSource(path, paths, name, *limits, batch_rows=batch_rows)
     return NamedSet(name, files, files.describe())
@@ -169,7 +169,7 @@ def _slice_set(
 
 def _tell_offsets(context: StageContext, found: NamedSet) -> None:
     if isinstance(found.source, SliceSource):
-        context.console.say(f"  {found.name}: {found.source.wanted}")
+        context.note(f"{found.name}: {found.source.wanted}")
 
 
 def _name_of(file: str) -> str:

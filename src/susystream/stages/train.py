@@ -41,7 +41,7 @@ def train(
     origin = _origin(context, chain)
     context.console.heading(f"train {settings.model.name} on data set {record.dataset_id}")
     if origin.parent:
-        context.console.say(f"  from the weights and the scaler of {origin.parent.model_id}")
+        context.note(f"from the weights and the scaler of {origin.parent.model_id}")
     seen = seen_by_parent(context, record, origin)
     with context.tracker.run(
         "train",
@@ -66,7 +66,7 @@ def train(
             origin=origin,
         )
         _store(context, run, document)
-    context.console.say(f"  model {document.model_id} is stored and proven")
+    context.note(f"model {document.model_id} is stored and proven")
     return StageResult(
         "train",
         run.run_id,
@@ -133,7 +133,7 @@ def _epoch_reporter(
         metrics.update(found)
         run.log_metrics(found, step=epoch)
         progress((epoch + 1) * rows)
-        context.console.say(f"  epoch {epoch + 1}: {_figures(found)}")
+        context.note(f"epoch {epoch + 1}: {_figures(found)}")
 
     return on_epoch
 

@@ -84,9 +84,8 @@ class Member:
     _topic_id: Any = field(default=None, init=False)
     _looked: float = field(default=0.0, init=False)
     _passed: float = field(default=0.0, init=False)
-    _in_vain: bool = field(
-        default=False, init=False
-    )  # read from a place that the log does not hold
+    # it read from a place that the log does not hold
+    _in_vain: bool = field(default=False, init=False)
 
     def open(self) -> None:
         """The producer first: it ends a transaction of ours whose fate was not known."""

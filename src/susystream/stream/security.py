@@ -141,7 +141,10 @@ def tls_context(security: Mapping[str, str]) -> ssl.SSLContext:
     if certificate:
         # never None: OpenSSL would ask for the password on the terminal
         password = security.get("ssl.key.password", "")
-        with _read_as("ssl.key.password to open the key, and the key to be the certificate's"):
+        with _read_as(
+            "ssl.certificate.location and ssl.key.location to be of one pair, and "
+            "ssl.key.password to open the key"
+        ):
             context.load_cert_chain(certificate, key, password)
     return context
 
