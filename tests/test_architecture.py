@@ -16,6 +16,7 @@ FLOOR = {
     "errors": 0,
     "file_lock": 0,
     "java": 0,
+    "process_identity": 0,
     "processors": 0,
     "schema": 0,
     "settings": 0,

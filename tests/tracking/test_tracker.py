@@ -314,3 +314,34 @@ def test_a_server_that_accepts_but_never_answers_is_given_up() -> None:
         ):
             raise AssertionError("not reached")
     assert time.monotonic() - began < 10
+
+
+def test_a_run_whose_process_was_killed_outright_is_marked_by_the_next(tracker: Tracker) -> None:
+    process = started(SCRIPT.format(uri=tracker.uri))
+    assert process.stdout is not None
+    run_id = process.stdout.readline().strip()
+    try:
+        with Tracker(tracker.uri, "tests").run("train", name="n", params={}, tags={}):
+            assert stored(tracker, run_id).info.status == "RUNNING", "it lives"
+    finally:
+        process.kill()
+        process.communicate()
+    with Tracker(tracker.uri, "tests").run("train", name="n", params={}, tags={}) as run:
+        assert stored(tracker, run.run_id).info.status == "RUNNING", "our own lives"
+    found = stored(tracker, run_id)
+    assert found.info.status == "KILLED"
+    assert "killed" in found.data.tags["error"]
+    assert stored(tracker, run.run_id).info.status == "FINISHED"
+
+
+def test_runs_of_other_machines_stay_as_they_are(tracker: Tracker) -> None:
+    client = MlflowClient(tracking_uri=tracker.uri)
+    with tracker.run("train", name="n", params={}, tags={}) as run:
+        experiment_id = stored(tracker, run.run_id).info.experiment_id
+    there = [
+        client.create_run(experiment_id, tags={"process": said} if said else {}).info.run_id
+        for said in ("elsewhere/1/1.0", "", "no process")
+    ]
+    with Tracker(tracker.uri, "tests").run("train", name="n", params={}, tags={}):
+        pass
+    assert {stored(tracker, one).info.status for one in there} == {"RUNNING"}

@@ -17,10 +17,11 @@ from pathlib import Path
 import psutil
 
 from susystream.errors import ServiceError
+from susystream.process_identity import created
 from susystream.services.kafka_server import launch_kafka
 from susystream.services.launch import Launched, PortTaken
 from susystream.services.locks import UserWatch, locked
-from susystream.services.state import ServiceFiles, ServiceState, created, stop_process
+from susystream.services.state import ServiceFiles, ServiceState, stop_process
 from susystream.services.store_server import launch_store
 
 _POLL_SECONDS = 0.25

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from susystream.errors import ServiceError
+from susystream.process_identity import lives
 
 _POLL_SECONDS = 0.1
 
@@ -106,31 +107,17 @@ class ServiceState:
             state = cls(**json.loads(files.state.read_text()))
         except (OSError, ValueError, TypeError):
             return None
-        alive = _same(state.server_pid, state.server_created)
-        return state if alive and _same(state.keeper_pid, state.keeper_created) else None
+        alive = lives(state.server_pid, state.server_created)
+        return state if alive and lives(state.keeper_pid, state.keeper_created) else None
 
     @staticmethod
     def end_stale(files: ServiceFiles) -> None:
         """Ends a server whose keeper was killed, then removes the file."""
         with contextlib.suppress(OSError, ValueError, TypeError, psutil.NoSuchProcess):
             state = ServiceState(**json.loads(files.state.read_text()))
-            if _same(state.server_pid, state.server_created):
+            if lives(state.server_pid, state.server_created):
                 stop_process(psutil.Process(state.server_pid), deadline_seconds=10.0)
         files.state.unlink(missing_ok=True)
-
-
-def created(pid: int) -> float:
-    """When the process was created, in seconds since the epoch."""
-    return float(psutil.Process(pid).create_time())
-
-
-def _same(pid: int, at: float) -> bool:
-    try:
-        process = psutil.Process(pid)
-        # the system clock may be set in between; a second is far less than a pid's reuse
-        return abs(process.create_time() - at) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def stop_process(process: psutil.Process, *, deadline_seconds: float) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from susystream import __version__
 from susystream.errors import TrackingError, line_of
 from susystream.settings import public_uri
+from susystream.tracking.abandoned import mark_abandoned, process_tag
 from susystream.tracking.address import (
     DEFAULT_URI,
     first_contact,
@@ -61,6 +62,7 @@ class Tracker:
         self.experiment = experiment
         self._system_metrics, self._timeout = system_metrics, timeout_seconds
         self._opened: MlflowClient | None = None
+        self._looked = False
 
     @contextmanager
     def run(
@@ -81,9 +83,10 @@ class Tracker:
             TrackingError: The server does not answer or refuses; an error of the block itself is
                 never hidden by one of the server.
         """
+        self._end_abandoned()
         run = TrackedRun(self._client, self._begin(name, parent_run_id), uri=self.uri)
         try:
-            run.set_tags({**_origin(), "stage": stage, **tags})
+            run.set_tags({**_origin(), **process_tag(), "stage": stage, **tags})
             run.log_params(params)
             run.log_artifact_text("config.yaml", as_yaml(params))
             with sampled(run.run_id, uri=self.uri) if self._system_metrics else nullcontext():
@@ -93,6 +96,20 @@ class Tracker:
             raise
         with tracking_errors(self.uri):
             self._client.set_terminated(run.run_id, "FINISHED")
+
+    def _end_abandoned(self) -> None:
+        """Once a tracker, at its first run."""
+        if self._looked:
+            return
+        self._looked = True
+        with tracking_errors(self.uri):
+            marked = mark_abandoned(self._client, self._experiment_id())
+        if marked:
+            _log.warning(
+                "%d runs are marked KILLED, whose processes ended without a word: %s",
+                len(marked),
+                ", ".join(marked),
+            )
 
     def add_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
         """Adds figures to a run that ended."""

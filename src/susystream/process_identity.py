@@ -1,0 +1,59 @@
+"""Which process this is, so that another one can tell later whether it still lives.
+
+In: nothing, or what another process wrote down. Out: a text, or a verdict.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import psutil
+
+# the system clock may be set in between; no number is used again so soon
+_TOLERANCE_SECONDS = 1.0
+
+
+def own_identity() -> str:
+    """Machine, process and start: `place/pid/seconds since 1970`."""
+    return f"{_place()}/{os.getpid()}/{created(os.getpid()):.2f}"
+
+
+def created(pid: int) -> float:
+    """When a process started, in seconds since 1970."""
+    return float(psutil.Process(pid).create_time())
+
+
+def has_ended(identity: str) -> bool:
+    """Whether a process of this machine has ended; of another one that is not known: False."""
+    try:
+        place, pid, started = identity.rsplit("/", 2)
+        return place == _place() and not lives(int(pid), float(started))
+    except ValueError:
+        return False
+
+
+def lives(pid: int, started: float) -> bool:
+    """Whether the process that had this number when it started then is still there."""
+    try:
+        process = psutil.Process(pid)
+        same = abs(created(pid) - started) < _TOLERANCE_SECONDS
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:  # it is there, and another user's
+        return True
+
+
+def _place() -> str:
+    """Where process numbers are one's own: two containers of one machine share none.
+
+    A machine that was started again has another one: whatever ran before has ended, but that cannot
+    be told from another machine, so it is not.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{platform.node()} {boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:  # no Linux: the name of the machine must do
+        return platform.node()
