@@ -41,6 +41,7 @@ FLOOR = {
     "cli": 4,
     "composition": 4,
     "recipes": 4,
+    "sweeping": 4,
     "listing": 4,
     "model_listing": 4,
     "data_listing": 4,
@@ -53,8 +54,9 @@ ADAPTERS = (
     "evaluate.spark_engine",
 )
 ONLY_IN = {
-    "hydra": ("composition", "recipes"),
-    "omegaconf": ("composition", "recipes"),
+    "hydra": ("composition", "recipes", "sweeping"),
+    "omegaconf": ("composition", "recipes", "sweeping"),
+    "optuna": ("stages.pruning",),
     "mlflow": ("tracking",),
     "pymongo": ("registry.store", "services"),
     "bson": ("registry.store",),

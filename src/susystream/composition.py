@@ -29,6 +29,7 @@ from omegaconf.errors import OmegaConfBaseException
 from susystream.disclosure import is_secret, public_text
 from susystream.errors import SettingsError
 from susystream.settings import Settings, check_settings
+from susystream.sweeping import run_trial_of, sweeps_reported
 
 _HYDRA_NOISE = "Error executing job with overrides"
 _WITH_VALUE = {  # Hydra's flags that take the next word
@@ -68,7 +69,7 @@ def run_composed(arguments: Sequence[str]) -> Any:
         SettingsError: The command cannot be composed; known names are listed.
     """
     task = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
-    with _arguments(overrides_first(arguments)), _raw_errors():
+    with _arguments(overrides_first(arguments)), _raw_errors(), sweeps_reported():
         try:
             return task(_run_job)()
         except MissingConfigException as error:
@@ -90,13 +91,12 @@ def overrides_first(arguments: Sequence[str]) -> list[str]:
 
 
 def _run_job(config: DictConfig) -> float | None:
-    from susystream.stages.run import run_stage  # the stages load TensorFlow: only when needed
-
     known = HydraConfig.get()
     if known.mode == RunMode.MULTIRUN:
-        # it holds the overrides as typed, secrets too; config.yaml beside each result is ours
-        Path(known.sweep.dir, "multirun.yaml").unlink(missing_ok=True)
-    return run_stage(settings_of(config), output=Path(known.runtime.output_dir))
+        return run_trial_of(config, known)
+    from susystream.stages.run import run_stage  # the stages load TensorFlow: only when needed
+
+    return run_stage(settings_of(config), output=Path(known.runtime.output_dir)).objective
 
 
 @contextlib.contextmanager

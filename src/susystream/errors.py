@@ -21,6 +21,8 @@
     │   └── DocumentInvalid    a stored document is damaged or foreign
     ├── EvaluationError        scores or labels that cannot be counted
     ├── TrackingError          the tracking server
+    ├── TrialsFailed           some trials of a sweep did not finish
+    ├── TrialPruned            a trial that promises little was ended early
     └── ServiceError           an embedded service did not start, stay or stop
 
 Every message is one line: what was expected, what was received, the cure. The command line
@@ -171,6 +173,23 @@ class EvaluationError(SusystreamError):
 
 class TrackingError(SusystreamError):
     """The tracking server."""
+
+
+class TrialsFailed(SusystreamError):
+    """Some trials of a sweep did not finish; the others did."""
+
+
+class TrialPruned(SusystreamError):
+    """A trial that promises little was ended early: no failure, and no model.
+
+    Args:
+        value: What the trial was judged by when it ended.
+        epoch: The epoch, from 1, after which it ended.
+    """
+
+    def __init__(self, value: float, *, epoch: int) -> None:
+        super().__init__(f"ended after epoch {epoch} at {value:.4f}: other trials were better")
+        self.value, self.epoch = value, epoch
 
 
 class ServiceError(SusystreamError):

@@ -22,6 +22,12 @@ from susystream.evaluate.significance import discovery_significance
 from susystream.evaluate.tally import Tally
 
 EFFICIENCIES = (0.3, 0.5, 0.7, 0.9)  # of the signal, at which background is rejected
+NAMES = (  # of all figures that `metrics` gives
+    *("auc", "auc_low", "auc_high", "auc_stderr", "auc_ci95_low", "auc_ci95_high"),
+    *("accuracy", "log_loss", "brier", "ece"),
+    *(f"background_rejection_at_{efficiency}" for efficiency in EFFICIENCIES),
+    *("significance", "rows", "signal", "background"),
+)
 CALIBRATION_BINS = 15
 NORMAL_95 = 1.959963984540054  # of a standard normal, 95 % lie within plus or minus this
 WIDE = 1e-6  # of a bracket: beyond it, it is worth a word

@@ -40,6 +40,7 @@ from susystream.settings.data import (
 )
 from susystream.settings.engine import EngineSettings, LocalEngine
 from susystream.settings.score import ScoreSettings
+from susystream.settings.sweep import SweepSettings
 from susystream.settings.training import TrainSettings
 
 
@@ -254,6 +255,7 @@ class Settings(Group):
     registry: RegistrySettings
     evaluate: EvaluateSettings
     score: ScoreSettings = ScoreSettings()
+    sweep: SweepSettings = SweepSettings()
     tracking: TrackingSettings
     experiment: ExperimentSettings | None = None
 

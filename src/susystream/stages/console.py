@@ -41,24 +41,32 @@ class Progress(Protocol):
 
 
 class Console:
-    """A terminal or a log; `rich` decides which."""
+    """A terminal or a log; `rich` decides which.
+
+    Args:
+        rich_console: Where to.
+        clock: Seconds, for the speed.
+        prefix: Before each line, where several processes share a terminal; then nothing is drawn
+            over.
+    """
 
     def __init__(
         self,
         rich_console: rich.console.Console | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
+        prefix: str = "",
     ) -> None:
         self._rich = rich_console or rich.console.Console(highlight=False, soft_wrap=True)
-        self._clock = clock
+        self._clock, self._prefix = clock, prefix
 
     def say(self, text: str) -> None:
         """One line."""
-        self._rich.print(escape(text))
+        self._rich.print(escape(self._prefix + text))
 
     def heading(self, text: str) -> None:
         """The line a stage begins with."""
-        self._rich.print(f"[bold]{escape(text)}[/bold]")
+        self._rich.print(f"{escape(self._prefix)}[bold]{escape(text)}[/bold]")
 
     @contextmanager
     def progress(
@@ -72,7 +80,7 @@ class Console:
             unit: Of both.
             about: Whether the total is an estimate.
         """
-        if not self._rich.is_terminal:
+        if self._prefix or not self._rich.is_terminal:
             yield self._plain_progress(what, total, unit, "about " if about else "")
             return
         with rich.progress.Progress(

@@ -5,9 +5,9 @@ In: settings. Out: a `StageContext` whose servers and connections close with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from susystream.settings import Settings
 from susystream.stages.console import Console
 from susystream.stream.connection import KafkaConnection
 from susystream.stream.dead_letters import DeadLetters
+from susystream.tracking.label import Label
 from susystream.tracking.tracker import Tracker
 
 
@@ -30,12 +31,18 @@ class StageContext:
         settings: The checked settings.
         output: The folder for this command's files.
         console: Where progress goes.
+        label: What the run of this command bears beside its stage's words.
+        on_epoch: Called with the number and the figures of each epoch of a training; may end it.
     """
 
     settings: Settings
     output: Path
     console: Console
     _stack: ExitStack = field(repr=False)
+    label: Label = field(default_factory=Label)
+    on_epoch: Callable[[int, Mapping[str, float]], None] = field(
+        default=lambda epoch, figures: None, repr=False
+    )
 
     @cached_property
     def kafka(self) -> KafkaConnection:
@@ -77,6 +84,7 @@ class StageContext:
             tracking.experiment,
             system_metrics=tracking.system_metrics,
             timeout_seconds=tracking.timeout_seconds,
+            label=self.label,
         )
 
     def with_settings(self, **groups: dict[str, Any]) -> StageContext:
@@ -85,9 +93,7 @@ class StageContext:
             name: getattr(self.settings, name).model_copy(update=values)
             for name, values in groups.items()
         }
-        other = StageContext(
-            self.settings.model_copy(update=changed), self.output, self.console, self._stack
-        )
+        other = replace(self, settings=self.settings.model_copy(update=changed))
         # connections already open are shared; cached_property keeps them in __dict__
         for name in ("kafka", "store", "tracker"):
             other.__dict__[name] = getattr(self, name)

@@ -31,7 +31,8 @@ class StageResult:
             `rows_per_second` beside it is `rows` in that time, and the metric
             `test/<set>/rows_per_second` the speed of the scan alone.
         models: Several models: {id: {"metrics": {...}}}.
-        objective: What a sweep optimises, if the stage has one.
+        objective: What it is judged by, if it has such a figure.
+        trials: Of a sweep: what became of each.
     """
 
     stage: str
@@ -44,6 +45,7 @@ class StageResult:
     metrics: dict[str, float] = field(default_factory=dict)
     models: dict[str, Any] = field(default_factory=dict)
     objective: float | None = None
+    trials: tuple[dict[str, Any], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The content of `result.json`."""

@@ -13,12 +13,14 @@ from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
 from susystream.stages.evaluate import evaluate
 from susystream.stages.follow import follow
+from susystream.stages.identity import config_hash
 from susystream.stages.pipeline import pipeline
 from susystream.stages.prepare import prepare
 from susystream.stages.publish import publish
 from susystream.stages.result import StageResult
 from susystream.stages.score import score
 from susystream.stages.train import train
+from susystream.tracking.label import CONFIG_HASH, Label
 from susystream.tracking.tracked_run import as_yaml
 
 
@@ -36,18 +38,25 @@ STAGES: dict[str, Callable[[StageContext], StageResult]] = {
 }
 
 
-def run_stage(settings: Settings, *, output: Path) -> float | None:
-    """Runs the stage; returns what a sweep optimises, if the stage has such a figure."""
-    console = Console()
-    _write_config(settings, output)
-    with open_context(settings, output=output, console=console) as context:
-        result = STAGES[settings.stage.name](context)
-        if settings.stage.name != "pipeline":  # which tells more of its own
-            console.say(f"run      {result.run_id}")
-            console.say(f"UI       {context.tracker.ui_hint()}")
-    path = result.write(output)
-    console.say(f"result   {_short(path)}")
-    return result.objective
+def run_stage(settings: Settings, *, output: Path) -> StageResult:
+    """Opens what the stage needs and runs it."""
+    with open_context(settings, output=output, console=Console()) as context:
+        if identity := config_hash(context):
+            context.label = Label(tags={CONFIG_HASH: identity})
+        return run_in(context)
+
+
+def run_in(context: StageContext) -> StageResult:
+    """Runs the stage, writes its result, and says where it is."""
+    settings, console = context.settings, context.console
+    _write_config(settings, context.output)
+    result = STAGES[settings.stage.name](context)
+    if settings.stage.name != "pipeline":  # which tells more of its own
+        console.say(f"run      {result.run_id}")
+        console.say(f"UI       {context.tracker.ui_hint()}")
+    path = result.write(context.output)
+    console.say(f"result   {short(path)}")
+    return result
 
 
 def _write_config(settings: Settings, output: Path) -> None:
@@ -56,6 +65,7 @@ def _write_config(settings: Settings, output: Path) -> None:
     (output / "config.yaml").write_text(as_yaml(public_config(settings)), encoding="utf-8")
 
 
-def _short(path: Path) -> Path:
+def short(path: Path) -> Path:
+    """As seen from the current folder, if it lies below that."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path

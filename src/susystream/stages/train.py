@@ -134,6 +134,7 @@ def _epoch_reporter(
         run.log_metrics(found, step=epoch)
         progress((epoch + 1) * rows)
         context.note(f"epoch {epoch + 1}: {_figures(found)}")
+        context.on_epoch(epoch, found)
 
     return on_epoch
 

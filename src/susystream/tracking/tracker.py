@@ -15,7 +15,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from susystream import __version__
-from susystream.errors import TrackingError, line_of
+from susystream.errors import TrackingError, TrialPruned, line_of
 from susystream.settings import public_uri
 from susystream.tracking.abandoned import mark_abandoned, process_tag
 from susystream.tracking.address import (
@@ -26,6 +26,8 @@ from susystream.tracking.address import (
     ui_hint,
 )
 from susystream.tracking.code import code_state
+from susystream.tracking.finished import FinishedRun, adopt, finished_run
+from susystream.tracking.label import PRUNED, TRIAL_STATE, Label
 from susystream.tracking.local_database import check_ready, ready_database
 from susystream.tracking.system_metrics import sampled
 from susystream.tracking.tracked_run import TrackedRun, as_yaml
@@ -48,6 +50,7 @@ class Tracker:
         experiment: Its name.
         system_metrics: Whether to sample CPU, memory and disk during runs.
         timeout_seconds: For a server to answer.
+        label: What the first run without a parent bears beside its stage's words.
     """
 
     def __init__(
@@ -57,10 +60,12 @@ class Tracker:
         *,
         system_metrics: bool = True,
         timeout_seconds: float = 10.0,
+        label: Label | None = None,
     ) -> None:
         self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
         self.experiment = experiment
         self._system_metrics, self._timeout = system_metrics, timeout_seconds
+        self._label = label or Label()
         self._opened: MlflowClient | None = None
         self._looked = False
 
@@ -83,7 +88,10 @@ class Tracker:
             TrackingError: The server does not answer or refuses; an error of the block itself is
                 never hidden by one of the server.
         """
-        self._end_abandoned()
+        if parent_run_id is None:
+            name, tags = self._label.name or name, {**tags, **self._label.tags}
+            parent_run_id = self._label.parent_run_id
+        self.end_abandoned(once=True)
         run = TrackedRun(self._client, self._begin(name, parent_run_id), uri=self.uri)
         try:
             run.set_tags({**_origin(), **process_tag(), "stage": stage, **tags})
@@ -97,9 +105,9 @@ class Tracker:
         with tracking_errors(self.uri):
             self._client.set_terminated(run.run_id, "FINISHED")
 
-    def _end_abandoned(self) -> None:
-        """Once a tracker, at its first run."""
-        if self._looked:
+    def end_abandoned(self, *, once: bool = False) -> None:
+        """Marks runs whose processes were killed outright; `once`: only the first time."""
+        if self._looked and once:
             return
         self._looked = True
         with tracking_errors(self.uri):
@@ -111,9 +119,22 @@ class Tracker:
                 ", ".join(marked),
             )
 
-    def add_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
-        """Adds figures to a run that ended."""
-        TrackedRun(self._client, run_id, uri=self.uri).log_metrics(metrics)
+    def add_metrics(
+        self, run_id: str, metrics: Mapping[str, float], *, step: int | None = None
+    ) -> None:
+        """Adds figures to a run of another command, or to one that ended."""
+        TrackedRun(self._client, run_id, uri=self.uri).log_metrics(metrics, step=step)
+
+    def finished_run(self, config_hash: str, *, beside: str) -> FinishedRun | None:
+        """The newest run that finished with a configuration, in the experiment of another run."""
+        with tracking_errors(self.uri):
+            experiment = self._client.get_run(beside).info.experiment_id
+            return finished_run(self._client, experiment, config_hash=config_hash)
+
+    def adopt(self, run: FinishedRun, *, parent_run_id: str) -> bool:
+        """Moves a run from a parent that never finished to the one that goes on with its work."""
+        with tracking_errors(self.uri):
+            return adopt(self._client, run, parent_run_id=parent_run_id)
 
     def tags_of(self, run_id: str) -> dict[str, str]:
         """The tags of a run; empty if there is no such run."""
@@ -199,6 +220,8 @@ class Tracker:
         try:
             if status == "FAILED":
                 run.set_tags({"error": _one_line(error)})
+            if isinstance(error, TrialPruned):
+                run.set_tags({TRIAL_STATE: PRUNED})
             with tracking_errors(self.uri):
                 self._client.set_terminated(run.run_id, status)
         except TrackingError as second:
@@ -206,6 +229,8 @@ class Tracker:
 
 
 def _ending(error: BaseException) -> str:
+    if isinstance(error, TrialPruned):
+        return "FINISHED"
     if isinstance(error, Exception):
         return "FAILED"
     if isinstance(error, SystemExit) and not error.code:

@@ -1,0 +1,53 @@
+"""The identity of what a command computes: the same hash, the same results.
+
+In: settings, and the store that names in them are looked up in. Out: a hash that says nothing of
+where things lie: servers, folders, addresses and how long they are waited for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from susystream.registry.document import canonical_json
+from susystream.settings import public_config
+from susystream.stages.context import StageContext
+
+_PLACES = ("home", "tracking", "registry", "sweep", "experiment")
+_PLACES_OF_STREAM = ("bootstrap_servers", "security", "timeout_seconds")
+_LENGTH = 32
+REPEATABLE = ("prepare", "publish", "train", "evaluate", "pipeline")
+
+
+def config_hash(context: StageContext) -> str | None:
+    """The hash; None for what depends on more than its settings: following, live scoring.
+
+    `train.dataset`, `train.parent` and `evaluate.models` may name what came last: what they name
+    now goes into the hash instead of them.
+
+    Raises:
+        NotFound: They name nothing.
+    """
+    settings = context.settings
+    stage = settings.stage.name
+    if stage not in REPEATABLE or settings.train.follow:
+        return None
+    config = public_config(settings)
+    plain: dict[str, Any] = {name: one for name, one in config.items() if name not in _PLACES}
+    for name in _PLACES_OF_STREAM:
+        plain["stream"].pop(name)
+    _name_exactly(plain, context)
+    return hashlib.sha256(canonical_json(plain).encode()).hexdigest()[:_LENGTH]
+
+
+def _name_exactly(config: dict[str, Any], context: StageContext) -> None:
+    """Puts ids in place of what stands for them now."""
+    settings = context.settings
+    stage, train = settings.stage.name, config["train"]
+    if stage == "train":
+        train["dataset"] = context.store.load_dataset(settings.train.dataset).dataset_id
+    if stage in ("train", "pipeline") and settings.train.parent:
+        train["parent"] = context.store.load_model(settings.train.parent).model_id
+    if stage == "evaluate":
+        chosen = [context.store.load_model(one).model_id for one in settings.evaluate.models]
+        config["evaluate"]["models"] = chosen

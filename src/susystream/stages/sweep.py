@@ -1,0 +1,120 @@
+"""A sweep: one run above the runs of its trials.
+
+In: the settings all trials share. Out: an open sweep; at its end the best trial, a table and a
+picture in its run, `result.json`, and an error if some trial failed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from susystream.errors import TrialsFailed
+from susystream.settings import Settings, public_config
+from susystream.stages import sweep_report
+from susystream.stages.console import Console
+from susystream.stages.context import StageContext, open_context
+from susystream.stages.objective import objective_of
+from susystream.stages.result import StageResult
+from susystream.stages.run import short
+from susystream.stages.trial import Outcome, outcomes
+from susystream.tracking.tracker import TrackedRun
+
+_NEEDS_BROKER = ("publish", "train", "score", "pipeline")
+_LONGEST_NAME = 100
+_TOLD = 3  # failed trials
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """An open sweep.
+
+    Attributes:
+        run_id: Its run, under which its trials lie.
+    """
+
+    run_id: str
+
+
+@contextmanager
+def open_sweep(settings: Settings, *, output: Path, swept: Sequence[str]) -> Iterator[Sweep]:
+    """The sweep's run and the servers all trials use, until the block ends; then the report.
+
+    Args:
+        settings: What all trials share.
+        output: The folder below which each trial has its own.
+        swept: What differs between the trials, as typed; without secrets.
+
+    Raises:
+        SettingsError: What to optimise is no figure of the stage.
+        TrialsFailed: Some trial did not finish.
+    """
+    objective = objective_of(settings)
+    started = time.monotonic()
+    with open_context(settings, output=output, console=Console()) as context:
+        context.console.heading(_name(swept))
+        with context.tracker.run(
+            "sweep",
+            name=_name(swept),
+            params=public_config(settings),
+            tags={"sweep_of": settings.stage.name, "sweep": " ".join(swept)},
+        ) as run:
+            try:
+                _hold_servers(context)
+                yield Sweep(run.run_id)
+            finally:  # whoever was ended with us could mark nothing
+                context.tracker.end_abandoned()
+            found = outcomes(output)
+            sweep_report.log(run, found, objective)
+            _end(context, run, found, started)
+
+
+def _name(swept: Sequence[str]) -> str:
+    text = " ".join(["sweep", *swept])
+    return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
+
+
+def _hold_servers(context: StageContext) -> None:
+    """Embedded servers stay up between trials."""
+    stage = context.settings.stage.name
+    if stage in _NEEDS_BROKER:
+        _ = context.kafka
+    if stage in _NEEDS_BROKER or stage == "evaluate":
+        _ = context.store
+
+
+def _end(context: StageContext, run: TrackedRun, found: list[Outcome], started: float) -> None:
+    """Result, table, and the error if there is one."""
+    objective = objective_of(context.settings)
+    best = sweep_report.best(found, objective)
+    result = StageResult(
+        "sweep",
+        run.run_id,
+        sum(one.rows for one in found),
+        time.monotonic() - started,
+        model_ids=tuple(model for one in found for model in one.model_ids),
+        metrics=dict(best.metrics) if best else {},
+        objective=best.objective if best else None,
+        trials=tuple(sweep_report.plain(one) for one in found),
+    )
+    path = result.write(context.output)
+    sweep_report.show(context.console, found, objective)
+    context.console.say(f"sweep    run {run.run_id} in experiment {run.experiment}")
+    context.console.say(f"UI       {context.tracker.ui_hint()}")
+    context.console.say(f"result   {short(path)}")
+    _raise_failed(found)
+
+
+def _raise_failed(found: list[Outcome]) -> None:
+    failed = [one for one in found if one.state == "failed"]
+    if not failed:
+        return
+    told = "; ".join(f"trial {one.number}: {one.error}" for one in failed[:_TOLD])
+    more = f"; and {len(failed) - _TOLD} more" if len(failed) > _TOLD else ""
+    raise TrialsFailed(
+        f"expected {len(found)} trials to finish, received {len(failed)} that failed "
+        f"({told}{more}); correct what is wrong and give the command again: only these are repeated"
+    )

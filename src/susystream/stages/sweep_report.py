@@ -1,0 +1,124 @@
+"""What a sweep found.
+
+In: the outcomes of its trials. Out: the best one, a table and a picture, in the sweep's run and on
+the screen.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from susystream.stages.console import Console
+from susystream.stages.objective import Objective
+from susystream.stages.trial import Outcome
+from susystream.tracking.tracker import TrackedRun
+
+_STATES = ("finished", "reused", "pruned", "failed")
+_JUDGED = ("finished", "reused")
+_MOST_ROWS = 40  # of a table on the screen or in a note
+
+
+def best(found: Sequence[Outcome], objective: Objective) -> Outcome | None:
+    """The best finished trial, the first of equals; None where none can be judged."""
+    judged = [one for one in ranked(found, objective) if one.state in _JUDGED]
+    return judged[0] if judged and judged[0].objective is not None else None
+
+
+def ranked(found: Sequence[Outcome], objective: Objective) -> list[Outcome]:
+    """The best first; those without a value last, as they came."""
+    sign = -1 if objective.maximize else 1
+
+    def key(one: Outcome) -> tuple[bool, float]:
+        value = one.objective
+        return (value is None or value != value, 0.0 if value is None else sign * value)
+
+    return sorted(found, key=key)
+
+
+def log(run: TrackedRun, found: Sequence[Outcome], objective: Objective) -> None:
+    """Into the sweep's run: figures, the best trial, `trials.csv`, a note, a picture."""
+    counts = {state: sum(one.state == state for one in found) for state in _STATES}
+    run.log_metrics({f"sweep/{state}": float(count) for state, count in counts.items()})
+    run.log_artifact_text("trials.csv", table(found, objective))
+    leader = best(found, objective)
+    if leader is not None and leader.objective is not None:
+        run.log_metrics({f"best/{objective.name}": leader.objective})
+        run.log_params({"best": {"trial": leader.number, **leader.parameters}})
+        run.set_tags(_tags(leader))
+    run.set_tags({"mlflow.note.content": note(found, objective)})
+
+
+def _tags(leader: Outcome) -> dict[str, str]:
+    ids = {"best_run_id": leader.run_id, "best_model_id": ",".join(leader.model_ids)}
+    return {name: one for name, one in ids.items() if one}
+
+
+def plain(one: Outcome) -> dict[str, Any]:
+    """A trial in `result.json`; its figures lie in its own."""
+    return {name: value for name, value in asdict(one).items() if name != "metrics"}
+
+
+def table(found: Sequence[Outcome], objective: Objective) -> str:
+    """All trials as CSV, the best first."""
+    written = io.StringIO()
+    rows = csv.writer(written, lineterminator="\n")
+    names = parameters(found)
+    rows.writerow(["trial", *names, objective.name or "-", "state", "seconds", "run_id", "error"])
+    for one in ranked(found, objective):
+        cells = [one.parameters.get(name, "") for name in names]
+        value = "" if one.objective is None else repr(one.objective)
+        rows.writerow(
+            [one.number, *cells, value, one.state, f"{one.seconds:.2f}", one.run_id, one.error]
+        )
+    return written.getvalue()
+
+
+def parameters(found: Sequence[Outcome]) -> list[str]:
+    """What the trials differ in, in the order of the first that has it."""
+    return list(dict.fromkeys(name for one in found for name in one.parameters))
+
+
+def show(console: Console, found: Sequence[Outcome], objective: Objective) -> None:
+    """On the screen: the table, and the best trial."""
+    names = parameters(found)
+    shown = ranked(found, objective)[:_MOST_ROWS]
+    columns = ("trial", *map(_short, names), objective.name or "-", "state", "seconds")
+    console.table("Trials, the best first", columns, [_cells(one, names) for one in shown])
+    if len(found) > len(shown):
+        console.say(f"and {len(found) - len(shown):,} more, see trials.csv in the run")
+    leader = best(found, objective)
+    if leader is None:
+        return
+    told = " ".join(f"{name}={value}" for name, value in leader.parameters.items())
+    console.say(f"best     trial {leader.number}: {told}")
+    if leader.model_ids:
+        console.say(f"model    susystream models show {leader.model_ids[0]}")
+
+
+def note(found: Sequence[Outcome], objective: Objective) -> str:
+    """A Markdown summary."""
+    names = parameters(found)
+    head = ["trial", *names, objective.name or "-", "state", "seconds", "run"]
+    lines = [_row(head), _row(["---"] * len(head))]
+    for one in ranked(found, objective)[:_MOST_ROWS]:
+        lines.append(_row([*_cells(one, names), f"`{one.run_id}`" if one.run_id else ""]))
+    failed = [f"- trial {one.number}: {one.error}" for one in found if one.state == "failed"]
+    return "\n".join([*lines, "", *failed])
+
+
+def _cells(one: Outcome, names: Sequence[str]) -> tuple[str, ...]:
+    value = "" if one.objective is None else f"{one.objective:.6g}"
+    chosen = [one.parameters.get(name, "") for name in names]
+    return (str(one.number), *chosen, value, one.state, f"{one.seconds:.1f}")
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', '¦') for cell in cells)} |"
+
+
+def _short(name: str) -> str:
+    return name.rpartition(".")[2]

@@ -1,0 +1,28 @@
+"""What the run of a command bears beside its stage's own words.
+
+In: who started the command. Out: a parent, a name and tags for its first run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+CONFIG_HASH = "config_hash"
+TRIAL_STATE = "trial_state"
+PRUNED = "pruned"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Of the run of a command; of no run below it.
+
+    Attributes:
+        parent_run_id: The run it lies under; none: the one that `mlflow run` opened, or none.
+        name: Instead of the stage's own.
+        tags: Beside the stage's own.
+    """
+
+    parent_run_id: str | None = None
+    name: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
