@@ -18,8 +18,9 @@ from susystream.tracking.address import tracking_errors
 from susystream.tracking.lineage import dataset_input
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from mlflow import MlflowClient
+
+    from susystream.plots.style import Figure
 
 _BATCH = 100  # MLflow's limit of params and of tags a request
 _METRICS_BATCH = 1000
