@@ -12,6 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "susystream"
 FLOOR = {
     "collector": 0,
+    "direction": 0,
     "disclosure": 0,
     "errors": 0,
     "file_lock": 0,

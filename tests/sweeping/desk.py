@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,6 +65,14 @@ class SweepDesk:
         """Outcomes by number."""
         found = [json.loads(one.read_text()) for one in (self.folder / out).glob("*/trial.json")]
         return {one["number"]: one for one in found}
+
+    def count_runs(self) -> int:
+        """How many there are so far; asks the file, for MLflow would make its tables."""
+        try:
+            with closing(sqlite3.connect(f"file:{self.folder}/mlflow.db?mode=ro", uri=True)) as db:
+                return int(db.execute("select count(*) from runs").fetchone()[0])
+        except sqlite3.Error:
+            return 0
 
     def runs(self) -> tuple[list[Run], dict[str | None, list[Run]]]:
         """The runs at the top, the newest first, and all runs by their parent's id."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from sweeping.desk import PREPARE, SweepDesk
 
@@ -25,15 +26,17 @@ TPE = ("hydra/sweeper=tpe", "hydra.sweeper.trials=4")
         ("a=tag(log,interval(1e-4,1e-2))", FloatDistribution(1e-4, 1e-2, log=True)),
         ("a=int(interval(1,9))", IntDistribution(1, 9)),
         ("a=tag(int,interval(1.0,9.0))", IntDistribution(1, 9)),
-        ("a=interval(1,9)", IntDistribution(1, 9)),
-        ("a=1,2,3", CategoricalDistribution(["1", "2", "3"])),
+        ("a=interval(1,9)", FloatDistribution(1.0, 9.0)),
+        ("n=interval(1,9)", IntDistribution(1, 9)),  # its value is a whole number
+        ("a=1,2,3", CategoricalDistribution([1, 2, 3])),
         ("a=choice([64],[64,32])", CategoricalDistribution(["[64]", "[64,32]"])),
-        ("a=range(1,4)", CategoricalDistribution(["1", "2", "3"])),
+        ("a=range(1,4)", CategoricalDistribution([1, 2, 3])),
     ],
 )
 def test_a_space_is_typed_as_hydras_sweeps_are(typed: str, expected: object) -> None:
-    space, fixed = split(OverridesParser.create().parse_overrides([typed, "b=7"]))
-    assert space == {"a": expected}
+    config = OmegaConf.create({"a": 0.5, "n": 3, "b": 1})
+    space, fixed = split(OverridesParser.create().parse_overrides([typed, "b=7"]), config)
+    assert space == {typed[0]: expected}
     assert fixed == ["b=7"]
 
 
@@ -71,7 +74,7 @@ def test_a_random_search_draws_from_the_whole_space(desk: SweepDesk) -> None:
 def test_a_trial_without_promise_is_ended_early_and_is_no_failure(
     desk: SweepDesk, broker: str, store_uri: str
 ) -> None:
-    """One that hardly learns, behind four that do."""
+    """Some hardly learn, behind some that do."""
     servers = (
         f"stream.bootstrap_servers={broker}",
         f"registry.uri={store_uri}",
@@ -85,19 +88,17 @@ def test_a_trial_without_promise_is_ended_early_and_is_no_failure(
             *("susystream", "run", *words, f"hydra.run.dir={desk.folder}/{stage}")
         )
         assert status == 0, err
-    space = "train.learning_rate=1e-2,9e-3,8e-3,7e-3,1e-7"
+    space = "train.learning_rate=1e-2,1e-7"
     given = ("stage=train", *servers, "train.epochs=3", "model.hidden=[16]", "model.dropout=[0]")
-    # the whole grid, in its order: as a search that is told each point
     status, out, err = desk.sweep(
-        *given, "hydra/sweeper=tpe", "hydra.sweeper.trials=12", "seed=1", space
+        *given, "hydra/sweeper=tpe", "hydra.sweeper.trials=10", "seed=1", space
     )
     assert status == 0, err
     trials = desk.trials()
     pruned = [one for one in trials.values() if one["state"] == "pruned"]
     assert pruned, out
-    assert {one["parameters"]["train.learning_rate"] for one in pruned} >= {"1e-07"} or all(
-        "ended after epoch" in one["error"] for one in pruned
-    )
+    assert {one["parameters"]["train.learning_rate"] for one in pruned} == {"1e-07"}
+    assert all("ended after epoch" in one["error"] for one in pruned)
     assert all(one["model_ids"] == [] for one in pruned)
     _, below = desk.runs()
     tags = {run.info.run_id: run.data.tags for runs in below.values() for run in runs}

@@ -18,10 +18,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, Transformer
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from susystream.errors import SettingsError
-from susystream.stages.pruning import Study
+from susystream.stages.pruning import Study, journal
 from susystream.sweeping.known import jobs_of, known_sweep, remember_study
 from susystream.sweeping.space import settings_below
 
@@ -62,7 +62,7 @@ class SearchSweeper(Sweeper):
         """Runs what is left of the trials."""
         self._check()
         typed = [f"{name}={value}" for name, value in self._params.items()] + arguments
-        space, fixed = split(OverridesParser.create().parse_overrides(typed))
+        space, fixed = split(OverridesParser.create().parse_overrides(typed), self.config)
         path, name = self._place(space, fixed)
         study = self._study(path, name)
         remember_study(Study(str(path), name, self._pruner))
@@ -143,12 +143,10 @@ class SearchSweeper(Sweeper):
 
     def _study(self, path: Path, name: str) -> optuna.Study:
         import optuna
-        from optuna.storages import JournalStorage
-        from optuna.storages.journal import JournalFileBackend
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(
-            storage=JournalStorage(JournalFileBackend(str(path))),
+            storage=journal(path),
             study_name=name,
             direction="maximize" if self._objective.maximize else "minimize",
             load_if_exists=True,
@@ -162,19 +160,27 @@ class SearchSweeper(Sweeper):
         return study
 
 
-def split(overrides: Sequence[Override]) -> tuple[dict[str, BaseDistribution], list[str]]:
-    """The space by setting, and the overrides that are the same for all trials."""
+def split(
+    overrides: Sequence[Override], config: DictConfig
+) -> tuple[dict[str, BaseDistribution], list[str]]:
+    """The space by setting, and the overrides that are the same for all trials.
+
+    Hydra gives the ends of an interval as floats; of a setting whose value is a whole number, so
+    are all that are asked for.
+    """
     space: dict[str, BaseDistribution] = {}
     fixed: list[str] = []
     for one in overrides:
         if one.is_sweep_override():
-            space[one.get_key_element()] = _distribution(one)
+            key = one.get_key_element()
+            whole = isinstance(OmegaConf.select(config, key.lstrip("+")), int)
+            space[key] = _distribution(one, whole=whole)
         else:
             fixed.append(str(one.input_line))
     return space, fixed
 
 
-def _distribution(override: Override) -> BaseDistribution:
+def _distribution(override: Override, *, whole: bool) -> BaseDistribution:
     from optuna.distributions import (
         CategoricalDistribution,
         FloatDistribution,
@@ -187,7 +193,7 @@ def _distribution(override: Override) -> BaseDistribution:
         return CategoricalDistribution(choices)
     ends: tuple[Any, Any] = (value.start, value.end)
     log = "log" in value.tags
-    if "int" in value.tags or all(isinstance(end, int) for end in ends):
+    if whole or "int" in value.tags or all(isinstance(end, int) for end in ends):
         return IntDistribution(int(ends[0]), int(ends[1]), log=log)
     return FloatDistribution(float(ends[0]), float(ends[1]), log=log)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
+from susystream.direction import less_is_better
 from susystream.registry.document import PROMOTED, UNPROVEN
 
 SELECTORS = (
@@ -23,7 +24,6 @@ _CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d"
 _TIME = re.compile(
     rf"({_DATE.pattern}T{_CLOCK})(?::([0-5]\d)(?:\.(\d{{1,6}}))?)?(Z|[+-]{_CLOCK})?", re.ASCII
 )
-_LOWER_IS_BETTER = ("loss", "log_loss", "brier", "forgetting")
 
 
 def query(key: str, selector: str) -> tuple[dict[str, Any], list[tuple[str, int]] | None]:
@@ -41,7 +41,7 @@ def query(key: str, selector: str) -> tuple[dict[str, Any], list[tuple[str, int]
         return {"name": value, **proven}, latest(key)
     if mark and value and kind == "best":
         field = f"metrics.{escape(value)}"
-        way = 1 if value.rpartition("/")[2] in _LOWER_IS_BETTER else -1
+        way = 1 if less_is_better(value) else -1
         return {field: {"$exists": True}, **proven}, [(field, way), *latest(key)]
     moment = moment_of(selector)
     if moment:

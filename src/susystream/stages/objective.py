@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from susystream.direction import less_is_better
 from susystream.errors import SettingsError
 from susystream.evaluate.metrics import NAMES as FIGURES
 from susystream.settings import Settings
@@ -37,7 +38,6 @@ _OF_STAGE = {
 }
 _OF_SCAN = ("rows_per_second", "bad_rows")
 _DEFAULT = {"train": "validation/auc", "pipeline": "validation/auc", "follow": "follow/test/auc"}
-_LESS_IS_BETTER = ("loss", "brier", "ece", "stderr", "seconds", "forgetting", "bytes", "ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def objective_of(settings: Settings) -> Objective:
     name = wanted.metric or _default(settings)
     if wanted.metric is not None:
         _check(wanted.metric, settings)
-    direction = wanted.direction or ("minimize" if name and _less(name) else "maximize")
+    direction = wanted.direction or ("minimize" if name and less_is_better(name) else "maximize")
     return Objective(name, direction == "maximize")
 
 
@@ -116,8 +116,3 @@ def _check(name: str, settings: Settings) -> None:
         f"setting sweep.metric: expected a figure of stage {_stage(settings)}, "
         f"received {name!r}; {hint}"
     )
-
-
-def _less(name: str) -> bool:
-    last = name.rpartition("/")[2]
-    return last.split("_")[-1] in _LESS_IS_BETTER and not last.endswith("per_second")

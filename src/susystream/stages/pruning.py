@@ -5,8 +5,10 @@ In: the study that asked for a trial, and the figures of each epoch. Out: `Trial
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from susystream.errors import TrialPruned
@@ -33,11 +35,9 @@ class Study:
     def open(self) -> optuna.Study:
         """The study, with its pruner."""
         import optuna
-        from optuna.storages import JournalStorage
-        from optuna.storages.journal import JournalFileBackend
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        storage = JournalStorage(JournalFileBackend(self.path))
+        storage = journal(Path(self.path))
         return optuna.load_study(study_name=self.name, storage=storage, pruner=self._pruner())
 
     def _pruner(self) -> optuna.pruners.BasePruner:
@@ -49,6 +49,26 @@ class Study:
             case "hyperband":
                 return optuna.pruners.HyperbandPruner()
         return optuna.pruners.NopPruner()
+
+
+def journal(path: Path) -> optuna.storages.JournalStorage:
+    """Optuna's storage in a file.
+
+    Its own locks are files that a killed process leaves behind; ours ends with its process.
+    """
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import BaseJournalFileLock, JournalFileBackend
+
+    class Lock(BaseJournalFileLock):
+        def acquire(self) -> bool:
+            self._file = path.with_suffix(".lock").open("a")
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            return True
+
+        def release(self) -> None:
+            self._file.close()
+
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=Lock()))
 
 
 def pruning(
