@@ -57,9 +57,9 @@ def journal(path: Path) -> optuna.storages.JournalStorage:
     Its own locks are files that a killed process leaves behind; ours ends with its process.
     """
     from optuna.storages import JournalStorage
-    from optuna.storages.journal import BaseJournalFileLock, JournalFileBackend
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
-    class Lock(BaseJournalFileLock):
+    class Lock(JournalFileOpenLock):
         def acquire(self) -> bool:
             self._file = path.with_suffix(".lock").open("a")
             fcntl.flock(self._file, fcntl.LOCK_EX)
@@ -68,7 +68,7 @@ def journal(path: Path) -> optuna.storages.JournalStorage:
         def release(self) -> None:
             self._file.close()
 
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=Lock()))
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=Lock(str(path))))
 
 
 def pruning(
