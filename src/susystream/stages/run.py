@@ -42,11 +42,11 @@ def run_stage(settings: Settings, *, output: Path) -> float | None:
     _write_config(settings, output)
     with open_context(settings, output=output, console=console) as context:
         result = STAGES[settings.stage.name](context)
+        path = result.write(output)  # first: what is left for a tracking server may be an error
         if settings.stage.name != "pipeline":  # which tells more of its own
             console.say(f"run      {result.run_id}")
             console.say(f"UI       {context.tracker.ui_hint()}")
-    path = result.write(output)
-    console.say(f"result   {_short(path)}")
+        console.say(f"result   {_short(path)}")
     return result.objective
 
 
