@@ -102,13 +102,16 @@ def test_a_server_that_was_killed_gets_all_of_the_outage_with_its_times_once(
 ) -> None:
     said: list[str] = []
     with tracker_of(running.address, said, patience_seconds=60) as tracker:
+        with tracker.run("train", name="n", params={}, tags={}) as before:
+            pass
         try:
-            with tracker.run("train", name="n", params={}, tags={}) as run:
+            with tracker.run("evaluate", name="n", params={}, tags={}) as run:
                 run.log_metrics({"loss": 0.0}, step=0)
                 running.stop(signal.SIGKILL)
                 for step in range(1, 50):
                     run.log_metrics({"loss": float(step)}, step=step)
                 log_all(run)
+                tracker.add_metrics(before.run_id, {"test/toy/auc": 0.87})
             ended = time.time()
         finally:
             running.start()
@@ -116,6 +119,7 @@ def test_a_server_that_was_killed_gets_all_of_the_outage_with_its_times_once(
     assert [(one.step, one.value) for one in points] == [(i, float(i)) for i in range(50)]
     assert all(one.timestamp / 1000 <= ended for one in points)
     check_all(running.address, run.run_id)
+    assert stored(running.address, before.run_id).data.metrics["test/toy/auc"] == 0.87
     info = stored(running.address, run.run_id).info
     assert info.status == "FINISHED"
     assert info.end_time / 1000 <= ended, "when it ended, not when that arrived"
@@ -247,6 +251,9 @@ def test_what_a_killed_command_kept_goes_with_the_next_one(
     command.kill()
     command.wait(20)
     passage.open()
+    (path,) = KEPT.glob("*.jsonl")
+    with Journal(path), tracker_of(passage.address).run("train", name="n", params={}, tags={}):
+        assert stored(passage.address, run_id).info.status == "RUNNING", "its word is on its way"
     said: list[str] = []
     with tracker_of(passage.address, said).run("train", name="n", params={}, tags={}):
         pass

@@ -5,6 +5,7 @@ In: a tracking server. Out: such runs, marked KILLED instead of RUNNING for ever
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from susystream.process_identity import has_ended, own_identity
@@ -23,10 +24,17 @@ def process_tag() -> dict[str, str]:
     return {_TAG: own_identity()}
 
 
-def mark_abandoned(client: MlflowClient, experiment_id: str) -> list[str]:
+def mark_abandoned(
+    client: MlflowClient, experiment_id: str, *, kept: Container[str] = ()
+) -> list[str]:
     """Ends the runs of an experiment whose processes ended without a word.
 
     Only processes of this machine can be looked at; all others' runs stay as they are.
+
+    Args:
+        client: Of the server.
+        experiment_id: Of the experiment.
+        kept: Runs whose word is still on its way.
 
     Returns:
         Their ids.
@@ -35,7 +43,11 @@ def mark_abandoned(client: MlflowClient, experiment_id: str) -> list[str]:
         [experiment_id], "attributes.status = 'RUNNING'", max_results=_AT_MOST
     )
     # each is looked at again: a run is marked by its process before that ends
-    return [one.info.run_id for one in found if mark_if_abandoned(client, one)]
+    return [
+        one.info.run_id
+        for one in found
+        if one.info.run_id not in kept and mark_if_abandoned(client, one)
+    ]
 
 
 def mark_if_abandoned(client: MlflowClient, run: Run) -> bool:

@@ -30,6 +30,7 @@ _REASONS = (  # what a message of many lines comes to
     ("timed out", "no answer in time"),
     ("NameResolutionError", "no such host"),
     ("Connection aborted", "connection lost"),
+    ("database is locked", "the database is locked"),
     ("error responses", "an error inside the server"),
 )
 _CURES = (  # what a message holds, and what helps

@@ -6,6 +6,7 @@ In: journals. Out: their entries on the server, once it is back, and runs with t
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -55,6 +56,15 @@ def deliver_all(folder: Path, uri: str, client: MlflowClient) -> list[Delivered]
 def journals(folder: Path) -> list[Path]:
     """All of them, the oldest first."""
     return sorted(folder.glob(f"*{ENDING}"))
+
+
+def kept_runs(folder: Path) -> set[str]:
+    """The runs of all journals that are there, whoever has them now."""
+    found: set[str] = set()
+    for path in journals(folder):
+        with suppress(TrackingError, FileNotFoundError):
+            found |= Journal(path).ends().keys()
+    return found
 
 
 def deliver(path: Path, *, uri: str | None, timeout_seconds: float) -> Delivered:

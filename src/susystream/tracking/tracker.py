@@ -22,7 +22,7 @@ from susystream.settings import public_uri
 from susystream.tracking.abandoned import mark_abandoned, process_tag
 from susystream.tracking.address import DEFAULT_URI, tracking_errors, ui_hint
 from susystream.tracking.contact import opened
-from susystream.tracking.left_behind import deliver_all
+from susystream.tracking.left_behind import deliver_all, kept_runs
 from susystream.tracking.origin import origin_tags, user_tags
 from susystream.tracking.outage import is_outage
 from susystream.tracking.outbox import Outbox
@@ -164,7 +164,8 @@ class Tracker:
         self._looked = True
         with tracking_errors(self.uri):
             delivered = deliver_all(self._folder, self.uri, self._client)
-            marked = mark_abandoned(self._client, self._experiment_id())
+            kept = kept_runs(self._folder)  # another command may be at it
+            marked = mark_abandoned(self._client, self._experiment_id(), kept=kept)
         for one in delivered:
             self._say(one.refused or f"what {one.path} kept for this tracking server is there")
         if marked:
