@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 import click
 
 from susystream.data_listing import data
+from susystream.delivering import runs
 from susystream.enlarging import enlarge
 from susystream.errors import SettingsError, line_of
 from susystream.model_listing import models
@@ -158,5 +159,6 @@ def _show_services(statuses: Sequence[Any], as_json: bool) -> None:
 
 
 cli.add_command(models)
+cli.add_command(runs)
 data.add_command(enlarge)
 cli.add_command(data)

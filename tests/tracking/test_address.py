@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 from susystream.errors import TrackingError
 from susystream.file_lock import file_lock
 from susystream.tracking import local_database
-from susystream.tracking.address import first_contact, quiet, tracking_errors, ui_hint
+from susystream.tracking.address import quiet, tracking_errors, ui_hint
 from susystream.tracking.local_database import check_ready, ready_database
 from susystream.tracking.tracker import Tracker
 
@@ -91,8 +91,6 @@ def test_a_persons_own_limits_are_left_alone(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "7")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
     quiet(1)
-    with first_contact():
-        assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "7"
     assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "7"
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
 

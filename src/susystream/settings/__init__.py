@@ -227,6 +227,7 @@ class TrackingSettings(Group):
     experiment: str = Field("susystream", min_length=1)
     system_metrics: bool = True
     timeout_seconds: Seconds = 10.0
+    patience_seconds: float = Field(30.0, ge=0, le=86_400, allow_inf_nan=False)
 
 
 class ExperimentSettings(Group):

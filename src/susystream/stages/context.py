@@ -77,15 +77,19 @@ class StageContext:
 
     @cached_property
     def tracker(self) -> Tracker:
-        """The tracking server."""
+        """The tracking server; at the end of the command it gets what was kept for it."""
         tracking = self.settings.tracking
-        return Tracker(
+        tracker = Tracker(
             tracking.uri,
             tracking.experiment,
             system_metrics=tracking.system_metrics,
             timeout_seconds=tracking.timeout_seconds,
             label=self.label,
+            patience_seconds=tracking.patience_seconds,
+            folder=self.settings.home / "tracking",
+            say=self.note,
         )
+        return self._stack.enter_context(tracker)
 
     def with_settings(self, **groups: dict[str, Any]) -> StageContext:
         """The same connections under settings with some values of some groups replaced."""

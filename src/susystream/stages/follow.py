@@ -74,6 +74,7 @@ def _until_the_end(context: StageContext, follower: Follower) -> BaseException |
     while wanted is None or len(follower.steps) < wanted:
         try:
             record = _awaited(context, follower)
+            context.tracker.wait()  # the next training is a run of its own
         except (KeyboardInterrupt, SystemExit) as stop:
             return stop
         if record is None:

@@ -15,6 +15,7 @@ from susystream.errors import (
     SettingsError,
     StreamError,
     StreamStalled,
+    TrackingError,
 )
 from susystream.model.training import forget_networks
 from susystream.registry.document import DatasetRecord, ModelSummary
@@ -196,10 +197,9 @@ class Follower:
             context, document, test, first=self._models[0], before=self._before(test)
         )
         check_same(self._models[0], "digest", identity["digest"])
-        run_id = document.mlflow.run_id
-        if context.tracker.tags_of(run_id):
-            context.tracker.add_metrics(run_id, figures)
-        else:
+        try:
+            context.tracker.add_metrics(document.mlflow.run_id, figures)
+        except TrackingError:
             context.note(f"the run that trained {model.model_id} is not on this tracking server")
         context.store.add_metrics(model.model_id, figures, test_sets={KEY: identity})
         if not self._tested:

@@ -51,11 +51,11 @@ def run_in(context: StageContext) -> StageResult:
     settings, console = context.settings, context.console
     _write_config(settings, context.output)
     result = STAGES[settings.stage.name](context)
+    path = result.write(context.output)  # first: what is left for a tracking server may be an error
     if settings.stage.name != "pipeline" and context.label.parent_run_id is None:
         # a pipeline tells more of its own, a sweep tells it at its end
         console.say(f"run      {result.run_id}")
         console.say(f"UI       {context.tracker.ui_hint()}")
-    path = result.write(context.output)
     console.say(f"result   {short(path)}")
     return result
 

@@ -55,6 +55,7 @@ class ScoreReport:
     _untracked: bool = field(default=False, init=False)
     _tracking: ThreadPoolExecutor = field(init=False, repr=False)
     _pending: Future[None] | None = field(default=None, init=False)
+    _waiting: list[tuple[str, float, int]] = field(default_factory=list, init=False)
 
     def __enter__(self) -> ScoreReport:
         self._tracking = ThreadPoolExecutor(1, "tracking")
@@ -66,7 +67,8 @@ class ScoreReport:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._tracking.shutdown(cancel_futures=True)  # the one under way has its deadline
+        self._tracking.shutdown()  # what is under way has its deadline
+        self._track(self._waiting)
 
     def add(self, batch: Batch, seconds: float) -> None:
         """Adds what was just committed, after so many seconds of work on it."""
@@ -92,8 +94,10 @@ class ScoreReport:
         self._say(found, rate, lag)
         figures = {"score/events_per_second": rate, "score/lag_messages": float(lag)}
         figures |= found.metrics("score/latency")
-        if self._pending is None or self._pending.done():  # a server that is slow misses some
-            self._pending = self._tracking.submit(self._track, figures, self._periods)
+        self._waiting += [(name, value, self._periods) for name, value in figures.items()]
+        if self._pending is None or self._pending.done():  # a slow server gets several at once
+            self._pending = self._tracking.submit(self._track, self._waiting)
+            self._waiting = []
         self._period, self._began, self._periods = Latency(), now, self._periods + 1
 
     def totals(self) -> dict[str, float]:
@@ -119,10 +123,10 @@ class ScoreReport:
             f"p99 {_ms(most)}; lag {lag:,}"
         )
 
-    def _track(self, figures: dict[str, float], step: int) -> None:
-        """Scoring goes on without a tracking server."""
+    def _track(self, points: list[tuple[str, float, int]]) -> None:
+        """Scoring goes on even if the tracking server refuses its figures."""
         try:
-            self.run.log_metrics(figures, step=step)
+            self.run.log_points(points)
             self._untracked = False
         except TrackingError as error:
             if not self._untracked:

@@ -47,7 +47,7 @@ def log(run: TrackedRun, found: Sequence[Outcome], objective: Objective) -> None
     leader = best(found, objective)
     if leader is not None and leader.objective is not None:
         run.log_metrics({f"best/{objective.name}": leader.objective})
-        run.log_params({"best": {"trial": leader.number, **leader.parameters}})
+        run.log_params({"best": {"trial": leader.number, **leader.parameters}}, known={})
         run.set_tags(_tags(leader))
     run.set_tags({"mlflow.note.content": note(found, objective)})
 

@@ -5,15 +5,18 @@ In: a tracking server. Out: such runs, marked KILLED instead of RUNNING for ever
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from susystream.process_identity import has_ended, own_identity
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 _TAG = "process"
 _AT_MOST = 1000
+_LOST = "its process was killed, or the machine lost it"
 
 
 def process_tag() -> dict[str, str]:
@@ -21,10 +24,17 @@ def process_tag() -> dict[str, str]:
     return {_TAG: own_identity()}
 
 
-def mark_abandoned(client: MlflowClient, experiment_id: str) -> list[str]:
+def mark_abandoned(
+    client: MlflowClient, experiment_id: str, *, kept: Container[str] = ()
+) -> list[str]:
     """Ends the runs of an experiment whose processes ended without a word.
 
     Only processes of this machine can be looked at; all others' runs stay as they are.
+
+    Args:
+        client: Of the server.
+        experiment_id: Of the experiment.
+        kept: Runs whose word is still on its way.
 
     Returns:
         Their ids.
@@ -32,10 +42,26 @@ def mark_abandoned(client: MlflowClient, experiment_id: str) -> list[str]:
     found = client.search_runs(
         [experiment_id], "attributes.status = 'RUNNING'", max_results=_AT_MOST
     )
-    gone = [one.info.run_id for one in found if has_ended(one.data.tags.get(_TAG, ""))]
-    # looked at again: a run is marked by its process before that ends
-    left = [run_id for run_id in gone if client.get_run(run_id).info.status == "RUNNING"]
-    for run_id in left:
-        client.set_tag(run_id, "error", "its process was killed, or the machine lost it")
-        client.set_terminated(run_id, "KILLED")
-    return left
+    # each is looked at again: a run is marked by its process before that ends
+    return [
+        one.info.run_id
+        for one in found
+        if one.info.run_id not in kept and mark_if_abandoned(client, one)
+    ]
+
+
+def mark_if_abandoned(client: MlflowClient, run: Run) -> bool:
+    """Ends a run whose process ended without a word, if it did."""
+    run_id = run.info.run_id
+    gone = has_ended(run.data.tags.get(_TAG, ""))
+    if not gone or client.get_run(run_id).info.status != "RUNNING":
+        return False
+    client.set_tag(run_id, "error", _LOST)
+    client.set_terminated(run_id, "KILLED")
+    return True
+
+
+def unmark(client: MlflowClient, run_id: str) -> None:
+    """Takes the mark's reason from a run whose true end has become known."""
+    if client.get_run(run_id).data.tags.get("error") == _LOST:
+        client.delete_tag(run_id, "error")

@@ -23,14 +23,15 @@ DEFAULT_FILE = "mlflow.db"
 DEFAULT_URI = f"sqlite:///{DEFAULT_FILE}"
 _SQLITE = "sqlite:///"
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
-_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
-_OUR_RETRIES = "2"  # about 5 s: a server that restarts is survived, one that is gone is not awaited
 _LONGEST = 240
 _ABSENT = "start it or correct tracking.uri (or MLFLOW_TRACKING_URI)"
 _REASONS = (  # what a message of many lines comes to
     ("Connection refused", "connection refused"),
     ("timed out", "no answer in time"),
     ("NameResolutionError", "no such host"),
+    ("Connection aborted", "connection lost"),
+    ("database is locked", "the database is locked"),
+    ("error responses", "an error inside the server"),
 )
 _CURES = (  # what a message holds, and what helps
     ("'active' state", "restore it (mlflow experiments restore), or name another"),
@@ -67,6 +68,12 @@ def sqlite_file(uri: str) -> Path | None:
     return Path(uri.removeprefix(_SQLITE).partition("?")[0])
 
 
+def server_of(uri: str) -> str:
+    """The address by which a server is known again: without a login, a file by its whole path."""
+    file = sqlite_file(uri)
+    return f"{_SQLITE}{file.resolve()}" if file is not None else public_uri(uri).rstrip("/")
+
+
 def check_address(uri: str, *, timeout_seconds: float) -> None:
     """Refuses a database MLflow would retry for minutes, or migrate without asking.
 
@@ -85,7 +92,7 @@ def check_address(uri: str, *, timeout_seconds: float) -> None:
                 (parts.hostname, parts.port or port), timeout=timeout_seconds
             ).close()
         except OSError as error:
-            raise _refused(uri, str(error), _ABSENT) from error
+            raise refused(uri, str(error), _ABSENT) from error
 
 
 @contextmanager
@@ -97,11 +104,11 @@ def tracking_errors(uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
-        text = _without_secrets(str(error), uri)
+        text = str(error)
         cure = next((cure for mark, cure in _CURES if mark in text), _ABSENT)
         if "db upgrade" in text:
             cure = upgrade_cure(uri)
-        raise _refused(uri, text, cure) from error
+        raise refused(uri, text, cure) from error
 
 
 def upgrade_cure(uri: str) -> str:
@@ -112,6 +119,8 @@ def upgrade_cure(uri: str) -> str:
 def quiet(timeout_seconds: float) -> None:
     """MLflow waits for minutes and tells of its tables; a person's own settings win."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(max(1, math.ceil(timeout_seconds))))
+    # a server that went away is the outbox's matter, one that never answered is absent
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     # it would print the address of every ended run, password included
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     if "MLFLOW_LOGGING_LEVEL" not in os.environ:
@@ -119,19 +128,8 @@ def quiet(timeout_seconds: float) -> None:
 
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
-
-
-@contextmanager
-def first_contact() -> Iterator[None]:
-    """No retries inside: who never answered is absent. Later requests get a few."""
-    if os.environ.get(_RETRIES, _OUR_RETRIES) != _OUR_RETRIES:  # a person's own value
-        yield
-        return
-    os.environ[_RETRIES] = "0"
-    try:
-        yield
-    finally:
-        os.environ[_RETRIES] = _OUR_RETRIES
+        # it would print the traceback of each error of a database, which is told in one line
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def _check_sqlite(uri: str, file: Path, timeout_seconds: float) -> None:
@@ -145,25 +143,30 @@ def _check_sqlite(uri: str, file: Path, timeout_seconds: float) -> None:
             query = "select version_num from alembic_version"
             versions = [row[0] for row in database.execute(query)] if marked else []
     except sqlite3.Error as error:
-        raise _refused(uri, str(error), "name a database file of MLflow, or a new one") from error
+        raise refused(uri, str(error), "name a database file of MLflow, or a new one") from error
     if tables and not marked:
-        raise _refused(uri, "a database of another program", "name another file")
+        raise refused(uri, "a database of another program", "name another file")
     from mlflow.store.db.utils import _get_latest_schema_revision
 
     expected = _get_latest_schema_revision()  # type: ignore[no-untyped-call]
     if versions and versions != [expected]:
         text = f"the schema {versions[0]} of another MLflow version instead of {expected}"
-        raise _refused(uri, text, upgrade_cure(uri))
+        raise refused(uri, text, upgrade_cure(uri))
 
 
-def _refused(uri: str, received: str, cure: str) -> TrackingError:
-    text = " ".join(received.split())
-    text = next((short for mark, short in _REASONS if mark in text), text)
-    shown = text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+def refused(uri: str, received: str, cure: str) -> TrackingError:
+    """What is told of a server that does not do what is asked of it."""
     return TrackingError(
         f"expected a tracking server that serves requests at {public_uri(uri)}, "
-        f"received: {shown}; {cure}"
+        f"received: {reason_of(received, uri)}; {cure}"
     )
+
+
+def reason_of(received: str, uri: str) -> str:
+    """What a message of many lines comes to, without secrets."""
+    text = " ".join(_without_secrets(received, uri).split())
+    text = next((short for mark, short in _REASONS if mark in text), text)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
 def _without_secrets(text: str, uri: str) -> str:

@@ -1,6 +1,6 @@
 """What a stage logs while its run is open.
 
-In: settings, figures, files, data sets. Out: requests to the tracking server, within its limits.
+In: settings, figures, files, data sets. Out: entries as MLflow takes them, into the outbox.
 """
 
 from __future__ import annotations
@@ -9,59 +9,48 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from susystream.tracking.address import tracking_errors
+from susystream.tracking.entries import Entry, Kind
 from susystream.tracking.lineage import dataset_input
+from susystream.tracking.outbox import Outbox
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
     from susystream.plots.style import Figure
 
-_BATCH = 100  # MLflow's limit of params and of tags a request
-_METRICS_BATCH = 1000
 _LONGEST_PARAM = 6000
 _LONGEST_TAG = 8000
 _LONGEST_NAME = 250
 _FOREIGN = re.compile(r"[^\w.\-/ :]", re.ASCII)  # what MLflow refuses in a name
-_T = TypeVar("_T")
 
 
 class TrackedRun:
     """An open run; `Tracker.run` makes it. Every method raises TrackingError, nothing else.
 
+    While the server is away nothing is raised: what is logged is kept, and sent when it is back.
+
     Attributes:
         run_id: MLflow's id of the run.
+        experiment: The name of the experiment it lies in, which `mlflow run` may have chosen.
     """
 
-    def __init__(self, client: MlflowClient, run_id: str, *, uri: str) -> None:
-        self.run_id = run_id
-        self._client, self._uri = client, uri
+    def __init__(self, outbox: Outbox, run_id: str, *, experiment: str) -> None:
+        self.run_id, self.experiment = run_id, experiment
+        self._outbox = outbox
 
-    @property
-    def experiment(self) -> str:
-        """The name of the experiment the run lies in, which `mlflow run` may have chosen."""
-        with self._errors():
-            experiment_id = self._client.get_run(self.run_id).info.experiment_id
-            return str(self._client.get_experiment(experiment_id).name)
-
-    def log_params(self, config: Mapping[str, Any]) -> None:
+    def log_params(self, config: Mapping[str, Any], *, known: Mapping[str, str]) -> None:
         """The resolved configuration, nested names joined by dots.
 
         A name that is taken with another value (`mlflow run` logged the parameter as typed, an
         override changed it) goes under `config.<name>`: a param never changes.
-        """
-        from mlflow.entities import Param
 
-        with self._errors():
-            known = dict(self._client.get_run(self.run_id).data.params)
-            params = [Param(name, value) for name, value in new_params(flat(config), known).items()]
-            for batch in _batches(params, _BATCH):
-                self._client.log_batch(self.run_id, params=batch)
+        Args:
+            config: Nested values.
+            known: What the run has already.
+        """
+        self._put("params", new_params(flat(config), known))
 
     def log_metrics(self, metrics: Mapping[str, float], *, step: int | None = None) -> None:
         """Figures of one moment, at a step (0 if none is given)."""
@@ -69,56 +58,44 @@ class TrackedRun:
 
     def log_points(self, points: Sequence[tuple[str, float, int]]) -> None:
         """Figures of many steps at once, as (name, value, step)."""
-        from mlflow.entities import Metric
-
         now = int(time.time() * 1000)
-        found = [Metric(safe_name(name), float(value), now, step) for name, value, step in points]
-        with self._errors():
-            for batch in _batches(found, _METRICS_BATCH):
-                self._client.log_batch(self.run_id, metrics=batch)
+        found = [[safe_name(name), float(value), now, step] for name, value, step in points]
+        self._put("metrics", found)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Tags; a later value replaces an earlier one."""
-        from mlflow.entities import RunTag
-
-        found = [RunTag(safe_name(k), str(v)[:_LONGEST_TAG]) for k, v in tags.items()]
-        with self._errors():
-            for batch in _batches(found, _BATCH):
-                self._client.log_batch(self.run_id, tags=batch)
+        self._put("tags", {safe_name(k): str(v)[:_LONGEST_TAG] for k, v in tags.items()})
 
     def log_artifact(self, path: Path) -> None:
         """A file, under its own name."""
-        with self._errors():
-            self._client.log_artifact(self.run_id, str(path))
+        self._put("file", None, path)
 
     def log_artifact_text(self, name: str, text: str) -> None:
         """A text under a name."""
-        with self._errors():
-            self._client.log_text(self.run_id, text, name)
+        self._put_made(name, lambda path: path.write_text(text, encoding="utf-8"))
 
     def log_figure(self, name: str, figure: Figure) -> None:
         """A picture under a name whose ending says the format: `.png`, `.svg`."""
-        folder = os.path.dirname(name)  # noqa: PTH120  # an artifact path, not a file
-        with tempfile.TemporaryDirectory() as scratch, self._errors():
-            path = Path(scratch) / Path(name).name
-            figure.savefig(path, dpi=120)
-            self._client.log_artifact(self.run_id, str(path), folder or None)
+        self._put_made(name, lambda path: figure.savefig(path, dpi=120))
 
     def log_dataset(self, name: str, facts: Mapping[str, Any], *, context: str) -> None:
         """Events as an input of the run: a slice by its exact offsets, or other events."""
-        from mlflow.exceptions import MlflowException
+        self._put("input", dataset_input(name, facts, context=context).to_dictionary())
 
-        inputs = [dataset_input(name, facts, context=context)]
-        with self._errors():
-            try:
-                self._client.log_inputs(self.run_id, inputs)
-            except MlflowException as error:  # another run made the entry of these events just now
-                if "IntegrityError" not in str(error):
-                    raise
-                self._client.log_inputs(self.run_id, inputs)
+    def end(self, status: str) -> None:
+        """Says how the run ended: FINISHED, FAILED or KILLED; now, whenever that arrives."""
+        self._put("end", {"status": status, "time": int(time.time() * 1000)})
 
-    def _errors(self) -> AbstractContextManager[None]:
-        return tracking_errors(self._uri)
+    def _put_made(self, name: str, make: Callable[[Path], object]) -> None:
+        folder = os.path.dirname(name)  # noqa: PTH120  # an artifact path, not a file
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / Path(name).name
+            make(path)
+            self._put("file", folder or None, path)
+
+    def _put(self, kind: Kind, data: Any, file: Path | None = None) -> None:
+        if data or file is not None:
+            self._outbox.put(Entry(self.run_id, kind, data, file))
 
 
 def new_params(config: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, str]:
@@ -159,8 +136,3 @@ def as_yaml(config: Mapping[str, Any]) -> str:
     import yaml
 
     return str(yaml.safe_dump(dict(config), sort_keys=False))
-
-
-def _batches(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

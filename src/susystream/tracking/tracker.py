@@ -6,34 +6,32 @@ the error's line, or KILLED.
 
 from __future__ import annotations
 
-import getpass
 import logging
+import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from susystream import __version__
 from susystream.errors import TrackingError, TrialPruned, line_of
 from susystream.settings import public_uri
 from susystream.tracking.abandoned import mark_abandoned, process_tag
-from susystream.tracking.address import (
-    DEFAULT_URI,
-    first_contact,
-    quiet,
-    tracking_errors,
-    ui_hint,
-)
-from susystream.tracking.code import code_state
+from susystream.tracking.address import DEFAULT_URI, tracking_errors, ui_hint
+from susystream.tracking.contact import opened, wait_for
 from susystream.tracking.finished import FinishedRun, adopt, finished_run
 from susystream.tracking.label import PRUNED, TRIAL_STATE, Label
-from susystream.tracking.local_database import check_ready, ready_database
+from susystream.tracking.left_behind import deliver_all, kept_runs
+from susystream.tracking.origin import origin_tags, user_tags
+from susystream.tracking.outbox import Outbox
 from susystream.tracking.system_metrics import sampled
 from susystream.tracking.tracked_run import TrackedRun, as_yaml
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 __all__ = ["DEFAULT_URI", "TrackedRun", "Tracker", "ui_hint"]
 
@@ -45,11 +43,18 @@ _log = logging.getLogger(__name__)
 class Tracker:
     """A tracking server; nothing is contacted before the first run.
 
+    A server that goes away later ends no run: what is logged is kept, and sent when it is back.
+    `with` makes the last attempt; what is then left goes with the next command, or with
+    `susystream runs deliver`.
+
     Args:
         uri: `sqlite:///file`, or `http://...`; empty for MLFLOW_TRACKING_URI or the default.
         experiment: Its name.
         system_metrics: Whether to sample CPU, memory and disk during runs.
         timeout_seconds: For a server to answer.
+        patience_seconds: For a server that went away to be back, where nothing goes on without it.
+        folder: Where that is kept.
+        say: Tells a person of it.
         label: What a run that no stage put below another bears beside its stage's words.
 
     Attributes:
@@ -63,6 +68,9 @@ class Tracker:
         *,
         system_metrics: bool = True,
         timeout_seconds: float = 10.0,
+        patience_seconds: float = 30.0,
+        folder: Path = Path(".susystream/tracking"),
+        say: Callable[[str], None] = _log.warning,
         label: Label | None = None,
     ) -> None:
         self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
@@ -70,8 +78,37 @@ class Tracker:
         self._system_metrics, self._timeout = system_metrics, timeout_seconds
         self._label = label or Label()
         self.run_id: str | None = None
+        self._patience, self._folder, self._say = patience_seconds, folder, say
         self._opened: MlflowClient | None = None
         self._looked = False
+        self._outbox = Outbox(
+            self.uri,
+            client=lambda: self._client,
+            folder=folder,
+            timeout_seconds=timeout_seconds,
+            say=say,
+        )
+
+    def __enter__(self) -> Tracker:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Sends what is left.
+
+        Raises:
+            TrackingError: The server is still away; an error of the block is never hidden by it.
+        """
+        try:
+            self._outbox.close(self._patience if error is None else 0)
+        except TrackingError as left:
+            if error is None:
+                raise
+            self._say(str(left))
 
     @contextmanager
     def run(
@@ -89,35 +126,44 @@ class Tracker:
         `mlflow run` opened; a run with a parent lies in its parent's experiment.
 
         Raises:
-            TrackingError: The server does not answer or refuses; an error of the block itself is
-                never hidden by one of the server.
+            TrackingError: The server does not answer when the run begins, or refuses something;
+                an error of the block itself is never hidden by one of the server.
         """
         own = parent_run_id is None
         if own:
             name, tags = self._label.name or name, {**tags, **self._label.tags}
             parent_run_id = self._label.parent_run_id
+        if self._opened is not None:
+            self.wait(self._patience)
         self.end_abandoned(once=True)
-        run = TrackedRun(self._client, self._begin(name, parent_run_id), uri=self.uri)
+        run, known = self._begin(name, parent_run_id)
         self.run_id = run.run_id if own else self.run_id
         try:
-            run.set_tags({**_origin(), **process_tag(), "stage": stage, **tags})
-            run.log_params(params)
+            run.set_tags({**origin_tags(), **process_tag(), "stage": stage, **tags})
+            run.log_params(params, known=known)
             run.log_artifact_text("config.yaml", as_yaml(params))
-            with sampled(run.run_id, uri=self.uri) if self._system_metrics else nullcontext():
+            with sampled(run, uri=self.uri) if self._system_metrics else nullcontext():
                 yield run
         except BaseException as error:
             self._end_broken(run, error)
             raise
-        with tracking_errors(self.uri):
-            self._client.set_terminated(run.run_id, "FINISHED")
+        run.end("FINISHED")
+
+    def wait(self, seconds: float = math.inf) -> None:
+        """Until the server answers, so long at most: a run cannot begin without its id."""
+        wait_for(self._client, self.uri, seconds, say=self._say)
 
     def end_abandoned(self, *, once: bool = False) -> None:
-        """Marks runs whose processes were killed outright; `once`: only the first time."""
+        """Delivers and marks what commands that ended left; `once`: only the first time."""
         if self._looked and once:
             return
         self._looked = True
         with tracking_errors(self.uri):
-            marked = mark_abandoned(self._client, self._experiment_id())
+            delivered = deliver_all(self._folder, self.uri, self._client)
+            kept = kept_runs(self._folder)  # another command may be at it
+            marked = mark_abandoned(self._client, self._experiment_id(), kept=kept)
+        for one in delivered:
+            self._say(one.refused or f"what {one.path} kept for this tracking server is there")
         if marked:
             _log.warning(
                 "%d runs are marked KILLED, whose processes ended without a word: %s",
@@ -129,7 +175,8 @@ class Tracker:
         self, run_id: str, metrics: Mapping[str, float], *, step: int | None = None
     ) -> None:
         """Adds figures to a run of another command, or to one that ended."""
-        TrackedRun(self._client, run_id, uri=self.uri).log_metrics(metrics, step=step)
+        run = TrackedRun(self._outbox, run_id, experiment=self.experiment)
+        run.log_metrics(metrics, step=step)
 
     def finished_run(self, config_hash: str, *, beside: str) -> FinishedRun | None:
         """The newest run that finished with a configuration, in the experiment of another run."""
@@ -162,32 +209,30 @@ class Tracker:
     @property
     def _client(self) -> MlflowClient:
         if self._opened is None:
-            quiet(self._timeout)
-            from mlflow import MlflowClient
-
-            with tracking_errors(self.uri), first_contact():
-                check_ready(self.uri, timeout_seconds=self._timeout)
-                ready_database(self.uri)
-                client = MlflowClient(tracking_uri=self.uri)
-                client.search_experiments(max_results=1)
-            self._opened = client
+            self._opened = opened(self.uri, timeout_seconds=self._timeout)
         return self._opened
 
-    def _begin(self, name: str, parent_run_id: str | None) -> str:
+    def _begin(self, name: str, parent_run_id: str | None) -> tuple[TrackedRun, dict[str, str]]:
+        """A run, and the params that it has already."""
         client = self._client
         with tracking_errors(self.uri):
-            if parent_run_id is None:
-                # `mlflow run` opened one: taken once, by no nested run and no child process
-                claimed = os.environ.pop("MLFLOW_RUN_ID", None)
-                return self._attach(claimed, name) if claimed else self._create(name, {})
-            experiment = client.get_run(parent_run_id).info.experiment_id
-            return self._create(name, {"mlflow.parentRunId": parent_run_id}, experiment)
+            if parent_run_id is not None:
+                experiment = client.get_run(parent_run_id).info.experiment_id
+                run = self._create(name, {"mlflow.parentRunId": parent_run_id}, experiment)
+            # `mlflow run` opened one: taken once, by no nested run and no child process
+            elif claimed := os.environ.pop("MLFLOW_RUN_ID", None):
+                run = self._attach(claimed, name)
+            else:
+                run = self._create(name, {}, self._experiment_id())
+            place = str(client.get_experiment(run.info.experiment_id).name)
+        tracked = TrackedRun(self._outbox, str(run.info.run_id), experiment=place)
+        return tracked, dict(run.data.params)
 
-    def _attach(self, run_id: str, name: str) -> str:
+    def _attach(self, run_id: str, name: str) -> Run:
         from mlflow.exceptions import MlflowException
 
         try:
-            info = self._client.get_run(run_id).info
+            run = self._client.get_run(run_id)
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
@@ -195,16 +240,15 @@ class Tracker:
                 f"expected MLFLOW_RUN_ID to name a run at {public_uri(self.uri)}, received "
                 f"{run_id}, which is not there; unset MLFLOW_RUN_ID or correct tracking.uri"
             ) from error
-        drawn = _DRAWN_NAME.fullmatch(info.run_name or "") or not info.run_name
+        drawn = _DRAWN_NAME.fullmatch(run.info.run_name or "") or not run.info.run_name
         self._client.update_run(run_id, status="RUNNING", name=name if drawn else None)
-        return run_id
+        return run
 
-    def _create(self, name: str, tags: Mapping[str, str], experiment: str | None = None) -> str:
-        tags = {"mlflow.source.name": "susystream", "mlflow.source.type": "LOCAL", **tags}
-        made = self._client.create_run(
-            experiment or self._experiment_id(), tags={**_user(), **tags}, run_name=name
-        )
-        return str(made.info.run_id)
+    def _create(self, name: str, tags: Mapping[str, str], experiment_id: str) -> Run:
+        source = {"mlflow.source.name": "susystream", "mlflow.source.type": "LOCAL"}
+        # the process too: a run whose answer is lost stays behind, and is marked later
+        tags = {**user_tags(), **process_tag(), **source, **tags}
+        return self._client.create_run(experiment_id, tags=tags, run_name=name)
 
     def _experiment_id(self) -> str:
         from mlflow.exceptions import MlflowException
@@ -221,15 +265,14 @@ class Tracker:
             return str(found.experiment_id)
 
     def _end_broken(self, run: TrackedRun, error: BaseException) -> None:
-        """Marks the run; if the server is gone too, the first error is the one to be told."""
+        """Marks the run; if the server refuses that, the first error is the one to be told."""
         status = _ending(error)
         try:
             if status == "FAILED":
                 run.set_tags({"error": _one_line(error)})
             if isinstance(error, TrialPruned):
                 run.set_tags({TRIAL_STATE: PRUNED})
-            with tracking_errors(self.uri):
-                self._client.set_terminated(run.run_id, status)
+            run.end(status)
         except TrackingError as second:
             _log.warning("run %s could not be marked %s: %s", run.run_id, status, second)
 
@@ -246,16 +289,3 @@ def _ending(error: BaseException) -> str:
 
 def _one_line(error: BaseException) -> str:
     return line_of(error)[:_LONGEST_ERROR]
-
-
-def _origin() -> dict[str, str]:
-    commit, dirty = code_state()
-    tags = {"commit": commit, "dirty": str(dirty).lower(), "version": __version__}
-    return tags if commit == "unknown" else {**tags, "mlflow.source.git.commit": commit}
-
-
-def _user() -> dict[str, str]:
-    try:
-        return {"mlflow.user": getpass.getuser()}
-    except (KeyError, OSError, ImportError):  # a container's user without a name
-        return {}

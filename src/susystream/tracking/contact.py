@@ -1,0 +1,58 @@
+"""The first contact with a tracking server, and waiting for one that went away.
+
+In: its address. Out: MLflow's client of a server that answered, or one line.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from susystream.disclosure import public_uri
+from susystream.tracking.address import quiet, tracking_errors
+from susystream.tracking.local_database import check_ready, ready_database
+from susystream.tracking.outage import is_outage
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_POLL_SECONDS = 1.0
+
+
+def opened(uri: str, *, timeout_seconds: float) -> MlflowClient:
+    """A client; a local database is made if there is none.
+
+    Raises:
+        TrackingError: Nothing that serves requests stands there.
+    """
+    quiet(timeout_seconds)
+    from mlflow import MlflowClient
+
+    with tracking_errors(uri):
+        check_ready(uri, timeout_seconds=timeout_seconds)
+        ready_database(uri)
+        client = MlflowClient(tracking_uri=uri)
+        client.search_experiments(max_results=1)
+    return client
+
+
+def wait_for(client: MlflowClient, uri: str, seconds: float, *, say: Callable[[str], None]) -> None:
+    """Until the server answers, so long at most."""
+    ends, told = time.monotonic() + seconds, False
+    while not _answers(client, uri) and time.monotonic() < ends:
+        if not told:
+            say(f"waiting for the tracking server at {public_uri(uri)}")
+            told = True
+        time.sleep(_POLL_SECONDS)
+
+
+def _answers(client: MlflowClient, uri: str) -> bool:
+    try:
+        client.search_experiments(max_results=1)
+    except Exception as error:
+        if not is_outage(error):
+            with tracking_errors(uri):
+                raise
+        return False
+    return True

@@ -1,0 +1,153 @@
+"""The way from the runs of a process to their tracking server, which may go away and come back.
+
+In: what is logged. Out: requests in the same order. While the server answers, each entry is sent at
+once and nothing is written to disk. From the first one that it does not take, all are kept in a
+journal, so that nobody waits for more than that one time-out; a thread sends them once the server
+is back.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from susystream.errors import TrackingError
+from susystream.settings import public_uri
+from susystream.tracking.address import reason_of, refused, tracking_errors
+from susystream.tracking.entries import Entry, send
+from susystream.tracking.journal import Journal, refusal
+from susystream.tracking.outage import is_outage
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_HUNG_SECONDS = 1.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
+
+
+class Outbox:
+    """Takes entries from any thread; `close` makes the last attempt.
+
+    Args:
+        uri: Of the server.
+        client: Gives its client; the first call may raise TrackingError.
+        folder: For a journal.
+        timeout_seconds: For the server to answer one request.
+        say: Tells a person, once when the server goes away and once when it is back.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        client: Callable[[], MlflowClient],
+        folder: Path,
+        timeout_seconds: float,
+        say: Callable[[str], None],
+    ) -> None:
+        self._uri, self._client, self._folder, self._say = uri, client, folder, say
+        self._timeout = timeout_seconds
+        self._lock, self._woken = threading.Lock(), threading.Event()
+        self._journal: Journal | None = None
+        self._thread: threading.Thread | None = None
+        self._ends = math.inf
+        self._reason = self._refused = ""
+        self._hung = False
+
+    def put(self, entry: Entry) -> None:
+        """Sends an entry behind all that were put before it, or keeps it.
+
+        Raises:
+            TrackingError: The server refuses it, or it cannot be kept.
+        """
+        with self._lock:
+            if self._journal is not None:
+                self._journal.append(entry)
+            elif (error := self._outage_at(entry)) is not None:
+                self._keep(entry, error)
+
+    def close(self, seconds: float) -> None:
+        """Waits so long for what is kept to be sent, and at most for one time-out more.
+
+        Raises:
+            TrackingError: The server is still away, or refused something that was kept.
+        """
+        if self._thread is not None:
+            self._ends = time.monotonic() + seconds
+            self._woken.set()
+            self._thread.join(seconds + self._timeout)
+        left, self._journal, self._thread = self._journal, None, None
+        if left is not None:
+            cure = (
+                f"all that was logged is kept; start it, then: susystream runs deliver {left.path}"
+            )
+            raise refused(self._uri, self._reason, cure)
+        if self._refused:
+            raise TrackingError(self._refused)
+
+    def _outage_at(self, entry: Entry) -> Exception | None:
+        """Sends it; a connection that was closed while it was idle is no outage yet."""
+        error = self._lost(entry)
+        return error if error is None or self._hung else self._lost(entry)
+
+    def _lost(self, entry: Entry) -> Exception | None:
+        began = time.monotonic()
+        try:
+            self._send(entry)
+        except Exception as error:
+            self._hung = time.monotonic() - began > _HUNG_SECONDS
+            if is_outage(error):
+                return error
+            with tracking_errors(self._uri):
+                raise
+        return None
+
+    def _send(self, entry: Entry) -> None:
+        send(self._client(), entry)
+
+    def _keep(self, entry: Entry, error: Exception) -> None:
+        self._reason = reason_of(str(error), self._uri)
+        journal = self._journal = Journal.begin(self._folder, self._uri, entry)
+        self._ends = math.inf
+        self._thread = threading.Thread(target=self._work, args=[journal], daemon=True)
+        self._thread.start()
+        self._say(
+            f"the tracking server at {public_uri(self._uri)} is away ({self._reason}): what is "
+            f"logged is kept in {journal.path} until it is back"
+        )
+
+    def _work(self, journal: Journal) -> None:
+        """Tries again and again, until all is sent or `close` has waited long enough."""
+        pause = _FIRST_PAUSE
+        while not self._delivered(journal):
+            if time.monotonic() >= self._ends:
+                journal.unlock()
+                return
+            self._woken.wait(pause)
+            self._woken.clear()
+            pause = _FIRST_PAUSE if self._ends < math.inf else min(2 * pause, _LONGEST_PAUSE)
+
+    def _delivered(self, journal: Journal) -> bool:
+        try:
+            journal.deliver(self._send)  # while others go on logging
+            with self._lock:
+                journal.deliver(self._send)  # the few that came meanwhile
+                self._end(journal)
+        except Exception as error:  # a thread has nobody to tell: `close` does
+            self._reason = reason_of(str(error), self._uri)
+            return False
+        return True
+
+    def _end(self, journal: Journal) -> None:
+        aside = journal.finish()
+        if self._journal is journal:
+            self._journal = None
+        if aside is None:
+            self._say("the tracking server is back: all that was kept is there")
+        else:
+            self._refused = refusal(journal, aside)
+            self._say(self._refused)
