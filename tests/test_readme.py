@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep
 
 from susystream.cli import cli
 from susystream.composition import config_folder, settings_of
@@ -22,6 +24,17 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 def commands(program: str) -> list[list[str]]:
     split = [shlex.split(line) for line in LINES]
     return [words[1:] for words in split if words[0] == program]
+
+
+def first_value(word: str) -> str:
+    """Of a sweep its first trial's override."""
+    (override,) = OverridesParser.create().parse_overrides([word])
+    if not override.is_sweep_override():
+        return word
+    value = override.value()
+    if isinstance(value, IntervalSweep):
+        return f"{override.get_key_element()}={value.start}"
+    return f"{override.get_key_element()}={next(iter(override.sweep_string_iterator()))}"
 
 
 @pytest.mark.parametrize("words", commands("make"), ids=" ".join)
@@ -49,7 +62,7 @@ def test_every_run_command_composes(words: list[str], monkeypatch: pytest.Monkey
         monkeypatch.setenv(name, "a secret")
     overrides = [word for word in words[1:] if "=" in word]
     if "-m" in words:
-        overrides = [word.split(",")[0] for word in overrides]
+        overrides = [first_value(word) for word in overrides]
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         settings_of(compose("config", overrides=overrides))
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from susystream.plots.sweep import parallel_coordinates_figure
 from susystream.stages.console import Console
 from susystream.stages.objective import Objective
 from susystream.stages.trial import Outcome, few_digits
@@ -34,7 +36,8 @@ def ranked(found: Sequence[Outcome], objective: Objective) -> list[Outcome]:
 
     def key(one: Outcome) -> tuple[bool, float]:
         value = one.objective
-        return (value is None or value != value, 0.0 if value is None else sign * value)
+        known = value is not None and math.isfinite(value)
+        return (not known, sign * value if value is not None and known else 0.0)
 
     return sorted(found, key=key)
 
@@ -44,12 +47,40 @@ def log(run: TrackedRun, found: Sequence[Outcome], objective: Objective) -> None
     counts = {state: sum(one.state == state for one in found) for state in _STATES}
     run.log_metrics({f"sweep/{state}": float(count) for state, count in counts.items()})
     run.log_artifact_text("trials.csv", table(found, objective))
+    _log_picture(run, found, objective)
     leader = best(found, objective)
     if leader is not None and leader.objective is not None:
         run.log_metrics({f"best/{objective.name}": leader.objective})
         run.log_params({"best": {"trial": leader.number, **leader.parameters}}, known={})
         run.set_tags(_tags(leader))
     run.set_tags({"mlflow.note.content": note(found, objective)})
+
+
+def _log_picture(run: TrackedRun, found: Sequence[Outcome], objective: Objective) -> None:
+    judged = [one for one in found if one.state != "failed" and _is_number(one.objective)]
+    if objective.name is None or not judged or not parameters(judged):
+        return
+    points = [{**_values(one), objective.name: one.objective or 0.0} for one in judged]
+    picture = parallel_coordinates_figure(
+        points, objective=objective.name, maximize=objective.maximize
+    )
+    run.log_figure("plots/parallel_coordinates.png", picture)
+
+
+def _values(one: Outcome) -> dict[str, float | str]:
+    """Its parameters, numbers as numbers."""
+    return {name: _number(value) for name, value in one.parameters.items()}
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _is_number(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
 
 
 def _tags(leader: Outcome) -> dict[str, str]:
