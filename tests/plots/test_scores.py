@@ -8,20 +8,21 @@ from matplotlib.container import ErrorbarContainer
 from plots.looking import check_readable, events_of, legend_of, steps, tally_of, two_events
 
 from susystream.evaluate.tally import Tally
-from susystream.plots.scores import BINS, score_figure
+from susystream.plots.scores import BINS, FEW_BINS, score_figure
 
 
-def test_each_class_is_the_density_of_its_scores() -> None:
-    logits, labels = events_of(5000)
+@pytest.mark.parametrize(("rows", "bins"), [(5000, BINS), (500, FEW_BINS)])
+def test_each_class_is_the_density_of_its_scores(rows: int, bins: int) -> None:
+    logits, labels = events_of(rows)
     figure = score_figure("toy", Tally.empty().update(logits, labels), auc=0.87654)
     scores = 1 / (1 + np.exp(-logits.astype(np.float64)))
     for label, (values, edges) in zip((0, 1), steps(figure.axes[0]), strict=True):
-        slow, slow_edges = np.histogram(scores[labels == label], BINS, (0, 1), density=True)
+        slow, slow_edges = np.histogram(scores[labels == label], bins, (0, 1), density=True)
         np.testing.assert_allclose(values, slow, atol=1e-12)
         np.testing.assert_allclose(edges, slow_edges)
     assert legend_of(figure.axes[0]) == ["background", "signal"]
     assert figure.axes[0].get_title("left") == "toy"
-    assert figure.axes[0].get_title("right") == "5,000 events, AUC 0.8765"
+    assert figure.axes[0].get_title("right") == f"{rows:,} events, AUC 0.8765"
 
 
 def test_the_ratio_is_signal_over_background_where_both_are() -> None:

@@ -14,7 +14,8 @@ from susystream.plots.binned import BinnedScores, binned_scores
 from susystream.plots.frame import heading, stacked
 from susystream.plots.style import BACKGROUND, GREY, SIGNAL, STYLES, Figure, shown, styled
 
-BINS = 40
+BINS, FEW_BINS = 40, 20
+FEW_EVENTS = 1000  # that are too few for narrow bins
 _CALIBRATED = "calibrated: p / (1 \N{MINUS SIGN} p)"
 
 
@@ -29,7 +30,7 @@ def score_figure(name: str, tally: Tally, *, auc: float) -> Figure:
     Raises:
         EvaluationError: The tally lacks a class.
     """
-    binned = binned_scores(name, tally, bins=BINS)
+    binned = binned_scores(name, tally, bins=FEW_BINS if tally.rows < FEW_EVENTS else BINS)
     figure, (upper, lower) = stacked(
         "score, probability of signal",
         ["density, each class of area 1", "signal / background"],
@@ -62,7 +63,7 @@ def _class(
 def _frame(axes: Axes, binned: BinnedScores) -> None:
     """A logarithmic axis: a good model's peak is a hundred times as high as its tail."""
     shares = np.concatenate([one / one.sum() for one in (binned.signal, binned.background)])
-    density = shares[shares > 0] * BINS
+    density = shares[shares > 0] * len(binned.signal)
     axes.set(xlim=(0, 1), yscale="log")
     low, high = 0.4 * float(density.min()), 6 * float(density.max())  # room for the legend
     axes.set_ylim(min(low, high / 300), high)

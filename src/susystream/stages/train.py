@@ -67,8 +67,8 @@ def train(
             origin=origin,
         )
         _store(context, run, document)
-        title = f"{settings.model.name}, {document.model_id}"
-        run.log_figure("plots/learning_curves.png", learning_figure(epochs, title=title))
+        curves = learning_figure(epochs, title=document.model_id)
+        run.log_figure("plots/learning_curves.png", curves)
     context.note(f"model {document.model_id} is stored and proven")
     return StageResult(
         "train",
