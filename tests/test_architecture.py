@@ -42,6 +42,9 @@ FLOOR = {
     "cli": 4,
     "composition": 4,
     "recipes": 4,
+    "repeating": 4,
+    "as_overrides": 4,
+    "logged_run": 4,
     "listing": 4,
     "mlflow_plugin": 4,
     "model_listing": 4,
@@ -67,7 +70,7 @@ ONLY_IN = {
     "openvino": ("model.openvino_scorer",),
     "pyspark": ("evaluate.spark_engine",),
     "tensorflow_io": ("stream.tfio_reader",),
-    "click": ("cli", "data_listing", "enlarging", "listing", "model_listing"),
+    "click": ("cli", "data_listing", "enlarging", "listing", "model_listing", "repeating"),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

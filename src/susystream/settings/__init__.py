@@ -256,6 +256,7 @@ class Settings(Group):
     score: ScoreSettings = ScoreSettings()
     tracking: TrackingSettings
     experiment: ExperimentSettings | None = None
+    repeats: OptionalText = None
 
     @model_validator(mode="after")
     def _one_stage_follows(self) -> Settings:

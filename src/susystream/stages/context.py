@@ -70,11 +70,12 @@ class StageContext:
 
     @cached_property
     def tracker(self) -> Tracker:
-        """The tracking server."""
-        tracking = self.settings.tracking
+        """The tracking server; every run says which one it repeats, if it does."""
+        tracking, repeats = self.settings.tracking, self.settings.repeats
         return Tracker(
             tracking.uri,
             tracking.experiment,
+            tags={} if repeats is None else {"repeats": repeats},
             system_metrics=tracking.system_metrics,
             timeout_seconds=tracking.timeout_seconds,
         )

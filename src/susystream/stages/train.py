@@ -20,6 +20,7 @@ from susystream.stages.models import document_of, prove_stored
 from susystream.stages.overlap import seen_by_parent
 from susystream.stages.proving import datasets, parts_of, prove
 from susystream.stages.readers import bad_messages_logged, open_reader
+from susystream.stages.repetition import compare_with_repeated
 from susystream.stages.result import StageResult
 from susystream.stages.starting import Origin, network_to_train
 from susystream.tracking.tracker import TrackedRun
@@ -66,6 +67,7 @@ def train(
             origin=origin,
         )
         _store(context, run, document)
+        compare_with_repeated(context, run, document)
     context.note(f"model {document.model_id} is stored and proven")
     return StageResult(
         "train",

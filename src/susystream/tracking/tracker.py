@@ -25,8 +25,9 @@ from susystream.tracking.address import (
     tracking_errors,
     ui_hint,
 )
-from susystream.tracking.code import code_state
+from susystream.tracking.code import code_state, library_versions
 from susystream.tracking.local_database import check_ready, ready_database
+from susystream.tracking.recorded_run import RecordedRun, recorded_run
 from susystream.tracking.system_metrics import sampled
 from susystream.tracking.tracked_run import TrackedRun, as_yaml
 
@@ -46,6 +47,7 @@ class Tracker:
     Args:
         uri: `sqlite:///file`, or `http://...`; empty for MLFLOW_TRACKING_URI or the default.
         experiment: Its name.
+        tags: Of every run.
         system_metrics: Whether to sample CPU, memory and disk during runs.
         timeout_seconds: For a server to answer.
     """
@@ -55,11 +57,13 @@ class Tracker:
         uri: str,
         experiment: str,
         *,
+        tags: Mapping[str, str] | None = None,
         system_metrics: bool = True,
         timeout_seconds: float = 10.0,
     ) -> None:
         self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
         self.experiment = experiment
+        self._tags = dict(tags or {})
         self._system_metrics, self._timeout = system_metrics, timeout_seconds
         self._opened: MlflowClient | None = None
         self._looked = False
@@ -86,7 +90,7 @@ class Tracker:
         self._end_abandoned()
         run = TrackedRun(self._client, self._begin(name, parent_run_id), uri=self.uri)
         try:
-            run.set_tags({**_origin(), **process_tag(), "stage": stage, **tags})
+            run.set_tags({**_origin(), **process_tag(), **self._tags, "stage": stage, **tags})
             run.log_params(params)
             run.log_artifact_text("config.yaml", as_yaml(params))
             with sampled(run.run_id, uri=self.uri) if self._system_metrics else nullcontext():
@@ -127,6 +131,16 @@ class Tracker:
                 if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                     return {}
                 raise
+
+    def recorded(self, run_id: str) -> RecordedRun:
+        """What a run of ours recorded of itself.
+
+        Raises:
+            TrackingError: There is no such run, more than one, or none of ours.
+        """
+        client = self._client
+        with tracking_errors(self.uri):
+            return recorded_run(client, run_id, uri=self.uri)
 
     def ui_hint(self) -> str:
         """What to type, or where to look, to see the runs."""
@@ -220,6 +234,7 @@ def _one_line(error: BaseException) -> str:
 def _origin() -> dict[str, str]:
     commit, dirty = code_state()
     tags = {"commit": commit, "dirty": str(dirty).lower(), "version": __version__}
+    tags["libraries"] = " ".join(f"{name}={one}" for name, one in library_versions().items())
     return tags if commit == "unknown" else {**tags, "mlflow.source.git.commit": commit}
 
 
