@@ -98,7 +98,8 @@ def _taken(words: Sequence[str]) -> tuple[str, list[str]]:
     for word in left:
         name, sign, value = word.partition("=")
         if name == FLAG:
-            ids.append(value if sign else next(left, ""))
+            found = value if sign else next(left, "")
+            ids.append("" if "=" in found else found)  # an override is no id, and may be a secret
         else:
             rest.append(word)
     if len(ids) != 1 or not ids[0]:
