@@ -243,7 +243,7 @@ def test_parameters_of_an_entry_point_count_if_a_person_changed_them(
         ("--from-run " + "0" * 31, TrackingError, "received none; correct the id"),
         ("--from-run {foreign}", TrackingError, "config.yaml), received none"),
         ("--from-run {score}", SettingsError, "of stage score"),
-        ("--from-run {follow}", SettingsError, "train.follow=true"),
+        ("--from-run {follow}", SettingsError, "of stage follow; repeat"),
         ("--from-run {train} stage=evaluate", SettingsError, "expected stage=train"),
         ("--from-run {train} experiment=quickstart", SettingsError, "no recipe beside"),
     ],

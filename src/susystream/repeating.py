@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from susystream.as_overrides import at
 from susystream.composition import composed_settings
 from susystream.errors import SettingsError
 from susystream.logged_run import is_within, name_of, overrides_of
@@ -118,12 +117,11 @@ def _asked(parameters: Sequence[str]) -> list[str]:
 
 def _stage(run: RecordedRun, typed: str | None) -> str:
     """The stage to run: the run's own, or a step of its chain."""
-    own = str(run.config["stage"].get("name"))
-    if own not in _STAGES or at(run.config, "train.follow"):
-        what = own if own not in _STAGES else "train with train.follow=true"
+    own = run.tags.get("stage", "none")
+    if own not in _STAGES:
         raise SettingsError(
-            f"expected a run of {', '.join(_STAGES)}, received {run.run_id} of stage {what}, which "
-            "has no end of its own; repeat another run"
+            f"expected a run of {', '.join(_STAGES)}, received {run.run_id} of stage {own}; repeat "
+            "a run below it, or another"
         )
     if typed not in (None, own) and not (own == "pipeline" and typed in _STEPS):
         raise SettingsError(

@@ -114,7 +114,7 @@ def _config(client: MlflowClient, run_id: str) -> dict[str, Any]:
     if not isinstance(found, dict) or not isinstance(found.get("stage"), dict):
         raise TrackingError(
             f"expected run {run_id} to hold the settings of a stage ({_CONFIG}), received none; "
-            "name a run of susystream that is no sweep, and see that its artifacts are there"
+            "name a run of susystream, and see that its artifacts are there"
         )
     return {str(key): value for key, value in found.items()}
 
