@@ -211,6 +211,7 @@ def test_a_step_of_a_chain_may_be_repeated_alone(server: Server) -> None:
     ("entry", "run", "changed"),
     [
         ("main", "train", []),
+        ("sweep", "train", ["-m"]),
         ("train", "train", ["stage=train"]),
         ("train", "pipeline", ["stage=train"]),
     ],
@@ -221,11 +222,12 @@ def test_parameters_of_an_entry_point_count_if_a_person_changed_them(
     """`mlflow run` gives every parameter, asked or not."""
     given = {
         "main": ["stage=pipeline", "experiment=quickstart", "seed=42"],
+        "sweep": ["-m", "stage=pipeline", "hydra/launcher=basic", "seed=42"],
         "train": ["stage=train", "train.dataset=latest", "train.epochs=5", "seed=42"],
     }[entry]
     asked = server.repeat("--from-run", server.ids[run], parameters=tuple(given))
     assert [word for word in asked if word in given] == changed
-    composed = composed_settings([word for word in asked if not word.startswith("tracking.")])
+    composed = composed_settings([word for word in asked if not word.startswith(("track", "-"))])
     assert (composed.stage.name, composed.seed, composed.train.dataset) == ("train", 7, "d1")
     given[-1] = "seed=8"
     asked = server.repeat("--from-run", server.ids[run], parameters=tuple(given))

@@ -108,11 +108,12 @@ def _taken(words: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def _asked(parameters: Sequence[str]) -> list[str]:
-    """Of an entry point's parameters, those that a person changed."""
+    """Of an entry point's parameters, those that a person changed, and its flags."""
     given = pairs(parameters)
     given.pop("experiment", None)
     defaults = composed_values([], given)
-    return [f"{name}={value}" for name, value in given.items() if value != defaults[name]]
+    changed = [f"{name}={value}" for name, value in given.items() if value != defaults[name]]
+    return [*(word for word in parameters if "=" not in word), *changed]
 
 
 def _stage(run: RecordedRun, typed: str | None) -> str:

@@ -95,6 +95,7 @@ def figures(result: dict[str, Any]) -> dict[str, float]:
     }
 
 
+@pytest.mark.timeout(600)  # five commands, one after the other
 def test_the_same_slice_settings_and_commit_give_the_same_weights(desk: Desk) -> None:
     """In five processes, three of which are told a run id alone."""
     chain, _ = desk.run(*TINY, *SETS)
