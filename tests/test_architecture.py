@@ -21,6 +21,7 @@ FLOOR = {
     "processors": 0,
     "schema": 0,
     "settings": 0,
+    "stated_security": 0,
     "physics": 1,
     "data": 1,
     "stream.slices": 1,
@@ -44,7 +45,12 @@ FLOOR = {
     "composition": 4,
     "recipes": 4,
     "sweeping": 4,
+    "repeating": 4,
+    "as_overrides": 4,
+    "logged_run": 4,
     "listing": 4,
+    "mlflow_plugin": 4,
+    "model_comparison": 4,
     "model_listing": 4,
     "data_listing": 4,
     "delivering": 4,
@@ -60,7 +66,7 @@ ONLY_IN = {
     "hydra": ("composition", "recipes", "sweeping"),
     "omegaconf": ("composition", "recipes", "sweeping"),
     "optuna": ("stages.pruning",),
-    "mlflow": ("tracking",),
+    "mlflow": ("tracking", "mlflow_plugin"),
     "pymongo": ("registry.store", "services"),
     "bson": ("registry.store",),
     "gridfs": ("registry.store",),
@@ -73,7 +79,10 @@ ONLY_IN = {
     "hist": ("plots",),
     "pyspark": ("evaluate.spark_engine",),
     "tensorflow_io": ("stream.tfio_reader",),
-    "click": ("cli", "data_listing", "delivering", "enlarging", "listing", "model_listing"),
+    "click": (
+        *("cli", "data_listing", "delivering", "enlarging", "listing", "model_comparison"),
+        *("model_listing", "repeating"),
+    ),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

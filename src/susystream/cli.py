@@ -89,15 +89,22 @@ def run(arguments: tuple[str, ...], quoted: str | None, verbose: bool) -> None:
     susystream run --cfg job     the composed configuration
     susystream run -m seed=1,2   a sweep
     -v                           show the traceback of an error
+    --from-run ID [a=1]          repeat a run, with some settings changed
     --overrides "a=1 b=2 -m"     more of these in one text (used by MLproject)
     """
+    from susystream import repeating
     from susystream.composition import run_composed
     from susystream.recipes import check_recipe
 
     more = [word for word in split_overrides(quoted or "") if word != "-v"]
-    if quoted is not None:  # MLproject always gives it
-        check_recipe(arguments, more)
-    run_composed([*arguments, *more])
+    words = [*arguments, *more]
+    # MLproject always gives --overrides: what stands before are an entry point's parameters
+    parameters, typed = ([], words) if quoted is None else (arguments, more)
+    if repeating.is_asked(words):
+        words = repeating.repeated(parameters, typed)
+    elif parameters:
+        check_recipe(parameters, typed)
+    run_composed(words)
 
 
 def split_overrides(text: str) -> list[str]:

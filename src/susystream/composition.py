@@ -70,16 +70,35 @@ def run_composed(arguments: Sequence[str]) -> Any:
         SettingsError: The command cannot be composed; known names are listed.
     """
     task = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
-    with _arguments(overrides_first(arguments)), _raw_errors():
-        try:
-            with sweeps_reported():
-                return task(_run_job)()
-        except MissingConfigException as error:
-            raise SettingsError(_unknown_option(error)) from error
-        except OverrideParseException as error:
-            raise SettingsError(_unreadable(error)) from error
-        except (HydraException, ConfigCompositionException, OmegaConfBaseException) as error:
-            raise SettingsError(_unknown_key(str(error))) from error
+    with _arguments(overrides_first(arguments)), _raw_errors(), _told_in_one_line():
+        with sweeps_reported():
+            return task(_run_job)()
+
+
+def composed_settings(overrides: Sequence[str]) -> Settings:
+    """The checked settings that overrides compose, without running anything.
+
+    Raises:
+        SettingsError: They cannot be composed, or a setting is wrong.
+    """
+    with (
+        _told_in_one_line(),
+        hydra.initialize_config_dir(str(config_folder()), version_base="1.3"),
+    ):
+        return settings_of(hydra.compose("config", overrides=list(overrides)))
+
+
+@contextlib.contextmanager
+def _told_in_one_line() -> Iterator[None]:
+    """Hydra's errors as ours; known names are listed."""
+    try:
+        yield
+    except MissingConfigException as error:
+        raise SettingsError(_unknown_option(error)) from error
+    except OverrideParseException as error:
+        raise SettingsError(_unreadable(error)) from error
+    except (HydraException, ConfigCompositionException, OmegaConfBaseException) as error:
+        raise SettingsError(_unknown_key(str(error))) from error
 
 
 def overrides_first(arguments: Sequence[str]) -> list[str]:

@@ -6,18 +6,17 @@ In: selectors, names of topics. Out: tables or JSON.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
-from susystream.disclosure import SHOWN_SECURITY
 from susystream.errors import SettingsError
 from susystream.listing import open_store, show, store_options
+from susystream.stated_security import stated_security
 
-_FROM_ENVIRONMENT = "env:"
+_REFUSAL = "on the command line, where others can read it; give --security {name}=env:VARIABLE"
 
 
 @click.group()
@@ -88,19 +87,9 @@ def security_of(stated: Iterable[str]) -> dict[str, str]:
     found = {}
     for word in stated:
         name, sign, value = word.partition("=")
-        variable = value.removeprefix(_FROM_ENVIRONMENT)
         if not sign:
             raise SettingsError(
                 "expected --security NAME=VALUE, received a word without an equals sign; correct it"
             )
-        if name not in SHOWN_SECURITY and variable == value:
-            raise SettingsError(
-                f"expected {name} from the environment, received it on the command line, where "
-                f"others can read it; give --security {name}=env:VARIABLE"
-            )
-        if variable != value and variable not in os.environ:
-            raise SettingsError(
-                f"expected environment variable {variable} for {name}, there is none; set it"
-            )
-        found[name] = os.environ[variable] if variable != value else value
-    return found
+        found[name] = value
+    return stated_security(found, refusal=_REFUSAL)

@@ -14,11 +14,15 @@ import click
 from susystream.disclosure import public_uri
 from susystream.errors import TrackingError
 from susystream.listing import open_store, show, store_options
+from susystream.model_comparison import compare
 
 
 @click.group()
 def models() -> None:
     """Stored models."""
+
+
+models.add_command(compare)
 
 
 @models.command("list")

@@ -28,14 +28,14 @@ def check_recipe(parameters: Sequence[str], overrides: Sequence[str]) -> None:
     Raises:
         SettingsError: Naming the settings and both values.
     """
-    fixed, given = _pairs(parameters), _pairs(overrides)
+    fixed, given = pairs(parameters), pairs(overrides)
     stage = f"stage={fixed.pop('stage', 'pipeline')}"
     recipes = given.get("experiment", fixed.pop("experiment", "null"))
     settings = {key: value for key, value in fixed.items() if key not in given}
     for recipe in () if recipes == "null" else recipes.split(","):  # a sweep over several
         try:
-            default = _values([stage], settings)
-            wanted = _values([stage, f"experiment={recipe}"], settings)
+            default = composed_values([stage], settings)
+            wanted = composed_values([stage, f"experiment={recipe}"], settings)
         except HydraException:  # no such recipe: the run itself says it, with those there are
             return
         lost = [key for key in settings if wanted[key] not in (default[key], settings[key])]
@@ -47,7 +47,8 @@ def check_recipe(parameters: Sequence[str], overrides: Sequence[str]) -> None:
             )
 
 
-def _pairs(words: Iterable[str]) -> dict[str, str]:
+def pairs(words: Iterable[str]) -> dict[str, str]:
+    """Overrides by the names they set; what sets nothing is left out."""
     split = (word.lstrip("+").partition("=") for word in words)
     return {key: value for key, mark, value in split if mark}
 
@@ -56,7 +57,7 @@ def _listed(values: Mapping[str, str], keys: Iterable[str]) -> str:
     return " and ".join(f"{key}={values[key]}" for key in keys)
 
 
-def _values(overrides: Sequence[str], keys: Iterable[str]) -> dict[str, str]:
+def composed_values(overrides: Sequence[str], keys: Iterable[str]) -> dict[str, str]:
     """What is composed for each setting; for a group, the choice."""
     with hydra.initialize_config_dir(str(config_folder()), version_base="1.3"):
         config = hydra.compose("config", overrides=list(overrides), return_hydra_config=True)

@@ -100,16 +100,6 @@ def test_stages_alone_follow_one_another_in_separate_processes(desk: Desk) -> No
     assert evaluated["model_ids"] == trained["model_ids"]
 
 
-def test_the_same_slice_config_and_seed_give_the_same_model(
-    desk: Desk, chain: tuple[dict[str, Any], str], store_uri: str
-) -> None:
-    dataset = chain[0]["dataset_ids"][0]
-    ids = [desk.run("stage=train", f"train.dataset={dataset}")[0]["model_ids"][0] for _ in "ab"]
-    with ModelStore(store_uri, desk.database) as store:
-        first, second = (store.load_model(model_id).weights_sha256 for model_id in ids)
-    assert first == second
-
-
 def test_shuffled_labels_teach_nothing(desk: Desk, chain: tuple[dict[str, Any], str]) -> None:
     dataset = chain[0]["dataset_ids"][0]
     trained, _ = desk.run(

@@ -259,6 +259,7 @@ class Settings(Group):
     sweep: SweepSettings = SweepSettings()
     tracking: TrackingSettings
     experiment: ExperimentSettings | None = None
+    repeats: OptionalText = None
 
     @model_validator(mode="after")
     def _one_stage_follows(self) -> Settings:

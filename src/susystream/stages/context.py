@@ -78,13 +78,14 @@ class StageContext:
     @cached_property
     def tracker(self) -> Tracker:
         """The tracking server; at the end of the command it gets what was kept for it."""
-        tracking = self.settings.tracking
+        tracking, repeats = self.settings.tracking, self.settings.repeats
+        everywhere = {} if repeats is None else {"repeats": repeats}
         tracker = Tracker(
             tracking.uri,
             tracking.experiment,
             system_metrics=tracking.system_metrics,
             timeout_seconds=tracking.timeout_seconds,
-            label=self.label,
+            label=replace(self.label, everywhere=everywhere),
             patience_seconds=tracking.patience_seconds,
             folder=self.settings.home / "tracking",
             say=self.note,

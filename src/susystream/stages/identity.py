@@ -13,7 +13,7 @@ from susystream.registry.document import canonical_json
 from susystream.settings import public_config
 from susystream.stages.context import StageContext
 
-_PLACES = ("home", "tracking", "registry", "sweep", "experiment")
+_PLACES = ("home", "tracking", "registry", "sweep", "experiment", "repeats")
 _PLACES_OF_STREAM = ("bootstrap_servers", "security", "timeout_seconds")
 _LENGTH = 32
 REPEATABLE = ("prepare", "publish", "train", "evaluate", "pipeline")

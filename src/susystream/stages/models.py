@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib.metadata import version
 from typing import Literal
 
 import numpy as np
@@ -45,7 +44,7 @@ from susystream.schema import Float32Array, feature_indices
 from susystream.settings import Settings, public_config
 from susystream.stages.starting import Origin
 from susystream.stages.weights import take_weights
-from susystream.tracking.code import code_state
+from susystream.tracking.code import code_state, library_versions
 
 _PROBE_ROWS = 32
 _FRESH = Origin()
@@ -61,7 +60,6 @@ _OTHERWISE: Mapping[Precision, str] = {
     "float32": "set evaluate.scorer=tensorflow",
     "bfloat16": "set evaluate.precision=float32",
 }
-_VERSIONS = ("susystream", "tensorflow", "keras", "numpy", "mlflow", "kafka-python", "polars")
 
 
 def document_of(
@@ -98,7 +96,7 @@ def document_of(
         mlflow=link,
         metrics=dict(metrics),
         code=Code(commit=commit, dirty=dirty),
-        versions={name: version(name) for name in _VERSIONS},
+        versions=dict(library_versions()),
         probe=_probe(network, names),
     )
 

@@ -13,6 +13,7 @@ from susystream.stages.context import StageContext
 from susystream.stages.evaluate import evaluate
 from susystream.stages.prepare import prepare
 from susystream.stages.publish import publish
+from susystream.stages.repetition import equal_of
 from susystream.stages.report_table import show_beside_report
 from susystream.stages.result import StageResult
 from susystream.stages.train import train
@@ -43,7 +44,8 @@ def pipeline(context: StageContext, *, parent_run_id: str | None = None) -> Stag
         metrics = {**published.metrics, **trained.metrics, **evaluated.metrics}
         run.log_metrics(metrics)
         place = run.experiment
-        run.set_tags({"model_id": trained.model_ids[0], "dataset_id": published.dataset_ids[0]})
+        made = {"model_id": trained.model_ids[0], "dataset_id": published.dataset_ids[0]}
+        run.set_tags(made | equal_of(context, trained.run_id))
     if settings.experiment and settings.experiment.compare_with_report:
         show_beside_report(
             context.console,

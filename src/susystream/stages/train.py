@@ -21,6 +21,7 @@ from susystream.stages.models import document_of, prove_stored
 from susystream.stages.overlap import seen_by_parent
 from susystream.stages.proving import datasets, parts_of, prove
 from susystream.stages.readers import bad_messages_logged, open_reader
+from susystream.stages.repetition import compare_with_repeated
 from susystream.stages.result import StageResult
 from susystream.stages.starting import Origin, network_to_train
 from susystream.tracking.tracker import TrackedRun
@@ -69,6 +70,7 @@ def train(
         _store(context, run, document)
         curves = learning_figure(epochs, title=document.model_id)
         run.log_figure("plots/learning_curves.png", curves)
+        compare_with_repeated(context, run, document)
     context.note(f"model {document.model_id} is stored and proven")
     return StageResult(
         "train",

@@ -1,13 +1,22 @@
-"""The commit of the code that runs.
+"""The code that runs: its commit, and the libraries it stands on.
 
-In: the folder of this package. Out: a commit, and whether files differ from it.
+In: the folder of this package. Out: a commit, whether files differ from it, versions.
 """
 
 from __future__ import annotations
 
 import subprocess
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
+
+LIBRARIES = ("susystream", "tensorflow", "keras", "numpy", "mlflow", "kafka-python", "polars")
+
+
+@cache
+def library_versions() -> dict[str, str]:
+    """Versions of what figures and weights depend on, by distribution name."""
+    return {name: version(name) for name in LIBRARIES}
 
 
 @cache

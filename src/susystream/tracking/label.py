@@ -15,14 +15,16 @@ PRUNED = "pruned"
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """Of the run of a command; of no run below it.
+    """Of the run of a command; of no run below it but for `everywhere`.
 
     Attributes:
         parent_run_id: The run it lies under; none: the one that `mlflow run` opened, or none.
         name: Instead of the stage's own.
         tags: Beside the stage's own.
+        everywhere: The same, of all runs of the command.
     """
 
     parent_run_id: str | None = None
     name: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    everywhere: Mapping[str, str] = field(default_factory=dict)

@@ -1,7 +1,8 @@
 """Data sets as MLflow knows them.
 
 In: the record of a published slice, or what identifies other events. Out: a data set input, whose
-source names the exact offsets, or the file or generator.
+source names the exact offsets, or the file or generator, with count and digest: all that
+`susystream.mlflow_plugin` needs to read the events back.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ def dataset_input(name: str, facts: Mapping[str, Any], *, context: str) -> Any:
         facts: `digest` and `rows`; then of a slice (`DatasetRecord` as plain data) `dataset_id`,
             `cluster_id`, `slice` and `codec`, of other events `source`, which may be a slice too.
             A digest of more than 36 characters is cut: it stays the beginning of the one in the
-            model store.
+            source and in the model store.
         context: `training`, `evaluation`, `published`.
     """
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    stated = {key: facts[key] for key in _OF_SLICE} if "slice" in facts else facts["source"]
+    stated = {key: facts[key] for key in _OF_SLICE} if "slice" in facts else dict(facts["source"])
+    stated |= {"rows": facts["rows"], "digest": str(facts["digest"])}
     dataset = Dataset(
         name=name[:_LONGEST_NAME],
         digest=str(facts["digest"])[:_LONGEST_DIGEST],

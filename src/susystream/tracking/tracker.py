@@ -26,6 +26,7 @@ from susystream.tracking.label import PRUNED, TRIAL_STATE, Label
 from susystream.tracking.left_behind import deliver_all, kept_runs
 from susystream.tracking.origin import origin_tags, user_tags
 from susystream.tracking.outbox import Outbox
+from susystream.tracking.recorded_run import RecordedRun, recorded_run
 from susystream.tracking.system_metrics import sampled
 from susystream.tracking.tracked_run import TrackedRun, as_yaml
 
@@ -129,7 +130,7 @@ class Tracker:
             TrackingError: The server does not answer when the run begins, or refuses something;
                 an error of the block itself is never hidden by one of the server.
         """
-        own = parent_run_id is None
+        tags, own = {**self._label.everywhere, **tags}, parent_run_id is None
         if own:
             name, tags = self._label.name or name, {**tags, **self._label.tags}
             parent_run_id = self._label.parent_run_id
@@ -201,6 +202,16 @@ class Tracker:
                 if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                     return {}
                 raise
+
+    def recorded(self, run_id: str) -> RecordedRun:
+        """What a run of ours recorded of itself.
+
+        Raises:
+            TrackingError: There is no such run, more than one, or none of ours.
+        """
+        client = self._client
+        with tracking_errors(self.uri):
+            return recorded_run(client, run_id, uri=self.uri)
 
     def ui_hint(self) -> str:
         """What to type, or where to look, to see the runs."""

@@ -1,0 +1,105 @@
+"""Settings as a person would type them.
+
+In: settings, and those that a command composes by itself. Out: Hydra overrides that make the first
+of the second.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+# choices of a group whose options have different settings, and where they are named
+CHOICES = {
+    "stage": "stage.name",
+    "data": "data.kind",
+    "stream/codec": "stream.codec.name",
+    "stream/reader": "stream.reader.name",
+    "evaluate/engine": "evaluate.engine.name",
+}
+_NAMED_SETS = "evaluate.sets"  # whose keys are free, and each of its own kind
+_FREE = ("evaluate.engine.options", "experiment")  # whole: their keys hold dots, or are not there
+_BARE = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
+_NOT_TEXT = {"null", "true", "false", "nan", "inf"}  # in any case, where they stand alone
+
+
+def choices_of(config: Mapping[str, Any]) -> dict[str, str | None]:
+    """The choice of each group in `CHOICES` that a configuration was composed of."""
+    return {group: at(config, path) for group, path in CHOICES.items()}
+
+
+def differences(
+    wanted: Mapping[str, Any], base: Mapping[str, Any], *, prefix: str = ""
+) -> Iterator[tuple[str, str]]:
+    """What must be typed beside what is composed anyway, as (dotted name, override).
+
+    A setting that only `base` has is newer than `wanted`, and stays.
+
+    Args:
+        wanted: Plain settings.
+        base: Those composed by the same choices.
+        prefix: Of the names, dot included.
+    """
+    for name, value in wanted.items():
+        path, other = f"{prefix}{name}", base.get(name)
+        if value == other and name in base:
+            continue
+        if path == _NAMED_SETS:
+            yield from _sets(value, other or {})
+        elif isinstance(value, Mapping) and isinstance(other, Mapping) and path not in _FREE:
+            yield from differences(value, other, prefix=f"{path}.")
+        else:
+            yield path, f"++{path}={text_of(value)}"
+
+
+def _sets(wanted: Mapping[str, Any], base: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name in {**base, **wanted}:
+        path = f"{_NAMED_SETS}.{name}"
+        ours, theirs = wanted.get(name), base.get(name)
+        if ours and theirs and set(ours) == set(theirs):
+            yield from differences(ours, theirs, prefix=f"{path}.")
+        else:  # of another kind, whose settings would be mixed with these
+            if theirs:
+                yield path, f"~{path}"
+            if ours:
+                yield path, f"++{path}={text_of(ours)}"
+
+
+def text_of(value: Any) -> str:
+    r"""A value in Hydra's grammar.
+
+    Example:
+        >>> print(text_of({"path": "it's.csv", "limit": None, "sizes": [1, 2.5]}))
+        {path: 'it\'s.csv', limit: null, sizes: [1, 2.5]}
+    """
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case str():
+            return _quoted(value)
+        case Mapping():
+            return "{" + ", ".join(f"{key}: {text_of(one)}" for key, one in value.items()) + "}"
+        case list() | tuple():
+            return "[" + ", ".join(map(text_of, value)) + "]"
+    return repr(value)
+
+
+def _quoted(text: str) -> str:
+    """Backslashes count only before a quote, so only there they are doubled."""
+    if _BARE.fullmatch(text) and text.lower() not in _NOT_TEXT:
+        return text
+    doubled = re.sub(
+        r"(\\*)('|\Z)", lambda found: found[1] * 2 + found[2].replace("'", "\\'"), text
+    )
+    return "'" + doubled.replace("${", "\\${") + "'"
+
+
+def at(config: Mapping[str, Any], path: str) -> Any:
+    """The value of a dotted name; None if there is none."""
+    found: Any = config
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found

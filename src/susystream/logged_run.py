@@ -1,0 +1,137 @@
+"""A logged run as Hydra overrides.
+
+In: what a run logged. Out: overrides that compose exactly its settings. Addresses, folders and
+time-outs are those of this command, for they are no part of what was computed; what the run chose
+by name (`latest`) is told by its id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from pydantic import JsonValue
+
+from susystream.as_overrides import at, choices_of, differences
+from susystream.composition import composed_settings
+from susystream.errors import SettingsError
+from susystream.settings import Settings, check_settings, public_config
+from susystream.tracking.recorded_run import RecordedRun
+
+_PLACES = (
+    *("home", "tracking", "registry", "repeats"),
+    *("stream.bootstrap_servers", "stream.security", "stream.timeout_seconds"),
+    "stream.reader.stall_seconds",
+)
+_HIDDEN = "***"  # what stands in logs for a secret
+
+
+def overrides_of(run: RecordedRun, *, stage: str, typed: Sequence[str]) -> list[str]:
+    """What composes a run's settings, at the places of this command.
+
+    Args:
+        run: As it was logged.
+        stage: The stage to repeat: the run's own, or a step of its chain.
+        typed: Overrides and flags that come behind: what they set is left out.
+
+    Raises:
+        SettingsError: A setting is not known here, or was hidden in the log.
+    """
+    chosen = _words(choices_of(run.config))
+    with _of_another_version(run):
+        base = composed_settings(chosen)
+        wanted = public_config(_settings(run, base, stage))
+    changes = list(differences(wanted, public_config(base)))
+    _check(run, [*chosen, *(word for _, word in changes)], wanted)
+    usual = _words(choices_of(public_config(composed_settings([]))))
+    told = [(name_of(word), word) for word in chosen if word not in usual]
+    replaced = [name_of(word) for word in typed if not word.startswith("-")]
+    kept = [word for name, word in [*told, *changes] if not is_within(name, replaced)]
+    _check_nothing_hidden(run, kept)
+    return kept
+
+
+def _words(choices: Mapping[str, str | None]) -> list[str]:
+    return [f"{group}={one}" for group, one in choices.items() if one is not None]
+
+
+def name_of(word: str) -> str:
+    """What an override sets, dotted."""
+    return word.lstrip("+~").partition("=")[0].replace("/", ".")
+
+
+def is_within(name: str, groups: Sequence[str]) -> bool:
+    """Whether a setting is one of these, or in one of them."""
+    return any(name == one or name.startswith(f"{one}.") for one in groups)
+
+
+def _check(run: RecordedRun, words: Sequence[str], wanted: Mapping[str, Any]) -> None:
+    """Proves that overrides compose exactly the settings they were made of."""
+    if public_config(composed_settings(words)) != wanted:
+        raise SettingsError(
+            f"expected run {run.run_id} as overrides to compose its own settings, received others; "
+            "report this, and type the settings of its config.yaml"
+        )
+
+
+def _settings(run: RecordedRun, base: Settings, stage: str) -> Settings:
+    """What the run logged, at the places of `base`, with exact ids for what it chose by name."""
+    config: dict[str, Any] = dict(run.config)
+    places = base.model_dump(mode="json")
+    for place in _PLACES:
+        config = _with(config, place, at(places, place))
+    for name, value in _exact(run, stage).items():
+        config = _with(config, name, value)
+    return check_settings(config)
+
+
+@contextmanager
+def _of_another_version(run: RecordedRun) -> Iterator[None]:
+    """A setting that is not known here is one of other code."""
+    try:
+        yield
+    except SettingsError as error:
+        commit, version = run.tags.get("commit", "unknown"), run.tags.get("version", "unknown")
+        raise SettingsError(
+            f"expected settings known here in run {run.run_id}, received those of version "
+            f"{version}, commit {commit[:12]} ({str(error).partition('; ')[0]}); repeat it with "
+            "that commit"
+        ) from error
+
+
+def _exact(run: RecordedRun, stage: str) -> dict[str, JsonValue]:
+    """Ids in place of `latest` and the like, which name something else by now."""
+    tags, found = run.tags, dict[str, JsonValue]()
+    if stage == "train" and "dataset_id" in tags:
+        found["train.dataset"] = tags["dataset_id"]
+    if "parent_model_id" in tags:
+        found["train.parent"] = tags["parent_model_id"]
+    if stage == "evaluate" and "model_id" in tags:
+        found["evaluate.models"] = list(tags["model_id"].split(","))
+    if stage != "evaluate":
+        return found
+    given = str(at(run.config, "evaluate.input") or "")
+    for name, dataset_id in run.data_sets.items():
+        if given.startswith("dataset:"):
+            found["evaluate.input"] = f"dataset:{dataset_id}"
+        elif str(at(run.config, f"evaluate.sets.{name}.events")).startswith("dataset:"):
+            found[f"evaluate.sets.{name}.events"] = f"dataset:{dataset_id}"
+    return found
+
+
+def _with(config: Mapping[str, Any], path: str, value: object) -> dict[str, Any]:
+    """A copy with another value at a dotted name."""
+    name, _, rest = path.partition(".")
+    inner = config.get(name)
+    changed = _with(inner if isinstance(inner, Mapping) else {}, rest, value) if rest else value
+    return {**config, name: changed}
+
+
+def _check_nothing_hidden(run: RecordedRun, words: Sequence[str]) -> None:
+    hidden = [name_of(word) for word in words if _HIDDEN in word]
+    if hidden:
+        raise SettingsError(
+            f"expected {hidden[0]} to repeat run {run.run_id}, received a value that was hidden "
+            f"when it was logged; type it: {hidden[0]}=…"
+        )

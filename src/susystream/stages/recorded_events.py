@@ -1,0 +1,176 @@
+"""The events a run was given, read back from where they lie.
+
+In: what a data set input of a run says of its source, as plain data; a broker, or a file. Out:
+batches, proven by count and digest once the last was given.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from susystream.data.files import FilesSource, is_glob, matching
+from susystream.data.source import FileSource, RealLowLevelSource, ToySource, real_sample
+from susystream.errors import (
+    BadMessage,
+    DataError,
+    DigestMismatch,
+    DocumentInvalid,
+    ServiceError,
+    SettingsError,
+    StreamError,
+    SusystreamError,
+)
+from susystream.schema import EventBatch
+from susystream.services.broker import embedded_broker
+from susystream.stream.codec import Codec, Message, codec_named
+from susystream.stream.connection import KafkaConnection
+from susystream.stream.consumer import KafkaReader
+from susystream.stream.ordering import Place, refuse
+from susystream.stream.slices import ContentDigest, TopicSlice
+from susystream.stream.topics import cluster_id
+
+_CURE = "give bootstrap_servers= or home=, or set SUSYSTREAM_BOOTSTRAP_SERVERS"
+_BEFORE = "this input was recorded without a count and a digest: its events are not proven"
+_log = logging.getLogger(__name__)
+Facts = Mapping[str, Any]
+
+
+@contextmanager
+def open_broker(
+    address: str | None, *, home: Path, security: Mapping[str, str]
+) -> Iterator[KafkaConnection]:
+    """The broker at an address; without one, the embedded one of a home folder.
+
+    Raises:
+        ServiceError: That folder holds no broker's data: a new broker would hold no events either.
+    """
+    if address:
+        yield KafkaConnection(address, security=security)
+        return
+    if not (home / "kafka").is_dir():
+        raise ServiceError(
+            f"expected an embedded broker's data in {home / 'kafka'}, received none; {_CURE}"
+        )
+    with embedded_broker(home) as embedded:
+        yield KafkaConnection(embedded, security=security)
+
+
+def slice_events(facts: Facts, kafka: KafkaConnection) -> Iterator[EventBatch]:
+    """The events of a slice, in its order.
+
+    Args:
+        facts: `cluster_id`, `slice` and `codec`; `rows` and `digest`, which prove the events. A run
+            of before they were recorded has none; that is told in the log.
+        kafka: The broker.
+
+    Raises:
+        DocumentInvalid: The facts are not whole.
+        StreamError: Another cluster answers, or the events cannot be read.
+        SliceTruncated: The log no longer holds all offsets.
+        DigestMismatch: After the last batch: they are other events.
+    """
+    wanted, codec, cluster = _slice_of(facts)
+    here = cluster_id(kafka)
+    if here != cluster:
+        raise StreamError(
+            f"expected Kafka cluster {cluster}, which holds {wanted}, received {here} at "
+            f"{kafka.bootstrap_servers}; {_CURE}"
+        )
+    reader = KafkaReader(kafka, codec, on_bad=_pass_over if "digest" in facts else refuse)
+    yield from _proven(reader.batches(wanted), facts, str(wanted), DigestMismatch)
+
+
+def other_events(facts: Facts, path: Path | None) -> Iterator[EventBatch]:
+    """Events that lay in no slice: generated, shipped, or those of a file.
+
+    Args:
+        facts: `kind` and what else identifies them; `rows` and `digest`, which prove them.
+        path: The file, or a glob; a run records no folder, which is nobody else's.
+
+    Raises:
+        DocumentInvalid: The facts are not whole.
+        DataError: They cannot be made or read here, or, after the last batch, are other events.
+    """
+    name = f"{facts.get('kind')} events"
+    try:
+        events = _source_of(facts, path)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _not_whole(facts) from error
+    yield from _proven(events(), facts, name if path is None else str(path), DataError)
+
+
+def _slice_of(facts: Facts) -> tuple[TopicSlice, Codec, str]:
+    try:
+        codec = codec_named(str(facts["codec"]))
+        return TopicSlice.from_json(facts["slice"]), codec, str(facts["cluster_id"])
+    except (KeyError, DocumentInvalid, SettingsError) as error:
+        raise _not_whole(facts) from error
+
+
+def _pass_over(place: Place, message: Message, error: BadMessage) -> None:
+    """What was no event for the run, which set it aside, is none here; the digest proves the rest.
+
+    One that was an event then is missing now, so the digest shows that too.
+    """
+
+
+def _source_of(facts: Facts, path: Path | None) -> Callable[[], Iterator[EventBatch]]:
+    kind, limit = str(facts["kind"]), facts.get("limit")
+    if path is not None:
+        if is_glob(path):
+            return FilesSource(path, matching(path), path.name, None, limit).batches
+        return FileSource(path, limit=limit).batches
+    match kind:
+        case "toy":
+            return _Toy(ToySource(facts["rows"], facts["seed"], offset=facts["offset"])).batches
+        case "real_sample":
+            return real_sample().batches
+        case "real_low_level":
+            return RealLowLevelSource().batches
+    stated = facts.get("file") or "its events"
+    raise DataError(
+        f"expected path=, where {stated} of this {kind} set lies here, received none; runs record "
+        "no folders: give the file, or the glob"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Toy:
+    """Toy events as a test set has them: numbered from 0, as the rows of the file it is."""
+
+    source: ToySource
+
+    def batches(self) -> Iterator[EventBatch]:
+        for batch in self.source.batches():
+            numbers = batch.numbers - self.source.offset
+            yield EventBatch(numbers, batch.features, batch.labels)
+
+
+def _proven(
+    batches: Iterator[EventBatch], facts: Facts, place: str, kind: type[SusystreamError]
+) -> Iterator[EventBatch]:
+    """All batches; then an error if they were not those of the facts."""
+    found = ContentDigest()
+    for batch in batches:
+        found = found.update(batch)
+        yield batch
+    if "digest" not in facts:
+        _log.warning(_BEFORE)
+    elif (found.rows, str(found)) != (facts["rows"], facts["digest"]):
+        raise kind(
+            f"expected {facts['rows']:,} events with digest {facts['digest']} in {place}, received "
+            f"{found.rows:,} with {found}; these are not the events of the run: look for them "
+            "elsewhere"
+        )
+
+
+def _not_whole(facts: Facts) -> DocumentInvalid:
+    return DocumentInvalid(
+        f"expected the source of a data set that susystream logged, received one with "
+        f"{', '.join(sorted(map(str, facts))) or 'none'}; name another input of the run"
+    )

@@ -1,0 +1,126 @@
+"""A run of ours as the tracking server keeps it, to be repeated.
+
+In: a run id or its beginning. Out: the run's configuration, tags and data sets, as plain data.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from susystream.disclosure import public_uri
+from susystream.errors import TrackingError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import DatasetInput, Run
+
+_CONFIG = "config.yaml"
+_WHOLE, _BEGINNING = re.compile("[0-9a-f]{32}"), re.compile("[0-9a-f]{4,31}")
+_CURE = "correct the id, or name the server that holds it (tracking.uri)"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRun:
+    """What a run said of itself.
+
+    Attributes:
+        run_id: The whole id.
+        config: Its resolved settings, without secrets.
+        tags: Of MLflow and of ours.
+        data_sets: The registered data sets it read, by the name of the input: of a test set, the
+            set's.
+    """
+
+    run_id: str
+    config: dict[str, Any]
+    tags: dict[str, str]
+    data_sets: dict[str, str]
+
+
+def recorded_run(client: MlflowClient, wanted: str, *, uri: str) -> RecordedRun:
+    """The run that an id or its beginning names.
+
+    Args:
+        client: Of the tracking server.
+        wanted: The id, or at least four characters of its beginning.
+        uri: Of the server, for messages.
+
+    Raises:
+        TrackingError: There is no such run, more than one, or it is none of ours.
+    """
+    run = _found(client, wanted, public_uri(uri))
+    inputs = run.inputs.dataset_inputs if run.inputs else []
+    return RecordedRun(
+        run_id=str(run.info.run_id),
+        config=_config(client, str(run.info.run_id)),
+        tags=dict(run.data.tags),
+        data_sets=dict(_data_sets(inputs)),
+    )
+
+
+def _found(client: MlflowClient, wanted: str, place: str) -> Run:
+    if _WHOLE.fullmatch(wanted):
+        found = _one(client, wanted)
+    elif _BEGINNING.fullmatch(wanted):
+        found = _several(client, wanted)
+    else:
+        raise TrackingError(
+            "expected a run id of 32 characters out of 0-9 and a-f, or its first four or more, "
+            f"received {wanted!r}; correct the id"
+        )
+    if len(found) == 1:
+        return found[0]
+    ids = ", ".join(sorted(str(one.info.run_id) for one in found)[:3])
+    received = f"{len(found)} that begin so ({ids})" if found else "none"
+    raise TrackingError(
+        f"expected one run {wanted} at {place}, received {received}; "
+        + ("give more of the id" if found else _CURE)
+    )
+
+
+def _one(client: MlflowClient, run_id: str) -> list[Run]:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return [client.get_run(run_id)]
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return []
+
+
+def _several(client: MlflowClient, beginning: str) -> list[Run]:
+    """In whichever experiment they are."""
+    experiments = [one.experiment_id for one in client.search_experiments(max_results=1000)]
+    condition = f"attributes.run_id LIKE '{beginning}%'"
+    return list(client.search_runs(experiments, condition, max_results=4)) if experiments else []
+
+
+def _config(client: MlflowClient, run_id: str) -> dict[str, Any]:
+    import yaml
+
+    names = {artifact.path for artifact in client.list_artifacts(run_id)}
+    found: object = None
+    if _CONFIG in names:
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(client.download_artifacts(run_id, _CONFIG, scratch))
+            found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(found, dict) or not isinstance(found.get("stage"), dict):
+        raise TrackingError(
+            f"expected run {run_id} to hold the settings of a stage ({_CONFIG}), received none; "
+            "name a run of susystream, and see that its artifacts are there"
+        )
+    return {str(key): value for key, value in found.items()}
+
+
+def _data_sets(inputs: Iterable[DatasetInput]) -> Iterable[tuple[str, str]]:
+    for one in inputs:
+        dataset_id = json.loads(one.dataset.source).get("dataset_id")
+        if dataset_id and "slice" in one.dataset.source:
+            yield one.dataset.name, str(dataset_id)
