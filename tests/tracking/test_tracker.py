@@ -120,8 +120,8 @@ def test_a_child_lies_under_its_parent_in_the_parents_experiment(tracker: Tracke
     [
         (SettingsError("expected 1,\n received 2"), "FAILED", "expected 1, received 2"),
         (ValueError("bad"), "FAILED", line_of(ValueError("bad"))),
-        (KeyboardInterrupt(), "KILLED", None),
-        (SystemExit(143), "KILLED", None),
+        (KeyboardInterrupt(), "KILLED", "interrupted by Ctrl-C"),
+        (SystemExit(143), "KILLED", "ended by SIGTERM"),
         (SystemExit(0), "FINISHED", None),
     ],
 )

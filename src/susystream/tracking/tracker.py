@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from susystream import __version__
 from susystream.errors import TrackingError, TrialPruned, line_of
+from susystream.interruption import told
 from susystream.settings import public_uri
 from susystream.tracking.abandoned import mark_abandoned, process_tag
 from susystream.tracking.address import (
@@ -29,6 +30,7 @@ from susystream.tracking.code import code_state
 from susystream.tracking.finished import FinishedRun, adopt, finished_run
 from susystream.tracking.label import PRUNED, TRIAL_STATE, Label
 from susystream.tracking.local_database import check_ready, ready_database
+from susystream.tracking.opened_by_mlflow import VARIABLE, opened_cure, opened_experiment
 from susystream.tracking.system_metrics import sampled
 from susystream.tracking.tracked_run import TrackedRun, as_yaml
 
@@ -111,7 +113,8 @@ class Tracker:
             return
         self._looked = True
         with tracking_errors(self.uri):
-            marked = mark_abandoned(self._client, self._experiment_id())
+            experiment = opened_experiment(self._client) or self._experiment_id()
+            marked = mark_abandoned(self._client, experiment)
         if marked:
             _log.warning(
                 "%d runs are marked KILLED, whose processes ended without a word: %s",
@@ -172,7 +175,7 @@ class Tracker:
         with tracking_errors(self.uri):
             if parent_run_id is None:
                 # `mlflow run` opened one: taken once, by no nested run and no child process
-                claimed = os.environ.pop("MLFLOW_RUN_ID", None)
+                claimed = os.environ.pop(VARIABLE, None)
                 return self._attach(claimed, name) if claimed else self._create(name, {})
             experiment = client.get_run(parent_run_id).info.experiment_id
             return self._create(name, {"mlflow.parentRunId": parent_run_id}, experiment)
@@ -181,16 +184,19 @@ class Tracker:
         from mlflow.exceptions import MlflowException
 
         try:
-            info = self._client.get_run(run_id).info
+            opened = self._client.get_run(run_id)
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             raise TrackingError(
                 f"expected MLFLOW_RUN_ID to name a run at {public_uri(self.uri)}, received "
-                f"{run_id}, which is not there; unset MLFLOW_RUN_ID or correct tracking.uri"
+                f"{run_id}, which is not there; {opened_cure(self.uri)}"
             ) from error
-        drawn = _DRAWN_NAME.fullmatch(info.run_name or "") or not info.run_name
+        given = opened.info.run_name or ""
+        drawn = _DRAWN_NAME.fullmatch(given) or not given
         self._client.update_run(run_id, status="RUNNING", name=name if drawn else None)
+        if "error" in opened.data.tags:  # taken for one that never began
+            self._client.delete_tag(run_id, "error")
         return run_id
 
     def _create(self, name: str, tags: Mapping[str, str], experiment: str | None = None) -> str:
@@ -218,7 +224,7 @@ class Tracker:
         """Marks the run; if the server is gone too, the first error is the one to be told."""
         status = _ending(error)
         try:
-            if status == "FAILED":
+            if status in ("FAILED", "KILLED"):  # `mlflow run` makes FAILED of KILLED: this stays
                 run.set_tags({"error": _one_line(error)})
             if isinstance(error, TrialPruned):
                 run.set_tags({TRIAL_STATE: PRUNED})
@@ -239,7 +245,8 @@ def _ending(error: BaseException) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    return line_of(error)[:_LONGEST_ERROR]
+    text = line_of(error) if isinstance(error, Exception) else told(error)
+    return text[:_LONGEST_ERROR]
 
 
 def _origin() -> dict[str, str]:
