@@ -32,6 +32,7 @@ FLOOR = {
     "model": 1,
     "registry.document": 1,
     "evaluate": 1,
+    "plots": 1,
     "evaluate.spark_engine": 2,
     "stream": 2,
     "registry": 2,
@@ -67,6 +68,9 @@ ONLY_IN = {
     "tensorflow": ("model", "stream.dataset", "stream.tfio_reader"),
     "keras": ("model", "stream.dataset"),
     "openvino": ("model.openvino_scorer",),
+    "matplotlib": ("plots",),
+    "mplhep": ("plots",),
+    "hist": ("plots",),
     "pyspark": ("evaluate.spark_engine",),
     "tensorflow_io": ("stream.tfio_reader",),
     "click": ("cli", "data_listing", "enlarging", "listing", "model_listing"),
@@ -148,7 +152,7 @@ def test_a_module_is_one_room_with_a_docstring(path: Path) -> None:
 
 def test_importing_the_package_loads_no_heavy_library() -> None:
     heavy = ["tensorflow", "keras", "mlflow", "hydra", "omegaconf", "pymongo", "kafka", "polars"]
-    heavy += ["pyspark", "openvino"]
+    heavy += ["pyspark", "openvino", "matplotlib"]
     code = f"import sys, susystream; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr

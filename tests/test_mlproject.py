@@ -21,6 +21,7 @@ from susystream.recipes import check_recipe
 ROOT = Path(__file__).parents[1]
 PROJECT = yaml.safe_load((ROOT / "MLproject").read_text())
 ENTRIES: dict[str, Any] = PROJECT["entry_points"]
+SPACE = {"sweep": "seed=1,2,3"}  # what an entry point spans where nothing is given
 
 
 def composed(*overrides: str) -> Any:
@@ -35,7 +36,7 @@ def passed(command: str) -> dict[str, str]:
 
 def test_there_is_an_entry_point_for_every_stage() -> None:
     stages = {path.stem for path in (config_folder() / "stage").glob("*.yaml")}
-    assert set(ENTRIES) == stages - {"pipeline"} | {"main"}
+    assert set(ENTRIES) == stages - {"pipeline"} | {"main", "sweep"}
 
 
 @pytest.mark.parametrize("name", sorted(ENTRIES))
@@ -48,11 +49,12 @@ def test_every_parameter_is_used_and_every_used_one_declared(name: str) -> None:
 def test_defaults_are_those_of_conf(name: str) -> None:
     entry = ENTRIES[name]
     stage = re.search(r"stage=(\w+)", entry["command"])
-    assert stage
-    config = composed(f"stage={stage.group(1)}")
+    config = composed(f"stage={stage.group(1)}") if stage else composed()
     for setting, parameter in passed(entry["command"]).items():
         default = entry["parameters"][parameter]["default"]
-        if setting in {"data", "experiment"}:  # a group: its choice must exist
+        if setting.startswith("hydra/"):  # a plugin's, or one of ours
+            assert composed(f"{setting}={default}")
+        elif setting in {"data", "experiment", "stage"}:  # a group: its choice must exist
             assert (config_folder() / setting / f"{default}.yaml").exists()
         else:
             assert OmegaConf.select(config, setting) == default
@@ -61,7 +63,7 @@ def test_defaults_are_those_of_conf(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(ENTRIES))
 def test_every_entry_point_takes_any_overrides_at_its_end(name: str) -> None:
     assert ENTRIES[name]["command"].endswith("--overrides {overrides}")
-    assert ENTRIES[name]["parameters"]["overrides"]["default"] == ""
+    assert ENTRIES[name]["parameters"]["overrides"]["default"] == SPACE.get(name, "")
 
 
 def words_of(name: str, **parameters: str) -> tuple[list[str], list[str]]:
@@ -70,7 +72,8 @@ def words_of(name: str, **parameters: str) -> tuple[list[str], list[str]]:
     quoted = {key: shlex.quote(str(value)) for key, value in {**defaults, **parameters}.items()}
     words = shlex.split(ENTRIES[name]["command"].format(**quoted))
     at = words.index("--overrides")
-    return words[words.index("run") + 1 : at], split_overrides(words[at + 1])
+    given = [word for word in words[words.index("run") + 1 : at] if word != "-m"]
+    return given, split_overrides(words[at + 1])
 
 
 RECIPES = sorted(path.stem for path in (config_folder() / "experiment").glob("*.yaml"))

@@ -29,7 +29,8 @@ from omegaconf.errors import OmegaConfBaseException
 from susystream.disclosure import is_secret, public_text
 from susystream.errors import SettingsError
 from susystream.settings import Settings, check_settings
-from susystream.sweeping import run_trial_of, sweeps_reported
+from susystream.sweeping.callback import sweeps_reported
+from susystream.sweeping.trials import run_trial_of
 
 _HYDRA_NOISE = "Error executing job with overrides"
 _WITH_VALUE = {  # Hydra's flags that take the next word
@@ -69,9 +70,10 @@ def run_composed(arguments: Sequence[str]) -> Any:
         SettingsError: The command cannot be composed; known names are listed.
     """
     task = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
-    with _arguments(overrides_first(arguments)), _raw_errors(), sweeps_reported():
+    with _arguments(overrides_first(arguments)), _raw_errors():
         try:
-            return task(_run_job)()
+            with sweeps_reported():
+                return task(_run_job)()
         except MissingConfigException as error:
             raise SettingsError(_unknown_option(error)) from error
         except OverrideParseException as error:

@@ -132,6 +132,7 @@ def test_the_evaluation_run_has_its_inputs_and_pictures(opened: Open) -> None:
     assert {Path(name).name for name in names} == {
         "roc.png",
         *(f"scores_{name}.png" for name in inputs),
+        *(f"calibration_{name}.png" for name in inputs),
     }
 
 

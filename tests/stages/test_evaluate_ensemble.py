@@ -58,7 +58,7 @@ def test_an_ensemble_is_in_the_run_the_result_and_the_table(
         assert logged["ensemble/window/susy_real_500/auc"] > 0.5
         assert run.data.tags["model_id"] == ",".join(ids)
         pictures = {one.path for one in client.list_artifacts(result.run_id, "plots/ensemble")}
-        assert len(pictures) == 2
+        assert len(pictures) == 3
         assert f"Ensemble of 2 models: mean of their {mean}" in said.getvalue()
         for document in documents:
             own = result.models[document.model_id]["metrics"]["test/susy_real_500/auc"]

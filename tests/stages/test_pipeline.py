@@ -41,6 +41,18 @@ def test_the_chain_is_one_run_with_a_child_for_each_stage(opened: Open) -> None:
     assert {child.info.status for child in children} == {"FINISHED"}
     assert parent.data.tags["model_id"] == result.model_ids[0]
     assert parent.data.tags["commit"] == children[0].data.tags["commit"]
+    pictures = {
+        child.data.tags["stage"]: [
+            one.path for one in client.list_artifacts(child.info.run_id, "plots")
+        ]
+        for child in children
+    }
+    assert pictures == {
+        "prepare": ["plots/features.png"],
+        "publish": [],
+        "train": ["plots/learning_curves.png"],
+        "evaluate": [f"plots/{result.model_ids[0]}"],
+    }
 
 
 @pytest.mark.parametrize("zipped", [False, True])

@@ -1,1 +1,1 @@
-"""Evaluation: tallies, metrics, plots, engines."""
+"""Evaluation: tallies, metrics, engines."""

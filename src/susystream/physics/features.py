@@ -24,6 +24,20 @@ PT1, PT2, MET = 78.54954319, 46.66508263, 87.70443954
 ETA1, ETA2 = (1.1891824868, 0.0007869061), (1.2138669467, -0.0002516431)
 PHI1, PHI2 = (1.8109096656, 0.0122494426), (1.8112949549, 0.0118570020)
 PHI_MET = 1.8118614071
+# the high-level columns are these factors times GeV, radians or a ratio; axial MET is shifted too
+HIGH_SCALE: dict[str, float] = {
+    "MET_rel": 0.0171157049,
+    "axial MET": 0.0114569516,
+    "M_R": 0.0066599262,
+    "M_TR_2": 0.0135575372,
+    "R": 1.8064557090,
+    "MT2": 0.0299149921,
+    "S_R": 0.0033422655,
+    "M_Delta_R": 0.0222494674,
+    "dPhi_r_b": 0.5066399745,
+    "cos(theta_r1)": 1.0,
+}
+AXIAL_SHIFT = 0.3164036726
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +97,15 @@ def _columns(e: Leptons) -> list[Floats]:
     m_tr = np.sqrt(_positive((met * (pt1 + pt2) - e.mx * llx - e.my * lly) / 2))
     s_r, m_delta, dphi, cosine = _super_razor(e)
     return [
-        _met_rel(e, met) * 0.0171157049,
-        axial * 0.0114569516 + 0.3164036726,
-        m_r * 0.0066599262,
-        m_tr * 0.0135575372,
-        _ratio(m_tr, m_r) * 1.8064557090,
-        _stransverse(e) * 0.0299149921,
-        s_r * 0.0033422655,
-        m_delta * 0.0222494674,
-        dphi * 0.5066399745,
+        _met_rel(e, met) * HIGH_SCALE["MET_rel"],
+        axial * HIGH_SCALE["axial MET"] + AXIAL_SHIFT,
+        m_r * HIGH_SCALE["M_R"],
+        m_tr * HIGH_SCALE["M_TR_2"],
+        _ratio(m_tr, m_r) * HIGH_SCALE["R"],
+        _stransverse(e) * HIGH_SCALE["MT2"],
+        s_r * HIGH_SCALE["S_R"],
+        m_delta * HIGH_SCALE["M_Delta_R"],
+        dphi * HIGH_SCALE["dPhi_r_b"],
         cosine,
     ]
 

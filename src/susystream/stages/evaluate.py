@@ -48,7 +48,7 @@ def evaluate(context: StageContext, *, parent_run_id: str | None = None) -> Stag
     ):
         sets = _count_sets(context, run, documents, kept)
         found = {name: recording.metrics_of(name, sets) for name in titles}
-        recording.log(run, found, sets)
+        recording.log(run, found, sets, documents=documents)
         recording.store(context, documents, found, sets)
     recording.show(context, titles, sets)
     return StageResult(

@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from susystream.errors import BrokerUnavailable, StreamError, StreamStalled
 from susystream.evaluate.metrics import metrics
-from susystream.evaluate.plots import forgetting_figure
 from susystream.evaluate.windows import WINDOW_ROWS, Counted, count_windows, scored_here
 from susystream.model.scorer import Scorer
+from susystream.plots.chain import forgetting_figure
+from susystream.plots.style import Figure
 from susystream.registry.document import DatasetRecord, ModelDocument, ModelSummary
 from susystream.schema import EventBatch
 from susystream.stages.already_there import check_there

@@ -10,6 +10,7 @@ import time
 from susystream.data.prepared import Prepared, prepare_events
 from susystream.settings import public_config
 from susystream.stages.context import StageContext
+from susystream.stages.features_picture import features_picture
 from susystream.stages.result import StageResult
 from susystream.stages.sources import open_source
 
@@ -32,6 +33,7 @@ def prepare(context: StageContext, *, parent_run_id: str | None = None) -> Stage
         metrics = {"prepare/rows": float(rows), "prepare/rows_per_second": rows / seconds}
         run.log_metrics(metrics)
         run.log_artifact(prepared.folder / "manifest.json")
+        run.log_figure("plots/features.png", features_picture(settings.data.name, prepared))
         result = StageResult(
             "prepare",
             run.run_id,

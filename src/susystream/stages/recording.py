@@ -5,15 +5,17 @@ In: counts of each set by model. Out: figures, each computed once, wherever they
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from susystream.data.bad_rows import BadRows
 from susystream.errors import TrackingError
 from susystream.evaluate.metrics import wide
-from susystream.evaluate.plots import roc_figure, score_figure
 from susystream.evaluate.tally import Tally
+from susystream.plots.calibration import calibration_figure
+from susystream.plots.roc import roc_figure
+from susystream.plots.scores import score_figure
 from susystream.registry.document import ModelDocument
 from susystream.stages import precision
 from susystream.stages.console import Console
@@ -65,13 +67,20 @@ def metrics_of(model_id: str, sets: list[Evaluated]) -> dict[str, float]:
     return found
 
 
-def log(run: TrackedRun, metrics: Mapping[str, dict[str, float]], sets: list[Evaluated]) -> None:
+def log(
+    run: TrackedRun,
+    metrics: Mapping[str, dict[str, float]],
+    sets: list[Evaluated],
+    *,
+    documents: Mapping[str, ModelDocument],
+) -> None:
     """Everything into the run of this evaluation: inputs, figures, pictures.
 
     Args:
         run: Open.
         metrics: As `metrics_of`, by model id; the names of several models' begin with the id.
         sets: All sets.
+        documents: The models that were scored, by id.
     """
     for one in sets:
         run.log_dataset(one.name, one.identity, context="evaluation")
@@ -80,17 +89,29 @@ def log(run: TrackedRun, metrics: Mapping[str, dict[str, float]], sets: list[Eva
     for model_id, found in metrics.items():
         prefix = f"{model_id}/" if len(metrics) > 1 else ""
         run.log_metrics({prefix + name: value for name, value in found.items()})
-        _log_pictures(run, model_id, sets)
+        _log_pictures(run, model_id, sets, features=_features(model_id, documents))
 
 
-def _log_pictures(run: TrackedRun, model_id: str, sets: list[Evaluated]) -> None:
+def _features(model_id: str, documents: Mapping[str, ModelDocument]) -> Sequence[str]:
+    """What a model sees; an ensemble, what its members see."""
+    if model_id in documents:
+        return documents[model_id].features
+    return sorted({name for document in documents.values() for name in document.features})
+
+
+def _log_pictures(
+    run: TrackedRun, model_id: str, sets: list[Evaluated], *, features: Sequence[str]
+) -> None:
     folder = f"plots/{model_id}"
     curves = {one.name: one.tallies[model_id] for one in sets}
     figures = {one.name: one.figures[model_id] for one in sets}
-    run.log_figure(f"{folder}/roc.png", roc_figure(curves, figures))
+    roc = roc_figure(curves, figures, features=features, title=model_id)
+    run.log_figure(f"{folder}/roc.png", roc)
     for name, tally in curves.items():
-        picture = score_figure(name, tally, auc=figures[name]["auc"])
-        run.log_figure(f"{folder}/scores_{name}.png", picture)
+        scores = score_figure(name, tally, auc=figures[name]["auc"])
+        run.log_figure(f"{folder}/scores_{name}.png", scores)
+        calibration = calibration_figure(name, tally, ece=figures[name]["ece"])
+        run.log_figure(f"{folder}/calibration_{name}.png", calibration)
 
 
 def store(

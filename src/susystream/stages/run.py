@@ -51,7 +51,8 @@ def run_in(context: StageContext) -> StageResult:
     settings, console = context.settings, context.console
     _write_config(settings, context.output)
     result = STAGES[settings.stage.name](context)
-    if settings.stage.name != "pipeline":  # which tells more of its own
+    if settings.stage.name != "pipeline" and context.label.parent_run_id is None:
+        # a pipeline tells more of its own, a sweep tells it at its end
         console.say(f"run      {result.run_id}")
         console.say(f"UI       {context.tracker.ui_hint()}")
     path = result.write(context.output)

@@ -17,6 +17,7 @@ from susystream.settings import Settings, public_config
 from susystream.stages import sweep_report
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
+from susystream.stages.identity import config_hash
 from susystream.stages.objective import objective_of
 from susystream.stages.result import StageResult
 from susystream.stages.run import short
@@ -25,7 +26,7 @@ from susystream.tracking.tracker import TrackedRun
 
 _NEEDS_BROKER = ("publish", "train", "score", "pipeline")
 _LONGEST_NAME = 100
-_TOLD = 3  # failed trials
+_TOLD = 3  # errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,11 @@ class Sweep:
 
     Attributes:
         run_id: Its run, under which its trials lie.
+        identity: Of what all trials share: the same, the same search.
     """
 
     run_id: str
+    identity: str
 
 
 @contextmanager
@@ -64,7 +67,7 @@ def open_sweep(settings: Settings, *, output: Path, swept: Sequence[str]) -> Ite
         ) as run:
             try:
                 _hold_servers(context)
-                yield Sweep(run.run_id)
+                yield Sweep(run.run_id, config_hash(context) or run.run_id)
             finally:  # whoever was ended with us could mark nothing
                 context.tracker.end_abandoned()
             found = outcomes(output)
@@ -112,8 +115,11 @@ def _raise_failed(found: list[Outcome]) -> None:
     failed = [one for one in found if one.state == "failed"]
     if not failed:
         return
-    told = "; ".join(f"trial {one.number}: {one.error}" for one in failed[:_TOLD])
-    more = f"; and {len(failed) - _TOLD} more" if len(failed) > _TOLD else ""
+    numbers: dict[str, list[str]] = {}
+    for one in failed:
+        numbers.setdefault(one.error or "", []).append(str(one.number))
+    told = "; ".join(f"trial {', '.join(of)}: {error}" for error, of in [*numbers.items()][:_TOLD])
+    more = f"; and {len(numbers) - _TOLD} other errors" if len(numbers) > _TOLD else ""
     raise TrialsFailed(
         f"expected {len(found)} trials to finish, received {len(failed)} that failed "
         f"({told}{more}); correct what is wrong and give the command again: only these are repeated"

@@ -14,7 +14,7 @@ from typing import Any
 
 from susystream.stages.console import Console
 from susystream.stages.objective import Objective
-from susystream.stages.trial import Outcome
+from susystream.stages.trial import Outcome, few_digits
 from susystream.tracking.tracker import TrackedRun
 
 _STATES = ("finished", "reused", "pruned", "failed")
@@ -112,7 +112,7 @@ def note(found: Sequence[Outcome], objective: Objective) -> str:
 
 def _cells(one: Outcome, names: Sequence[str]) -> tuple[str, ...]:
     value = "" if one.objective is None else f"{one.objective:.6g}"
-    chosen = [one.parameters.get(name, "") for name in names]
+    chosen = [few_digits(one.parameters.get(name, "")) for name in names]
     return (str(one.number), *chosen, value, one.state, f"{one.seconds:.1f}")
 
 

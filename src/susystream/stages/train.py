@@ -6,12 +6,13 @@ In: a registered data set. Out: a model document, read back and proven, tied to 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from susystream.errors import StoreUnavailable
 from susystream.model.network import Network
 from susystream.model.training import fit
+from susystream.plots.learning import learning_figure
 from susystream.registry.document import DatasetRecord, MlflowLink, ModelDocument
 from susystream.settings import public_config, public_uri
 from susystream.stages.context import StageContext
@@ -52,7 +53,7 @@ def train(
     ) as run:
         run.log_dataset(f"{record.name} {record.dataset_id}", record.to_json(), context="training")
         with bad_messages_logged(context, run):
-            network, metrics = _train(context, record, origin, run)
+            network, metrics, epochs = _train(context, record, origin, run)
         document = document_of(
             network,
             settings=settings,
@@ -66,6 +67,8 @@ def train(
             origin=origin,
         )
         _store(context, run, document)
+        title = f"{settings.model.name}, {document.model_id}"
+        run.log_figure("plots/learning_curves.png", learning_figure(epochs, title=title))
     context.note(f"model {document.model_id} is stored and proven")
     return StageResult(
         "train",
@@ -90,7 +93,8 @@ def _origin(context: StageContext, chain: str | None) -> Origin:
 
 def _train(
     context: StageContext, record: DatasetRecord, origin: Origin, run: TrackedRun
-) -> tuple[Network, dict[str, float]]:
+) -> tuple[Network, dict[str, float], Sequence[dict[str, float]]]:
+    """The network, its last figures, and those of each epoch."""
     settings = context.settings
     network = network_to_train(settings, record, origin)
     meter = Meter(run)
@@ -117,7 +121,7 @@ def _train(
     }
     meter.finish()
     run.log_metrics(spent)
-    return network, metrics | spent
+    return network, metrics | spent, history.epochs
 
 
 def _epoch_reporter(

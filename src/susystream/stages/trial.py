@@ -27,6 +27,7 @@ from susystream.tracking.label import CONFIG_HASH, PRUNED, TRIAL_STATE, Label
 FILE = "trial.json"
 State = Literal["finished", "reused", "pruned", "failed"]
 _LONGEST_NAME = 100
+_LONGEST_NUMBER = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Trial:
     @property
     def name(self) -> str:
         """For a person."""
-        told = " ".join(f"{name}={value}" for name, value in self.parameters.items())
+        told = told_briefly(self.parameters)
         text = f"trial {self.number}" + (f": {told}" if told else "")
         return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
 
@@ -91,6 +92,29 @@ class Outcome:
         draft.replace(folder / FILE)
 
 
+def told_briefly(parameters: Mapping[str, str]) -> str:
+    """Without the groups' names and with few digits; each by its whole name where two are alike.
+
+    Example:
+        >>> told_briefly({"seed": "2", "train.learning_rate": "0.00031489116"})
+        'seed=2 learning_rate=0.0003149'
+    """
+    last = [name.rpartition(".")[2] for name in parameters]
+    short = last if len(set(last)) == len(last) else list(parameters)
+    return " ".join(
+        f"{name}={few_digits(value)}"
+        for name, value in zip(short, parameters.values(), strict=True)
+    )
+
+
+def few_digits(value: str) -> str:
+    """A number with at most four digits that matter; any other text as it is."""
+    try:
+        return value if len(value) <= _LONGEST_NUMBER else f"{float(value):.4g}"
+    except ValueError:
+        return value
+
+
 def outcomes(folder: Path) -> list[Outcome]:
     """Of all trials whose folders lie in `folder`, by number."""
     found = [
@@ -115,12 +139,19 @@ def run_trial(settings: Settings, *, output: Path, trial: Trial) -> Outcome:
         found.write(output)
         return found
 
+    run_id = None
     try:
         with open_context(settings, output=output, console=console) as context:
-            facts = _run(context, trial, objective_of(settings))
-        return outcome(**facts)
+            try:
+                facts = _run(context, trial, objective_of(settings))
+            finally:
+                run_id = context.tracker.run_id
+        return outcome(**{"run_id": run_id, **facts})
+    except TrialPruned as pruned:
+        console.say(f"  {pruned}")
+        return outcome("pruned", objective=pruned.value, run_id=run_id, error=str(pruned))
     except Exception as error:
-        outcome("failed", error=line_of(error))
+        outcome("failed", run_id=run_id, error=line_of(error))
         raise
 
 
@@ -132,11 +163,7 @@ def _run(context: StageContext, trial: Trial, objective: Objective) -> dict[str,
     context.on_epoch = pruning(trial.study, trial.number, objective)
     if identity and (known := _known(context, trial, identity)):
         return _reused(context, trial, known, objective)
-    try:
-        result = run_in(context)
-    except TrialPruned as pruned:
-        context.note(str(pruned))
-        return {"state": "pruned", "objective": pruned.value, "error": str(pruned)}
+    result = run_in(context)
     value = objective.of(result.metrics)
     if value is not None:
         figure = {f"trials/{objective.name}": value}
@@ -145,7 +172,6 @@ def _run(context: StageContext, trial: Trial, objective: Objective) -> dict[str,
         "state": "finished",
         "objective": value,
         "rows": result.rows,
-        "run_id": result.run_id,
         "model_ids": result.model_ids,
         "metrics": result.metrics,
     }

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from susystream.evaluate.plots import pace_figure
+from susystream.plots.pace import pace_figure
 from susystream.stages.memory import memory_in_use
 from susystream.tracking.tracker import TrackedRun
 

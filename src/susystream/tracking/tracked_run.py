@@ -18,8 +18,9 @@ from susystream.tracking.address import tracking_errors
 from susystream.tracking.lineage import dataset_input
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from mlflow import MlflowClient
+
+    from susystream.plots.style import Figure
 
 _BATCH = 100  # MLflow's limit of params and of tags a request
 _METRICS_BATCH = 1000
@@ -105,8 +106,16 @@ class TrackedRun:
 
     def log_dataset(self, name: str, facts: Mapping[str, Any], *, context: str) -> None:
         """Events as an input of the run: a slice by its exact offsets, or other events."""
+        from mlflow.exceptions import MlflowException
+
+        inputs = [dataset_input(name, facts, context=context)]
         with self._errors():
-            self._client.log_inputs(self.run_id, [dataset_input(name, facts, context=context)])
+            try:
+                self._client.log_inputs(self.run_id, inputs)
+            except MlflowException as error:  # another run made the entry of these events just now
+                if "IntegrityError" not in str(error):
+                    raise
+                self._client.log_inputs(self.run_id, inputs)
 
     def _errors(self) -> AbstractContextManager[None]:
         return tracking_errors(self._uri)

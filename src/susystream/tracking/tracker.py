@@ -52,7 +52,10 @@ class Tracker:
         experiment: Its name.
         system_metrics: Whether to sample CPU, memory and disk during runs.
         timeout_seconds: For a server to answer.
-        label: What the first run without a parent bears beside its stage's words.
+        label: What a run that no stage put below another bears beside its stage's words.
+
+    Attributes:
+        run_id: The last such run, once it is opened.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Tracker:
         self.experiment = experiment
         self._system_metrics, self._timeout = system_metrics, timeout_seconds
         self._label = label or Label()
+        self.run_id: str | None = None
         self._opened: MlflowClient | None = None
         self._looked = False
 
@@ -90,11 +94,13 @@ class Tracker:
             TrackingError: The server does not answer or refuses; an error of the block itself is
                 never hidden by one of the server.
         """
-        if parent_run_id is None:
+        own = parent_run_id is None
+        if own:
             name, tags = self._label.name or name, {**tags, **self._label.tags}
             parent_run_id = self._label.parent_run_id
         self.end_abandoned(once=True)
         run = TrackedRun(self._client, self._begin(name, parent_run_id), uri=self.uri)
+        self.run_id = run.run_id if own else self.run_id
         try:
             run.set_tags({**_origin(), **process_tag(), "stage": stage, **tags})
             run.log_params(params)

@@ -1,0 +1,116 @@
+"""Results side by side: values with their errors, and values that depend on something.
+
+In: plain numbers. Out: figures for the report of an experiment.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from susystream.errors import EvaluationError
+from susystream.plots.frame import BOTTOM, LEFT, RIGHT, TOP, WIDTH, blank, placed
+from susystream.plots.listing import ROW, Row, show_rows
+from susystream.plots.style import (
+    BLUE,
+    COLOURS,
+    GREY,
+    MARKERS,
+    STYLES,
+    Figure,
+    Picture,
+    shown,
+    styled,
+)
+
+
+@styled
+def comparison_figure(
+    rows: Sequence[tuple[str, float, float]],
+    *,
+    quantity: str,
+    reference: Sequence[tuple[str, float]] = (),
+) -> Figure:
+    """Values with error bars, one below the other, and lines of reference through all of them.
+
+    Args:
+        rows: (name, value, standard error), at least one; 0 or NaN is an unknown error.
+        quantity: What the values are, for their axis.
+        reference: (name, value) of dashed lines.
+
+    Raises:
+        EvaluationError: There is no finite value.
+    """
+    if not any(math.isfinite(value) for _, value, _ in rows):
+        raise EvaluationError(
+            f"expected values of {quantity} to compare, received none; give one that is finite"
+        )
+    places = _places([error for *_, error in rows], [value for _, value, _ in rows])
+    listed = [_row(one, places) for one in rows]
+    listed += [Row(name, value, number=f"{value:,.{places}f}") for name, value in reference]
+    figure = Picture(WIDTH, TOP / 2 + len(listed) * ROW + BOTTOM)
+    size = (WIDTH - LEFT / 2 - RIGHT, len(listed) * ROW)
+    axes = placed(figure, left=LEFT / 2, below=TOP / 2, size=size)
+    for name, value in reference:
+        axes.axvline(value, color=GREY, linestyle="--", linewidth=1, label=shown(name))
+    show_rows(axes, listed, x=shown(quantity, longest=60))
+    return figure
+
+
+@styled
+def curve_figure(
+    lines: Mapping[str, Sequence[tuple[float, float, float]]],
+    *,
+    x: str,
+    y: str,
+    log_x: bool = False,
+) -> Figure:
+    """Values over something that was varied, a line for each name.
+
+    Args:
+        lines: (x, y, standard error) of each point, in any order; 0 or NaN is an unknown error.
+        x: Label, with its unit.
+        y: The same.
+        log_x: Whether x is drawn to a logarithmic scale.
+
+    Raises:
+        EvaluationError: There is no point.
+    """
+    if not any(lines.values()):
+        raise EvaluationError(f"expected points of {y} over {x}, received none; give at least one")
+    figure, axes = blank(shown(x, longest=60), shown(y, longest=45))
+    for number, (name, points) in enumerate(lines.items()):
+        at, value, error = np.array(sorted(points), np.float64).reshape(-1, 3).T
+        axes.errorbar(
+            at,
+            value,
+            yerr=np.nan_to_num(error),
+            color=COLOURS[number % len(COLOURS)],
+            linestyle=STYLES[number % len(STYLES)],
+            marker=MARKERS[number % len(MARKERS)],
+            label=shown(name),
+        )
+    if log_x:
+        axes.set_xscale("log")
+    axes.margins(0.06)
+    axes.legend(loc="best")
+    return figure
+
+
+def _row(one: tuple[str, float, float], places: int) -> Row:
+    name, value, error = one
+    known = math.isfinite(error) and error > 0
+    number = f"{value:,.{places}f}" if math.isfinite(value) else "none"
+    number += f" ± {error:,.{places}f}" if known else ""
+    return Row(name, value, error if known else 0.0, number, BLUE, "o")
+
+
+def _places(errors: Sequence[float], values: Sequence[float]) -> int:
+    """Decimals that show two digits of the smallest error, or four of the largest value."""
+    known = [one for one in errors if math.isfinite(one) and one > 0]
+    if known:
+        return min(max(1 - math.floor(math.log10(min(known))), 0), 6)
+    largest = max((abs(one) for one in values if math.isfinite(one)), default=0)
+    return min(max(3 - math.floor(math.log10(largest or 1)), 0), 6)

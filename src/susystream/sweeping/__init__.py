@@ -1,0 +1,1 @@
+"""Sweeps: Hydra's multirun tied to the tracking server."""

@@ -1,0 +1,65 @@
+"""Ties Hydra's multirun to the tracking server.
+
+In: Hydra's announcement of a sweep, in the process that was started. Out: one run for the sweep
+before its first trial, closed and reported at the end of the command, under every sweeper and
+launcher of Hydra.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from susystream.sweeping.known import Known, jobs_of, told
+from susystream.sweeping.space import check_trials, settings_below, swept
+
+_commands: list[ExitStack] = []
+
+
+class _Refused(BaseException):
+    """Hydra turns every Exception of a callback into a warning and goes on; not this one."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+class SweepCallback(Callback):
+    """Opens the run of a sweep before its first trial (`hydra.callbacks` in conf/hydra)."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Checks what can be checked, and opens what the trials lie under."""
+        try:
+            _open(config)
+        except Exception as error:
+            raise _Refused(error) from error
+
+
+@contextmanager
+def sweeps_reported() -> Iterator[None]:
+    """A sweep that a command in this block starts is reported and closed at the block's end."""
+    with ExitStack() as stack:
+        _commands.append(stack)
+        try:
+            yield
+        except _Refused as refused:
+            raise refused.error from None
+        finally:
+            _commands.pop()
+
+
+def _open(config: DictConfig) -> None:
+    from susystream.stages.sweep import open_sweep
+
+    settings = settings_below(config)
+    check_trials(config)
+    names, stack = swept(config.hydra), _commands[-1]
+    shown = [f"{name}={value}" for name, value in names.items()]
+    output = Path(config.hydra.sweep.dir)
+    sweep = stack.enter_context(open_sweep(settings, output=output, swept=shown))
+    known = Known(sweep.run_id, sweep.identity, tuple(names), jobs_of(config.hydra))
+    stack.enter_context(told(known))

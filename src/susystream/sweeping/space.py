@@ -1,0 +1,93 @@
+"""What the trials of a sweep differ in.
+
+In: Hydra's configuration of a multirun. Out: the swept settings as typed, and the first error that
+a trial's settings would have, before anything runs.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Override
+from omegaconf import DictConfig, OmegaConf
+
+from susystream.disclosure import is_secret, public_text
+from susystream.settings import Settings
+
+_MOST_CHECKED = 200  # trials of a grid: each takes some 50 ms
+
+
+def swept(hydra: DictConfig) -> dict[str, str]:
+    """What differs between the trials, as typed; without secrets."""
+    return {
+        one.get_key_element(): public(
+            one.get_key_element(), (one.input_line or "").split("=", 1)[1]
+        )
+        for one in _overrides(hydra)
+        if one.is_sweep_override()
+    }
+
+
+def public(name: str, value: str) -> str:
+    """The value of a setting, unless it may be a secret."""
+    hidden = is_secret(name) or "security" in name.split(".")
+    return "***" if hidden else public_text(value)
+
+
+def check_trials(config: DictConfig) -> None:
+    """Composes and checks trials as far as they are known: all of a small grid, else each value.
+
+    Raises:
+        HydraException: A swept setting does not exist.
+        SettingsError: A trial's settings are wrong.
+    """
+    loader = GlobalHydra.instance().config_loader()
+    for overrides in _trials(_overrides(config.hydra)):
+        settings_below(loader.load_sweep_config(config, overrides))
+
+
+def settings_below(config: DictConfig) -> Settings:
+    """The settings of a configuration that holds Hydra's own part too."""
+    from susystream.composition import settings_of
+
+    keys = [str(key) for key in config if key != "hydra"]
+    return settings_of(OmegaConf.masked_copy(config, keys))
+
+
+def _overrides(hydra: DictConfig) -> list[Override]:
+    """Of the sweeper's space and of the command line, which wins."""
+    found = OmegaConf.to_container(hydra.sweeper, resolve=True)
+    params: Mapping[object, object] = (found.get("params") or {}) if isinstance(found, dict) else {}
+    parser = OverridesParser.create()
+    given = parser.parse_overrides([f"{name}={value}" for name, value in params.items()])
+    typed = parser.parse_overrides(list(hydra.overrides.task))
+    last = {one.get_key_element(): one for one in [*given, *typed]}
+    return list(last.values())
+
+
+def _trials(overrides: Sequence[Override]) -> Iterator[list[str]]:
+    values = [[*_values(one)] for one in overrides]
+    count = 1
+    for one in values:
+        count *= len(one)
+    if count <= _MOST_CHECKED:
+        yield from (list(one) for one in itertools.product(*values))
+        return
+    first = [one[0] for one in values]
+    for at, some in enumerate(values):
+        yield from ([*first[:at], value, *first[at + 1 :]] for value in some)
+
+
+def _values(override: Override) -> Iterator[str]:
+    """As overrides of one trial; of an interval its ends."""
+    if not override.is_sweep_override():
+        yield str(override.input_line)
+        return
+    key, value = override.get_key_element(), override.value()
+    if isinstance(value, IntervalSweep):
+        yield from (f"{key}={end}" for end in (value.start, value.end))
+    else:
+        yield from (f"{key}={one}" for one in override.sweep_string_iterator())

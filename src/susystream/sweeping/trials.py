@@ -1,0 +1,80 @@
+"""What Hydra's launchers call for each trial, in this or in other processes.
+
+In: the configuration of a trial. Out: what it is judged by; a failure is an outcome like others.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from susystream.errors import SusystreamError, line_of
+from susystream.sweeping.known import known_sweep
+from susystream.sweeping.space import public
+
+
+def run_trial_of(config: DictConfig, hydra: Any) -> float | None:
+    """Runs a trial.
+
+    Args:
+        config: Of the trial.
+        hydra: Hydra's own part of it.
+
+    Returns:
+        What the trial is judged by; NaN of one that failed.
+
+    Raises:
+        SusystreamError: It failed, and `sweep.stop_on_failure` is set.
+    """
+    from susystream.composition import settings_of
+    from susystream.stages.trial import Outcome, run_trial
+
+    # it holds the overrides as typed, secrets too; config.yaml beside each result is ours
+    Path(hydra.sweep.dir, "multirun.yaml").unlink(missing_ok=True)
+    trial, output = _trial(hydra), Path(hydra.runtime.output_dir)
+    _end_by_sigterm()
+    try:
+        settings = settings_of(config)
+    except SusystreamError as error:
+        Outcome(trial.number, trial.parameters, "failed", 0.0, error=line_of(error)).write(output)
+        return _failed(trial.number, error, stop=bool(config.sweep.stop_on_failure))
+    try:
+        return run_trial(settings, output=output, trial=trial).objective
+    except Exception as error:
+        return _failed(trial.number, error, stop=settings.sweep.stop_on_failure)
+
+
+def _trial(hydra: Any) -> Any:
+    from susystream.stages.trial import Trial
+
+    known = known_sweep()
+    split = [str(one).lstrip("+~").partition("=") for one in hydra.overrides.task]
+    typed = {name: public(name, value) for name, _, value in split}
+    return Trial(
+        int(hydra.job.num),
+        {name: typed[name] for name in known.swept if name in typed},
+        known.run_id,
+        parallel=known.jobs > 1,
+        study=known.study,
+    )
+
+
+def _failed(number: int, error: Exception, *, stop: bool) -> float:
+    if stop:
+        raise error
+    print(f"susystream: trial {number} failed: {line_of(error)}", file=sys.stderr)  # noqa: T201
+    return math.nan
+
+
+def _end_by_sigterm() -> None:
+    """A process that a launcher started unwinds too, so that its run is marked."""
+    if threading.current_thread() is threading.main_thread() and (
+        signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    ):
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))

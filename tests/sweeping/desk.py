@@ -1,0 +1,79 @@
+"""Sweeps of the cheapest stage: trials that need no broker, no store and no network."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+ROOT = Path(__file__).parents[2]
+PREPARE = ("stage=prepare", "sweep.metric=prepare/rows", "tracking.system_metrics=false")
+
+
+@dataclass
+class SweepDesk:
+    """A folder with a tracking database of its own, and commands in it."""
+
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def uri(self) -> str:
+        return f"sqlite:///{self.folder}/mlflow.db"
+
+    def overrides(self, *given: str, out: str = "out") -> list[str]:
+        return [f"home={self.folder}/home", f"hydra.sweep.dir={self.folder}/{out}", *given]
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        clean = {key: one for key, one in os.environ.items() if not key.startswith("MLFLOW_")}
+        bin_folder = Path(sys.executable).parent
+        return subprocess.Popen(
+            [sys.executable, "-m", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.folder,
+            start_new_session=True,
+            env={
+                **clean,
+                "MLFLOW_TRACKING_URI": self.uri,
+                "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
+                **self.environment,
+            },
+        )
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        """Exit status, standard output, standard error."""
+        process = self.start(*words)
+        out, err = process.communicate(timeout=200)
+        return process.returncode, out, err
+
+    def sweep(self, *overrides: str, out: str = "out") -> tuple[int, str, str]:
+        return self.run("susystream", "run", "-m", *self.overrides(*overrides, out=out))
+
+    def trials(self, out: str = "out") -> dict[int, dict[str, Any]]:
+        """Outcomes by number."""
+        found = [json.loads(one.read_text()) for one in (self.folder / out).glob("*/trial.json")]
+        return {one["number"]: one for one in found}
+
+    def runs(self) -> tuple[list[Run], dict[str | None, list[Run]]]:
+        """The runs at the top, the newest first, and all runs by their parent's id."""
+        client = MlflowClient(tracking_uri=self.uri)
+        ids = [one.experiment_id for one in client.search_experiments()]
+        below: dict[str | None, list[Run]] = {}
+        for run in client.search_runs(ids, order_by=["attributes.start_time DESC"]):
+            below.setdefault(run.data.tags.get("mlflow.parentRunId"), []).append(run)
+        return below.get(None, []), below
+
+
+def named(runs: list[Run]) -> dict[str, str]:
+    """{name: status}."""
+    return {str(run.info.run_name): run.info.status for run in runs}

@@ -1,0 +1,105 @@
+"""Searches by Optuna: the space, pruning, and going on after a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from sweeping.desk import PREPARE, SweepDesk
+
+from hydra_plugins.susystream_search.search import split
+
+TPE = ("hydra/sweeper=tpe", "hydra.sweeper.trials=4")
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("a=interval(0.5,2)", FloatDistribution(0.5, 2.0)),
+        ("a=tag(log,interval(1e-4,1e-2))", FloatDistribution(1e-4, 1e-2, log=True)),
+        ("a=int(interval(1,9))", IntDistribution(1, 9)),
+        ("a=tag(int,interval(1.0,9.0))", IntDistribution(1, 9)),
+        ("a=interval(1,9)", IntDistribution(1, 9)),
+        ("a=1,2,3", CategoricalDistribution(["1", "2", "3"])),
+        ("a=choice([64],[64,32])", CategoricalDistribution(["[64]", "[64,32]"])),
+        ("a=range(1,4)", CategoricalDistribution(["1", "2", "3"])),
+    ],
+)
+def test_a_space_is_typed_as_hydras_sweeps_are(typed: str, expected: object) -> None:
+    space, fixed = split(OverridesParser.create().parse_overrides([typed, "b=7"]))
+    assert space == {"a": expected}
+    assert fixed == ["b=7"]
+
+
+def test_a_search_that_was_killed_asks_for_the_trials_that_are_left(desk: SweepDesk) -> None:
+    given = (*PREPARE, *TPE, "data.rows=interval(20000,40000)")
+    process = desk.start("susystream", "run", "-m", *desk.overrides(*given))
+    deadline = time.monotonic() + 120
+    while len(desk.trials()) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+    before = desk.trials()
+    assert 2 <= len(before) < 4
+    status, _, err = desk.sweep(*given, out="again")
+    assert status == 0, err
+    after = desk.trials("again")
+    assert sum(one["state"] in ("finished", "reused") for one in after.values()) == 4
+    for number, one in before.items():
+        assert after[number]["state"] == "reused"
+        assert after[number]["run_id"] == one["run_id"]
+    (parent, _), below = desk.runs()
+    assert len(below[parent.info.run_id]) == 4
+
+
+def test_a_random_search_draws_from_the_whole_space(desk: SweepDesk) -> None:
+    given = (*PREPARE, "hydra/sweeper=random", "hydra.sweeper.trials=5", "sweep.direction=minimize")
+    status, _, err = desk.sweep(*given, "data.rows=interval(1000,9000)")
+    assert status == 0, err
+    rows = [int(one["parameters"]["data.rows"]) for one in desk.trials().values()]
+    assert len(set(rows)) == 5
+    found = json.loads((desk.folder / "out" / "result.json").read_text())
+    assert found["objective"] == min(rows)
+
+
+def test_a_trial_without_promise_is_ended_early_and_is_no_failure(
+    desk: SweepDesk, broker: str, store_uri: str
+) -> None:
+    """One that hardly learns, behind four that do."""
+    servers = (
+        f"stream.bootstrap_servers={broker}",
+        f"registry.uri={store_uri}",
+        f"registry.database={desk.folder.name[:40]}",
+        f"stream.topic={desk.folder.name[:40]}",
+        "tracking.system_metrics=false",
+    )
+    for stage in ("prepare", "publish"):
+        words = [f"stage={stage}", *servers, "data.rows=3000", f"home={desk.folder}/home"]
+        status, _, err = desk.run(
+            *("susystream", "run", *words, f"hydra.run.dir={desk.folder}/{stage}")
+        )
+        assert status == 0, err
+    space = "train.learning_rate=1e-2,9e-3,8e-3,7e-3,1e-7"
+    given = ("stage=train", *servers, "train.epochs=3", "model.hidden=[16]", "model.dropout=[0]")
+    # the whole grid, in its order: as a search that is told each point
+    status, out, err = desk.sweep(
+        *given, "hydra/sweeper=tpe", "hydra.sweeper.trials=12", "seed=1", space
+    )
+    assert status == 0, err
+    trials = desk.trials()
+    pruned = [one for one in trials.values() if one["state"] == "pruned"]
+    assert pruned, out
+    assert {one["parameters"]["train.learning_rate"] for one in pruned} >= {"1e-07"} or all(
+        "ended after epoch" in one["error"] for one in pruned
+    )
+    assert all(one["model_ids"] == [] for one in pruned)
+    _, below = desk.runs()
+    tags = {run.info.run_id: run.data.tags for runs in below.values() for run in runs}
+    assert {tags[one["run_id"]]["trial_state"] for one in pruned} == {"pruned"}
+    assert len(list(Path(desk.folder, "home", "sweeps").glob("*.journal"))) == 1

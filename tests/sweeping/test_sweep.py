@@ -1,0 +1,174 @@
+"""A sweep: one run above one run a trial, whoever starts it and whatever runs the trials."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from sweeping.desk import PREPARE, ROOT, SweepDesk, named
+
+JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+
+
+def artifact(desk: SweepDesk, run_id: str, name: str) -> str:
+    client = MlflowClient(tracking_uri=desk.uri)
+    return Path(client.download_artifacts(run_id, name)).read_text()
+
+
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+@pytest.mark.parametrize("opened_by", ["susystream", "mlflow"])
+def test_a_sweep_is_one_run_above_one_run_a_trial(
+    desk: SweepDesk, launcher: str, opened_by: str
+) -> None:
+    jobs = JOBLIB if launcher == "joblib" else ()
+    given = [*PREPARE[1:], "data.rows=1000,2000", *jobs[1:]]
+    if opened_by == "susystream":
+        status, _, err = desk.sweep("stage=prepare", f"hydra/launcher={launcher}", *given)
+    else:
+        texts = {"stage": "prepare", "launcher": launcher, "overrides": ""}
+        texts["overrides"] = " ".join(desk.overrides(*given))
+        parameters = [word for key, one in texts.items() for word in ("-P", f"{key}={one}")]
+        entry = ["run", str(ROOT), "-e", "sweep", "--env-manager", "local", *parameters]
+        status, _, err = desk.run("mlflow", *entry, "--experiment-name", "susystream")
+    assert status == 0, err
+    (parent,), below = desk.runs()
+    assert parent.info.status == "FINISHED"
+    trials = below[parent.info.run_id]
+    assert named(trials) == {"trial 0: rows=1000": "FINISHED", "trial 1: rows=2000": "FINISHED"}
+    assert {one.info.experiment_id for one in trials} == {parent.info.experiment_id}
+    best = next(one for one in trials if one.info.run_name == "trial 1: rows=2000")
+    assert parent.data.tags["best_run_id"] == best.info.run_id
+    assert parent.data.metrics["best/prepare/rows"] == 2000
+    assert parent.data.params["best.data.rows"] == "2000"
+
+
+def test_the_sweeps_run_holds_a_table_a_picture_and_a_note(desk: SweepDesk) -> None:
+    status, out, err = desk.sweep(*PREPARE, "data.rows=1000,3000,2000")
+    assert status == 0, err
+    (parent,), _ = desk.runs()
+    rows = list(csv.DictReader(io.StringIO(artifact(desk, parent.info.run_id, "trials.csv"))))
+    assert [row["data.rows"] for row in rows] == ["3000", "2000", "1000"]  # the best first
+    assert {row["state"] for row in rows} == {"finished"}
+    assert parent.data.tags["mlflow.note.content"].count("\n| ") == 4
+    client = MlflowClient(tracking_uri=desk.uri)
+    history = client.get_metric_history(parent.info.run_id, "trials/prepare/rows")
+    assert [(one.step, one.value) for one in history] == [(0, 1000), (1, 3000), (2, 2000)]
+    assert "best     trial 1: data.rows=3000" in out
+    assert out.strip().splitlines()[-1] == "result   out/result.json"
+
+
+def test_a_trial_that_fails_stops_no_other(desk: SweepDesk) -> None:
+    (desk.folder / "bad.csv").write_text("1,2,3\n")
+    (desk.folder / "good.csv").write_text(_rows(40))
+    given = (*PREPARE, "data=susy", "data.expected_rows=null", "data.path=bad.csv,good.csv")
+    status, _, err = desk.sweep(*given)
+    assert status == 1
+    last = err.strip().splitlines()[-1]
+    assert last.startswith("susystream: expected 2 trials to finish, received 1 that failed")
+    assert "trial 0: " in last
+    assert "bad.csv" in last
+    (parent,), below = desk.runs()
+    assert parent.info.status == "FAILED"
+    assert sorted(named(below[parent.info.run_id]).values()) == ["FAILED", "FINISHED"]
+    assert {number: one["state"] for number, one in desk.trials().items()} == {
+        0: "failed",
+        1: "finished",
+    }
+
+
+def test_only_what_did_not_finish_is_repeated(desk: SweepDesk) -> None:
+    """A trial failed; it is given again once its file is right."""
+    (desk.folder / "bad.csv").write_text("1,2,3\n")
+    (desk.folder / "good.csv").write_text(_rows(40))
+    given = (*PREPARE, "data=susy", "data.expected_rows=null", "data.path=bad.csv,good.csv")
+    assert desk.sweep(*given)[0] == 1
+    (desk.folder / "bad.csv").write_text(_rows(30))
+    status, _, err = desk.sweep(*given, out="again")
+    assert status == 0, err
+    states = {number: one["state"] for number, one in desk.trials("again").items()}
+    assert states == {0: "finished", 1: "reused"}
+    (newest, former), below = desk.runs()
+    assert (newest.info.status, former.info.status) == ("FINISHED", "FAILED")
+    assert set(named(below[newest.info.run_id]).values()) == {"FINISHED"}
+    assert len(below[newest.info.run_id]) == 2  # the finished one was moved to where all are
+    assert former.data.tags["continued_by"] == newest.info.run_id
+
+
+def test_the_first_failure_ends_a_sweep_that_asks_for_it(desk: SweepDesk) -> None:
+    (desk.folder / "bad.csv").write_text("1,2,3\n")
+    given = (*PREPARE, "data=susy", "data.expected_rows=null", "data.path=bad.csv,worse.csv")
+    status, _, err = desk.sweep(*given, "sweep.stop_on_failure=true")
+    assert status == 1
+    assert err.strip().splitlines()[-1].startswith("susystream: bad.csv, line 1")
+    (parent,), _ = desk.runs()
+    assert parent.info.status == "FAILED"
+
+
+def test_a_killed_sweep_goes_on_where_it_was(desk: SweepDesk) -> None:
+    given = (*PREPARE, "data.rows=" + ",".join(str(20000 + n) for n in range(8)))
+    process = desk.start("susystream", "run", "-m", *desk.overrides(*given))
+    deadline = time.monotonic() + 120
+    while len(desk.trials()) < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+    done = len(desk.trials())
+    assert 3 <= done < 8
+    status, _, err = desk.sweep(*given, out="again")
+    assert status == 0, err
+    states = [one["state"] for one in desk.trials("again").values()]
+    assert states.count("reused") in (done, done + 1)  # one may have ended without a word
+    assert len(states) == 8
+    (newest, former), below = desk.runs()
+    assert (newest.info.status, former.info.status) == ("FINISHED", "KILLED")
+    assert len(below[newest.info.run_id]) == 8
+    left = below.get(former.info.run_id, [])
+    assert {run.info.status for run in left} <= {"KILLED"}
+
+
+@pytest.mark.parametrize("to", ["all", "the command"])
+def test_a_sweep_that_is_ended_marks_its_run_and_those_of_its_workers(
+    desk: SweepDesk, to: str
+) -> None:
+    """Ctrl-C reaches all processes of a terminal, SIGTERM only the one it is sent to."""
+    rows = ",".join(str(3_000_000 + n) for n in range(4))
+    process = desk.start(
+        "susystream", "run", "-m", *desk.overrides(*PREPARE, *JOBLIB, f"data.rows={rows}")
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        time.sleep(0.1)
+        tops, below = desk.runs() if (desk.folder / "mlflow.db").exists() else ([], {})
+        if tops and len(below.get(tops[0].info.run_id, [])) == 2:
+            break
+    if to == "all":
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode == (130 if to == "all" else 143)
+    (parent,), below = desk.runs()
+    assert parent.info.status == "KILLED"
+    assert {run.info.status for run in below[parent.info.run_id]} == {"KILLED"}
+    with pytest.raises(ProcessLookupError):  # nothing of it is left
+        os.killpg(process.pid, 0)
+
+
+def test_a_sweep_is_run_again_where_that_is_asked(desk: SweepDesk) -> None:
+    given = (*PREPARE, "data.rows=1000,2000")
+    assert desk.sweep(*given)[0] == 0
+    assert desk.sweep(*given, "sweep.resume=false", out="again")[0] == 0
+    assert {one["state"] for one in desk.trials("again").values()} == {"finished"}
+
+
+def _rows(count: int) -> str:
+    """So many rows of the UCI form."""
+    features = ["1.0", "0.1", "0.2", "1.1", "-0.3", "0.4", "0.9", "0.5"]
+    row = ",".join([*features, *(["1.0"] * 10)])
+    return "".join(f"{number % 2}.0,{row}\n" for number in range(count))
