@@ -41,6 +41,7 @@ class Desk:
     folder: Path
     uri: str
     experiment: str
+    longest_seconds: float = LONGEST_SECONDS
 
     def client(self) -> MlflowClient:
         return MlflowClient(tracking_uri=self.uri)
@@ -75,7 +76,7 @@ class Desk:
             ],
             capture_output=True,
             text=True,
-            timeout=LONGEST_SECONDS,
+            timeout=self.longest_seconds,
             cwd=self.folder,
             env={**self._environment(), **(environment or {})},
         )
