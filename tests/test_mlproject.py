@@ -94,8 +94,9 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def handed_over(name: str, overrides: str, *, shell: Path, path: str = "") -> tuple[list[str], str]:
     """What MLflow's own command line hands to `python`, by the shell that MLflow uses."""
     entry: EntryPoint = load_project(str(ROOT)).get_entry_point(name)  # type: ignore[no-untyped-call]
+    command = entry.compute_command({"overrides": overrides}, None)  # type: ignore[no-untyped-call]
     done = subprocess.run(
-        ["bash", "-c", entry.compute_command({"overrides": overrides}, None)],
+        ["bash", "-c", command],
         capture_output=True,
         text=True,
         timeout=60,
