@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from test_architecture import MODULES, imports
 
+from susystream import __version__
+
 PROJECT = (Path(__file__).parents[1] / "pyproject.toml").read_text().partition("[tool.")[0]
 LOCKS = [Path(__file__).parents[1] / f"requirements{one}.lock" for one in ("", "-spark")]
 LOCK, SPARK_LOCK = (path.read_text() for path in LOCKS)
@@ -42,3 +44,8 @@ def test_the_main_job_does_not_wait_for_spark() -> None:
     locked = [set(re.findall(r"^([\w.-]+)==", text, re.M)) for text in (LOCK, SPARK_LOCK)]
     assert locked[1] == {"pyspark", "py4j"}
     assert not locked[0] & locked[1]
+
+
+def test_the_version_is_the_same_in_the_code_and_in_the_package() -> None:
+    """The code may run without being installed, as under `mlflow run --env-manager uv`."""
+    assert f'\nversion = "{__version__}"\n' in PROJECT

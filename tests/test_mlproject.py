@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
+from mlflow.projects._project_spec import EntryPoint, load_project
 from omegaconf import OmegaConf
 
 from susystream.cli import split_overrides
@@ -74,6 +78,78 @@ def words_of(name: str, **parameters: str) -> tuple[list[str], list[str]]:
     at = words.index("--overrides")
     given = [word for word in words[words.index("run") + 1 : at] if word != "-m"]
     return given, split_overrides(words[at + 1])
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose `python` prints its arguments and where it would find the code."""
+    folder = tmp_path_factory.mktemp("bin")
+    code = "import json, os, sys; print(json.dumps([sys.argv[1:], os.environ['PYTHONPATH']]))"
+    program = folder / "python"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -S -c "{code}" "$@"\n')
+    program.chmod(0o755)
+    return folder
+
+
+def handed_over(name: str, overrides: str, *, shell: Path, path: str = "") -> tuple[list[str], str]:
+    """What MLflow's own command line hands to `python`, by the shell that MLflow uses."""
+    entry: EntryPoint = load_project(str(ROOT)).get_entry_point(name)  # type: ignore[no-untyped-call]
+    command = entry.compute_command({"overrides": overrides}, None)  # type: ignore[no-untyped-call]
+    done = subprocess.run(
+        ["bash", "-c", command],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=shell,
+        env={"PATH": f"{shell}:/usr/bin:/bin", **({"PYTHONPATH": path} if path else {})},
+    )
+    words, found = json.loads(done.stdout)
+    assert words[:3] == ["-m", "susystream", "run"]
+    return words, found
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", []),
+        ("   ", []),
+        ("seed=1\n data.rows=5", ["seed=1", "data.rows=5"]),
+        (
+            "model.hidden=[1,2] 'model.dropout=[0, 0]'",
+            ["model.hidden=[1,2]", "model.dropout=[0, 0]"],
+        ),
+        ("-m seed=1,2", ["-m", "seed=1,2"]),
+        ("'home=a b'", ["home=a b"]),
+        (
+            "\"stream.security={security.protocol: SSL, ssl.ca.location: 'a=b, c'}\"",
+            ["stream.security={security.protocol: SSL, ssl.ca.location: 'a=b, c'}"],
+        ),
+        ("""'home="it'"'"'s"'""", ['home="it\'s"']),
+        ("'home=\"$HOME `ls` ; & | > * ? {x} \\\\\"'", ['home="$HOME `ls` ; & | > * ? {x} \\\\"']),
+        ("'registry.uri=\"mongodb://h/?a=b&c=d\"'", ['registry.uri="mongodb://h/?a=b&c=d"']),
+        ("home=é ~evaluate.sets.real ++x=1", ["home=é", "~evaluate.sets.real", "++x=1"]),
+    ],
+)
+def test_overrides_reach_hydra_as_typed(shell: Path, text: str, words: list[str]) -> None:
+    handed, _ = handed_over("prepare", text, shell=shell)
+    assert split_overrides(handed[handed.index("--overrides") + 1]) == words
+
+
+@pytest.mark.parametrize("name", sorted(ENTRIES))
+@pytest.mark.parametrize("path", ["", "/others"])
+def test_the_code_is_the_projects_own_and_no_shell_stands_between(
+    shell: Path, name: str, path: str
+) -> None:
+    """Of a git commit too, and without being installed; signals of MLflow reach the program."""
+    assert " exec python -m susystream run " in ENTRIES[name]["command"]
+    _, found = handed_over(name, "", shell=shell, path=path)
+    assert found == f"{shell}/src" + (f":{path}" if path else "")
+
+
+def test_environments_get_the_python_that_mlflow_runs_under() -> None:
+    environment = yaml.safe_load((ROOT / PROJECT["python_env"]).read_text())
+    assert "python" not in environment
+    assert environment["dependencies"] == ["-r requirements.lock"]
 
 
 RECIPES = sorted(path.stem for path in (config_folder() / "experiment").glob("*.yaml"))

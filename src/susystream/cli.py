@@ -1,7 +1,7 @@
 """The command line.
 
 In: what a person typed. Out: a stage run, a listing, or one line that says what was wrong.
-Exit status: 0; 1 for an error; 2 for wrong usage; 130 and 143 for Ctrl-C and SIGTERM.
+Exit status: 0; 1 for an error; 2 for wrong usage; 129, 130 and 143 for SIGHUP, Ctrl-C and SIGTERM.
 """
 
 from __future__ import annotations
@@ -10,28 +10,30 @@ import json
 import logging
 import os
 import shlex
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 import click
 
+from susystream import __version__
 from susystream.data_listing import data
 from susystream.delivering import runs
 from susystream.enlarging import enlarge
 from susystream.errors import SettingsError, line_of
+from susystream.interruption import end_on_signals
 from susystream.model_listing import models
+from susystream.tracking.opened_by_mlflow import fail_opened_run
 
 _HOME = click.option(
     "--home",
     type=click.Path(path_type=Path),
     default=Path(".susystream"),
     show_default=True,
+    envvar="SUSYSTREAM_HOME",
     help="Where embedded servers keep their data.",
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -42,7 +44,7 @@ def main() -> NoReturn:
     # before any TensorFlow is loaded: its start-up notices are not for a terminal
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    signal.signal(signal.SIGTERM, _on_sigterm)
+    end_on_signals()
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)
     except click.ClickException as error:
@@ -55,12 +57,8 @@ def main() -> NoReturn:
         if _verbose():
             traceback.print_exc()
         click.echo(f"susystream: {line_of(error)}", err=True)
+        fail_opened_run(line_of(error))
         sys.exit(1)
-
-
-def _on_sigterm(number: int, frame: FrameType | None) -> None:
-    """SIGTERM unwinds like an exception, so that servers stop and runs are marked."""
-    sys.exit(128 + number)
 
 
 def _verbose() -> bool:
@@ -69,7 +67,7 @@ def _verbose() -> bool:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="susystream")
+@click.version_option(__version__)
 def cli() -> None:
     """Experiment-tracked machine learning on a Kafka event stream."""
 
@@ -94,12 +92,17 @@ def run(arguments: tuple[str, ...], quoted: str | None, verbose: bool) -> None:
     """
     from susystream import repeating
     from susystream.composition import run_composed
+    from susystream.project_run import check_parameters, temporary_hint
     from susystream.recipes import check_recipe
 
     more = [word for word in split_overrides(quoted or "") if word != "-v"]
     words = [*arguments, *more]
     # MLproject always gives --overrides: what stands before are an entry point's parameters
     parameters, typed = ([], words) if quoted is None else (arguments, more)
+    if quoted is not None:
+        check_parameters(arguments)
+        if hint := temporary_hint(more):
+            click.echo(f"susystream: {hint}", err=True)
     if repeating.is_asked(words):
         words = repeating.repeated(parameters, typed)
     elif parameters:

@@ -70,9 +70,13 @@ def run_composed(arguments: Sequence[str]) -> Any:
         SettingsError: The command cannot be composed; known names are listed.
     """
     task = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
-    with _arguments(overrides_first(arguments)), _raw_errors(), _told_in_one_line():
-        with sweeps_reported():
-            return task(_run_job)()
+    with (
+        _arguments(overrides_first(arguments)),
+        _raw_errors(),
+        _told_in_one_line(),
+        sweeps_reported(),
+    ):
+        return task(_run_job)()
 
 
 def composed_settings(overrides: Sequence[str]) -> Settings:

@@ -34,6 +34,7 @@ def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Path(path_type=Path),
             default=Path(".susystream"),
             show_default=True,
+            envvar="SUSYSTREAM_HOME",
         ),
     ]
     for option in options:

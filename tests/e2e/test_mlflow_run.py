@@ -1,81 +1,133 @@
-"""`mlflow run` of this project, as a person types it, against a database of its own."""
+"""`mlflow run` of this project: every entry point, any overrides, from any folder."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
-from mlflow.entities import Run
+from e2e.project_runs import ROOT, Desk, Ended
 
-ROOT = Path(__file__).parents[2]
-
-
-def mlflow_run(folder: Path, entry: str, **parameters: str) -> tuple[int, Run, str]:
-    """The exit status, the run that `mlflow run` opened, and what was printed."""
-    uri = f"sqlite:///{folder}/mlflow.db"
-    given = [word for name, value in parameters.items() for word in ("-P", f"{name}={value}")]
-    command = [sys.executable, "-m", "mlflow", "run", str(ROOT), "--env-manager", "local"]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-    done = subprocess.run(
-        [*command, "-e", entry, "--experiment-name", "mine", *given],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        cwd=folder,
-        # `python` in MLproject is the one of the activated environment
-        env={
-            **clean,
-            "MLFLOW_TRACKING_URI": uri,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        },
-    )
-    client = MlflowClient(tracking_uri=uri)
-    experiment = client.get_experiment_by_name("mine")
-    assert experiment is not None, done.stderr
-    (found,) = client.search_runs([experiment.experiment_id])
-    return done.returncode, found, done.stdout + done.stderr
+SMALL = "data.rows=4000 train.epochs=1 evaluate.sets.toy_large.rows=3000"
 
 
-def test_an_entry_point_runs_in_the_run_and_experiment_that_mlflow_opened(tmp_path: Path) -> None:
+def test_an_entry_point_runs_in_the_run_and_experiment_that_mlflow_opened(
+    desk: Desk, tmp_path: Path
+) -> None:
+    """A space, a list, a mapping, `=` and quotes reach the settings as typed."""
     home = tmp_path / "a home"
-    status, run, said = mlflow_run(
-        tmp_path,
+    security = "stream.security={security.protocol: SSL, ssl.ca.location: \"my = 'own' ca.pem\"}"
+    done = desk.run(
         "prepare",
         seed="7",
-        overrides=f"data.rows=3000 'home={home}' hydra.run.dir={tmp_path}/out",
+        overrides=f"data.rows=3000 'home={home}' hydra.run.dir={tmp_path}/out "
+        f"model.hidden=[10,20] 'model.dropout=[0, 0]' {quoted(security)}",
     )
-    assert status == 0, said
-    assert (run.info.status, run.data.tags["stage"]) == ("FINISHED", "prepare")
-    assert run.data.params["data.rows"] == "3000"
-    assert run.data.params["seed"] == "7"
+    assert done.status == 0, done.said
+    assert (done.run.info.status, done.run.data.tags["stage"]) == ("FINISHED", "prepare")
+    assert done.run.data.params["data.rows"] == "3000"
+    assert done.run.data.params["seed"] == "7"
     assert len(list((home / "data").glob("toy-*/manifest.json"))) == 1
     assert (tmp_path / "out" / "result.json").exists()
+    composed = (tmp_path / "out" / "config.yaml").read_text()
+    assert "my = 'own' ca.pem" in composed
+    assert "  - 10\n  - 20\n" in composed
 
 
-@pytest.mark.parametrize("overrides", ["data.rows=none", "data.rowz=3", "a='b"])
-def test_a_wrong_override_is_one_line_and_a_failed_run(tmp_path: Path, overrides: str) -> None:
-    status, run, said = mlflow_run(tmp_path, "prepare", overrides=overrides)
-    assert status == 1
-    assert run.info.status == "FAILED"
-    (ours,) = [line for line in said.splitlines() if line.startswith("susystream: ")]
-    assert "Traceback" not in said
-    assert overrides.partition("=")[0] in ours
+def quoted(word: str) -> str:
+    """In double quotes, for `overrides` is split as by a shell."""
+    return '"' + word.replace('"', '\\"') + '"'
 
 
-def test_a_sweep_may_be_given_as_overrides(tmp_path: Path) -> None:
-    status, run, said = mlflow_run(
-        tmp_path,
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        ("data.rows=none", "data.rows"),
+        ("data.rowz=3", "did you mean data.rows or"),
+        ("a='b", "close the quote"),
+        ("data=toi", "did you mean toy?"),
+        ("-v data.rowz=3", "did you mean data.rows or"),
+    ],
+)
+def test_a_wrong_override_is_one_line_and_a_failed_run(
+    desk: Desk, overrides: str, told: str
+) -> None:
+    done = desk.run("prepare", overrides=overrides)
+    assert (done.status, done.run.info.status) == (1, "FAILED")
+    (ours,) = done.ours
+    assert told in ours
+    assert ours in done.said.splitlines()[-2:], "MLflow says only that the run failed"
+    assert done.run.data.tags["error"] == ours.removeprefix("susystream: ")
+    assert ("Traceback" in done.said) == overrides.startswith("-v")
+
+
+def test_a_parameter_that_the_entry_point_lacks_is_one_line_with_the_nearest(desk: Desk) -> None:
+    done = desk.run("prepare", row="300", overrides="data.rows=200")
+    assert (done.status, done.run.info.status) == (1, "FAILED")
+    (ours,) = done.ours
+    assert "received row; did you mean data.rows" in ours
+
+
+def test_a_sweep_may_be_given_as_overrides(desk: Desk, tmp_path: Path) -> None:
+    done = desk.run(
         "prepare",
         overrides=f"-m seed=1,2 data.rows=2000 home={tmp_path}/h hydra.sweep.dir={tmp_path}/out",
     )
-    assert status == 0, said
-    assert run.info.status == "FINISHED"
-    results = sorted((tmp_path / "out").glob("*/result.json"))
+    assert done.status == 0, done.said
+    assert done.run.info.status == "FINISHED"
+    results = sorted((tmp_path / "out").glob("[01]/result.json"))
     assert [path.parent.name for path in results] == ["0", "1"]
     seeds = [json.loads(path.read_text())["inputs"]["source"]["seed"] for path in results]
     assert seeds == [1, 2]
+
+
+def test_an_address_relative_to_another_folder_is_refused_with_both_places(desk: Desk) -> None:
+    """`mlflow run` opens the run in its own folder; the program runs in the project's."""
+    environment = {"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}
+    done = desk.run("prepare", overrides="data.rows=300", environment=environment)
+    (ours,) = done.ours
+    assert f"means {ROOT}/mlflow.db" in ours
+    assert "MLFLOW_TRACKING_URI the whole path" in ours
+    assert done.status == 1
+
+
+class Stages:
+    """The entry points one after the other, on the suite's servers."""
+
+    def __init__(self, desk: Desk, folder: Path, broker: str, store_uri: str) -> None:
+        self.desk, self.folder = desk, folder
+        self.overrides = (
+            f"{SMALL} home={folder}/h stream.bootstrap_servers={broker} registry.uri={store_uri} "
+            f"registry.database={folder.name} tracking.system_metrics=false"
+        )
+
+    def run(self, entry: str, **parameters: str) -> Ended:
+        desk = Desk(self.desk.folder, self.desk.uri, f"{self.desk.experiment}-{entry}")
+        here = f"hydra.run.dir={self.folder}/out-{entry}"
+        done = desk.run(entry, parameters={**parameters, "overrides": f"{self.overrides} {here}"})
+        assert done.status == 0, done.said
+        assert done.run.info.status == "FINISHED"
+        assert (self.folder / f"out-{entry}" / "result.json").exists()
+        return done
+
+
+@pytest.fixture
+def stages(desk: Desk, tmp_path: Path, broker: str, store_uri: str) -> Stages:
+    return Stages(desk, tmp_path, broker, store_uri)
+
+
+def test_every_entry_point_hands_on_to_the_next(stages: Stages) -> None:
+    """main makes a model; publish, train, evaluate and score go on from there."""
+    topic = stages.folder.name
+    chain = stages.run("main", seed="3")
+    assert chain.run.data.tags["stage"] == "pipeline"
+    published = stages.run("publish", topic=topic, partitions="1")
+    assert published.run.data.params["partitions"] == "1"
+    trained = stages.run("train", epochs="1", batch_size="128", learning_rate="0.01")
+    assert trained.run.data.params["train.batch_size"] == "128"
+    assert trained.run.data.metrics["validation/auc"] > 0.6
+    model = trained.run.data.tags["model_id"]
+    evaluated = stages.run("evaluate", models=model)
+    assert evaluated.run.data.metrics["test/holdout/rows"] == 400
+    scored = stages.run("score", topic=topic, model=model, until="end")
+    assert scored.run.data.metrics["score/events"] == 3600

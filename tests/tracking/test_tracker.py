@@ -119,8 +119,8 @@ def test_a_child_lies_under_its_parent_in_the_parents_experiment(tracker: Tracke
     [
         (SettingsError("expected 1,\n received 2"), "FAILED", "expected 1, received 2"),
         (ValueError("bad"), "FAILED", line_of(ValueError("bad"))),
-        (KeyboardInterrupt(), "KILLED", None),
-        (SystemExit(143), "KILLED", None),
+        (KeyboardInterrupt(), "KILLED", "interrupted by Ctrl-C"),
+        (SystemExit(143), "KILLED", "ended by SIGTERM"),
         (SystemExit(0), "FINISHED", None),
     ],
 )
@@ -313,3 +313,36 @@ def test_runs_of_other_machines_stay_as_they_are(tracker: Tracker) -> None:
     with Tracker(tracker.uri, "tests").run("train", name="n", params={}, tags={}):
         pass
     assert {stored(tracker, one).info.status for one in there} == {"RUNNING"}
+
+
+@pytest.mark.parametrize(("minutes", "status"), [(1, "RUNNING"), (60, "KILLED")])
+def test_a_run_whose_command_never_began_is_marked_after_half_an_hour(
+    tracker: Tracker, minutes: int, status: str
+) -> None:
+    """MLflow leaves it RUNNING when it cannot build the environment."""
+    tracker.experiment = f"never-{minutes}"
+    with tracker.run("train", name="n", params={}, tags={}) as run:
+        experiment_id = stored(tracker, run.run_id).info.experiment_id
+    client = MlflowClient(tracking_uri=tracker.uri)
+    began = int((time.time() - 60 * minutes) * 1000)
+    tags = {"mlflow.source.type": "PROJECT"}
+    opened, others = (client.create_run(experiment_id, began, tags).info.run_id for _ in range(2))
+    client.log_param(opened, "overrides", "''")
+    with Tracker(tracker.uri, tracker.experiment).run("train", name="n", params={}, tags={}):
+        pass
+    assert stored(tracker, opened).info.status == status
+    assert stored(tracker, others).info.status == "RUNNING", "another project's"
+
+
+def test_a_run_marked_too_early_is_running_again_once_its_command_begins(
+    tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = opened_by_mlflow(tracker)
+    client = MlflowClient(tracking_uri=tracker.uri)
+    client.set_tag(opened, "error", "mlflow run ended before its command began")
+    client.set_terminated(opened, "KILLED")
+    monkeypatch.setenv("MLFLOW_RUN_ID", opened)
+    with tracker.run("prepare", name="n", params={}, tags={}):
+        assert stored(tracker, opened).info.status == "RUNNING"
+    found = stored(tracker, opened)
+    assert (found.info.status, found.data.tags.get("error")) == ("FINISHED", None)

@@ -11,12 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from susystream.interruption import pass_over_sigterm
+
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextmanager
 def stop_requested() -> Iterator[threading.Event]:
     """An event that the first signal sets; a second one interrupts as it does elsewhere.
+
+    After Ctrl-C only another Ctrl-C does.
 
     Python hands signals to the main thread alone: in another one the event is never set.
     """
@@ -33,6 +37,8 @@ def stop_requested() -> Iterator[threading.Event]:
     def on_signal(number: int, frame: FrameType | None) -> None:
         stop.set()
         restore()
+        if number == signal.SIGINT:  # `mlflow run` sends SIGTERM after it
+            pass_over_sigterm()
 
     for one in _SIGNALS:
         signal.signal(one, on_signal)

@@ -1,14 +1,17 @@
 """Runs whose process was killed outright, and could mark nothing.
 
-In: a tracking server. Out: such runs, marked KILLED instead of RUNNING for ever.
+In: a tracking server. Out: such runs, marked KILLED instead of RUNNING for ever; and those that
+`mlflow run` opened for commands that never began.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from susystream.process_identity import has_ended, own_identity
+from susystream.tracking.opened_by_mlflow import VARIABLE, never_begun
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -51,12 +54,11 @@ def mark_abandoned(
 
 
 def mark_if_abandoned(client: MlflowClient, run: Run) -> bool:
-    """Ends a run whose process ended without a word, if it did."""
-    run_id = run.info.run_id
-    gone = has_ended(run.data.tags.get(_TAG, ""))
-    if not gone or client.get_run(run_id).info.status != "RUNNING":
+    """Ends a run whose process ended without a word, or never began, if so."""
+    run_id, reason = run.info.run_id, _reason(run)
+    if reason is None or client.get_run(run_id).info.status != "RUNNING":
         return False
-    client.set_tag(run_id, "error", _LOST)
+    client.set_tag(run_id, "error", reason)
     client.set_terminated(run_id, "KILLED")
     return True
 
@@ -65,3 +67,11 @@ def unmark(client: MlflowClient, run_id: str) -> None:
     """Takes the mark's reason from a run whose true end has become known."""
     if client.get_run(run_id).data.tags.get("error") == _LOST:
         client.delete_tag(run_id, "error")
+
+
+def _reason(run: Run) -> str | None:
+    if has_ended(run.data.tags.get(_TAG, "")):
+        return _LOST
+    if never_begun(run) and run.info.run_id != os.environ.get(VARIABLE):
+        return "mlflow run ended before its command began: look at what it printed"
+    return None

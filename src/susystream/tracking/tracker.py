@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -17,14 +16,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from susystream.errors import TrackingError, TrialPruned, line_of
-from susystream.settings import public_uri
+from susystream.interruption import told
 from susystream.tracking.abandoned import mark_abandoned, process_tag
 from susystream.tracking.address import DEFAULT_URI, tracking_errors, ui_hint
 from susystream.tracking.contact import opened, wait_for
 from susystream.tracking.finished import FinishedRun, adopt, finished_run
 from susystream.tracking.label import PRUNED, TRIAL_STATE, Label
 from susystream.tracking.left_behind import deliver_all, kept_runs
-from susystream.tracking.origin import origin_tags, user_tags
+from susystream.tracking.opened_by_mlflow import opened_experiment
+from susystream.tracking.opening import begun_run, experiment_id
+from susystream.tracking.origin import origin_tags
 from susystream.tracking.outbox import Outbox
 from susystream.tracking.recorded_run import RecordedRun, recorded_run
 from susystream.tracking.system_metrics import sampled
@@ -32,12 +33,10 @@ from susystream.tracking.tracked_run import TrackedRun, as_yaml
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
 
 __all__ = ["DEFAULT_URI", "TrackedRun", "Tracker", "ui_hint"]
 
 _LONGEST_ERROR = 1000
-_DRAWN_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")  # what MLflow calls a run nobody named
 _log = logging.getLogger(__name__)
 
 
@@ -162,7 +161,7 @@ class Tracker:
         with tracking_errors(self.uri):
             delivered = deliver_all(self._folder, self.uri, self._client)
             kept = kept_runs(self._folder)  # another command may be at it
-            marked = mark_abandoned(self._client, self._experiment_id(), kept=kept)
+            marked = mark_abandoned(self._client, self._place(), kept=kept)
         for one in delivered:
             self._say(one.refused or f"what {one.path} kept for this tracking server is there")
         if marked:
@@ -223,63 +222,32 @@ class Tracker:
             self._opened = opened(self.uri, timeout_seconds=self._timeout)
         return self._opened
 
+    def _place(self) -> str:
+        """The experiment in which this command's runs lie, or will."""
+        if self.run_id is not None:
+            return str(self._client.get_run(self.run_id).info.experiment_id)
+        return opened_experiment(self._client) or experiment_id(self._client, self.experiment)
+
     def _begin(self, name: str, parent_run_id: str | None) -> tuple[TrackedRun, dict[str, str]]:
         """A run, and the params that it has already."""
         client = self._client
         with tracking_errors(self.uri):
-            if parent_run_id is not None:
-                experiment = client.get_run(parent_run_id).info.experiment_id
-                run = self._create(name, {"mlflow.parentRunId": parent_run_id}, experiment)
-            # `mlflow run` opened one: taken once, by no nested run and no child process
-            elif claimed := os.environ.pop("MLFLOW_RUN_ID", None):
-                run = self._attach(claimed, name)
-            else:
-                run = self._create(name, {}, self._experiment_id())
+            run = begun_run(
+                client,
+                name=name,
+                experiment=self.experiment,
+                parent_run_id=parent_run_id,
+                uri=self.uri,
+            )
             place = str(client.get_experiment(run.info.experiment_id).name)
         tracked = TrackedRun(self._outbox, str(run.info.run_id), experiment=place)
         return tracked, dict(run.data.params)
-
-    def _attach(self, run_id: str, name: str) -> Run:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            run = self._client.get_run(run_id)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            raise TrackingError(
-                f"expected MLFLOW_RUN_ID to name a run at {public_uri(self.uri)}, received "
-                f"{run_id}, which is not there; unset MLFLOW_RUN_ID or correct tracking.uri"
-            ) from error
-        drawn = _DRAWN_NAME.fullmatch(run.info.run_name or "") or not run.info.run_name
-        self._client.update_run(run_id, status="RUNNING", name=name if drawn else None)
-        return run
-
-    def _create(self, name: str, tags: Mapping[str, str], experiment_id: str) -> Run:
-        source = {"mlflow.source.name": "susystream", "mlflow.source.type": "LOCAL"}
-        # the process too: a run whose answer is lost stays behind, and is marked later
-        tags = {**user_tags(), **process_tag(), **source, **tags}
-        return self._client.create_run(experiment_id, tags=tags, run_name=name)
-
-    def _experiment_id(self) -> str:
-        from mlflow.exceptions import MlflowException
-
-        found = self._client.get_experiment_by_name(self.experiment)
-        if found is not None:
-            return str(found.experiment_id)
-        try:
-            return str(self._client.create_experiment(self.experiment))
-        except MlflowException:  # another process made it in between
-            found = self._client.get_experiment_by_name(self.experiment)
-            if found is None:
-                raise
-            return str(found.experiment_id)
 
     def _end_broken(self, run: TrackedRun, error: BaseException) -> None:
         """Marks the run; if the server refuses that, the first error is the one to be told."""
         status = _ending(error)
         try:
-            if status == "FAILED":
+            if status in ("FAILED", "KILLED"):  # `mlflow run` makes FAILED of KILLED: this stays
                 run.set_tags({"error": _one_line(error)})
             if isinstance(error, TrialPruned):
                 run.set_tags({TRIAL_STATE: PRUNED})
@@ -299,4 +267,5 @@ def _ending(error: BaseException) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    return line_of(error)[:_LONGEST_ERROR]
+    text = line_of(error) if isinstance(error, Exception) else told(error)
+    return text[:_LONGEST_ERROR]

@@ -1,0 +1,57 @@
+"""What `mlflow run` does to a command of MLproject.
+
+In: the words that follow `susystream run` there. Out: one line where a parameter is none of the
+entry point's; a hint where the project is a temporary copy. MLflow appends `--name value` for every
+unknown `-P name=value`, and copies a project given by a git address to a folder of its own.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from susystream.composition import known_keys
+from susystream.errors import SettingsError
+
+HOME = "SUSYSTREAM_HOME"
+
+
+def check_parameters(words: Sequence[str]) -> None:
+    """Refuses parameters that the entry point does not have.
+
+    Args:
+        words: Those that MLproject and MLflow wrote, without the ones of `overrides`.
+
+    Raises:
+        SettingsError: Naming them, and the nearest settings.
+    """
+    unknown = [word.removeprefix("--") for word in words if word.startswith("--")]
+    if not unknown:
+        return
+    near = [key for name in unknown for key in _settings_near(name)]
+    raise SettingsError(
+        "expected parameters that MLproject lists for this entry point, received "
+        f"{', '.join(unknown)}; "
+        + (f"did you mean {' or '.join(near)}? " if near else "")
+        + f'any setting may stand in -P overrides="{near[0] if near else "name"}=value"'
+    )
+
+
+def temporary_hint(overrides: Sequence[str]) -> str | None:
+    """Where things go if the current folder is MLflow's temporary copy and nobody said where."""
+    here, given = Path.cwd(), {word.lstrip("+").partition("=")[0] for word in overrides}
+    copied = here.parent == Path(tempfile.gettempdir()).resolve() and here.name.startswith("tmp")
+    if not copied or os.environ.get(HOME) or "home" in given:
+        return None
+    return (
+        f"the project is MLflow's temporary copy {here}: data, models and results of this run stay "
+        f"there; {HOME}=FOLDER, or home=FOLDER in overrides, keeps data and models elsewhere"
+    )
+
+
+def _settings_near(name: str) -> list[str]:
+    last = {key.rpartition(".")[2]: key for key in reversed(known_keys())}
+    return [last[one] for one in difflib.get_close_matches(name, last, n=2, cutoff=0.6)]
