@@ -40,6 +40,7 @@ FLOOR = {
     "stages": 3,
     "cli": 4,
     "composition": 4,
+    "differences": 4,
     "recipes": 4,
     "listing": 4,
     "model_listing": 4,
@@ -53,8 +54,8 @@ ADAPTERS = (
     "evaluate.spark_engine",
 )
 ONLY_IN = {
-    "hydra": ("composition", "recipes"),
-    "omegaconf": ("composition", "recipes"),
+    "hydra": ("composition", "differences", "recipes"),
+    "omegaconf": ("composition", "differences", "recipes"),
     "mlflow": ("tracking",),
     "pymongo": ("registry.store", "services"),
     "bson": ("registry.store",),

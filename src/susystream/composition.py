@@ -26,6 +26,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from susystream.differences import differences
 from susystream.disclosure import is_secret, public_text
 from susystream.errors import SettingsError
 from susystream.settings import Settings, check_settings
@@ -96,7 +97,11 @@ def _run_job(config: DictConfig) -> float | None:
     if known.mode == RunMode.MULTIRUN:
         # it holds the overrides as typed, secrets too; config.yaml beside each result is ours
         Path(known.sweep.dir, "multirun.yaml").unlink(missing_ok=True)
-    return run_stage(settings_of(config), output=Path(known.runtime.output_dir))
+    return run_stage(
+        settings_of(config),
+        output=Path(known.runtime.output_dir),
+        differs=differences(config),
+    )
 
 
 @contextlib.contextmanager

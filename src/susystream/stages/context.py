@@ -5,7 +5,7 @@ In: settings. Out: a `StageContext` whose servers and connections close with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -30,12 +30,15 @@ class StageContext:
         settings: The checked settings.
         output: The folder for this command's files.
         console: Where progress goes.
+        differs: Settings that are not as usual, by dotted name, without secrets; None:
+            nobody said.
     """
 
     settings: Settings
     output: Path
     console: Console
     _stack: ExitStack = field(repr=False)
+    differs: Mapping[str, Any] | None = None
 
     @cached_property
     def kafka(self) -> KafkaConnection:
@@ -85,9 +88,8 @@ class StageContext:
             name: getattr(self.settings, name).model_copy(update=values)
             for name, values in groups.items()
         }
-        other = StageContext(
-            self.settings.model_copy(update=changed), self.output, self.console, self._stack
-        )
+        settings = self.settings.model_copy(update=changed)
+        other = StageContext(settings, self.output, self.console, self._stack, self.differs)
         # connections already open are shared; cached_property keeps them in __dict__
         for name in ("kafka", "store", "tracker"):
             other.__dict__[name] = getattr(self, name)
@@ -112,7 +114,13 @@ class StageContext:
 
 
 @contextmanager
-def open_context(settings: Settings, *, output: Path, console: Console) -> Iterator[StageContext]:
+def open_context(
+    settings: Settings,
+    *,
+    output: Path,
+    console: Console,
+    differs: Mapping[str, Any] | None = None,
+) -> Iterator[StageContext]:
     """A context whose servers and connections close at its end."""
     with ExitStack() as stack:
-        yield StageContext(settings, output, console, stack)
+        yield StageContext(settings, output, console, stack, differs)

@@ -5,8 +5,9 @@ In: checked settings and an output folder. Out: `result.json` there, and a last 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from susystream.settings import Settings, public_config
 from susystream.stages.console import Console
@@ -36,11 +37,19 @@ STAGES: dict[str, Callable[[StageContext], StageResult]] = {
 }
 
 
-def run_stage(settings: Settings, *, output: Path) -> float | None:
-    """Runs the stage; returns what a sweep optimises, if the stage has such a figure."""
+def run_stage(
+    settings: Settings, *, output: Path, differs: Mapping[str, Any] | None = None
+) -> float | None:
+    """Runs the stage; returns what a sweep optimises, if the stage has such a figure.
+
+    Args:
+        settings: Checked.
+        output: The folder for this command's files.
+        differs: Settings that are not as usual, by dotted name: runs are named by them.
+    """
     console = Console()
     _write_config(settings, output)
-    with open_context(settings, output=output, console=console) as context:
+    with open_context(settings, output=output, console=console, differs=differs) as context:
         result = STAGES[settings.stage.name](context)
         if settings.stage.name != "pipeline":  # which tells more of its own
             console.say(f"run      {result.run_id}")

@@ -12,7 +12,7 @@ from susystream.process_identity import has_ended, own_identity
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_TAG = "process"
+_TAG = "mlflow.process"  # MLflow's UI does not show tags of this beginning
 _AT_MOST = 1000
 
 

@@ -14,17 +14,21 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from susystream.disclosure import public_text
 from susystream.tracking.address import tracking_errors
 from susystream.tracking.lineage import dataset_input
+from susystream.tracking.precedence import Precedence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
+    from mlflow.entities import Metric
 
 _BATCH = 100  # MLflow's limit of params and of tags a request
 _METRICS_BATCH = 1000
 _LONGEST_PARAM = 6000
 _LONGEST_TAG = 8000
+_NOTE = "mlflow.note.content"  # the UI shows it as the run's description
 _LONGEST_NAME = 250
 _FOREIGN = re.compile(r"[^\w.\-/ :]", re.ASCII)  # what MLflow refuses in a name
 _T = TypeVar("_T")
@@ -40,6 +44,7 @@ class TrackedRun:
     def __init__(self, client: MlflowClient, run_id: str, *, uri: str) -> None:
         self.run_id = run_id
         self._client, self._uri = client, uri
+        self._precedence = Precedence()
 
     @property
     def experiment(self) -> str:
@@ -62,16 +67,31 @@ class TrackedRun:
             for batch in _batches(params, _BATCH):
                 self._client.log_batch(self.run_id, params=batch)
 
-    def log_metrics(self, metrics: Mapping[str, float], *, step: int | None = None) -> None:
-        """Figures of one moment, at a step (0 if none is given)."""
-        self.log_points([(name, value, step or 0) for name, value in metrics.items()])
+    def log_metrics(
+        self, metrics: Mapping[str, float], *, step: int | None = None, beside: bool = False
+    ) -> None:
+        """Figures of one moment, at a step (0 if none is given); `beside` as in `log_points`."""
+        self.log_points([(name, value, step or 0) for name, value in metrics.items()], beside)
 
-    def log_points(self, points: Sequence[tuple[str, float, int]]) -> None:
-        """Figures of many steps at once, as (name, value, step)."""
+    def log_points(self, points: Sequence[tuple[str, float, int]], beside: bool = False) -> None:
+        """Figures of many steps at once, as (name, value, step).
+
+        Args:
+            points: Of this moment.
+            beside: Whether they only accompany the run: those wait for its first own figures,
+                half a minute at most.
+        """
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
         found = [Metric(safe_name(name), float(value), now, step) for name, value, step in points]
+        self._send(self._precedence.passed(found, beside=beside))
+
+    def finish_metrics(self) -> None:
+        """Sends what only accompanied a run that had no figures of its own."""
+        self._send(self._precedence.rest())
+
+    def _send(self, found: Sequence[Metric]) -> None:
         with self._errors():
             for batch in _batches(found, _METRICS_BATCH):
                 self._client.log_batch(self.run_id, metrics=batch)
@@ -84,6 +104,13 @@ class TrackedRun:
         with self._errors():
             for batch in _batches(found, _BATCH):
                 self._client.log_batch(self.run_id, tags=batch)
+
+    def set_note(self, markdown: str) -> None:
+        """The run's description in the UI; a later one replaces an earlier one."""
+        text = public_text(markdown)
+        if len(text) > _LONGEST_TAG:  # whole lines
+            text = text[: _LONGEST_TAG - 2].rpartition("\n")[0] + "\n…"
+        self.set_tags({_NOTE: text})
 
     def log_artifact(self, path: Path) -> None:
         """A file, under its own name."""
