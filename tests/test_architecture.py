@@ -45,6 +45,7 @@ FLOOR = {
     "cli": 4,
     "composition": 4,
     "project_run": 4,
+    "differences": 4,
     "recipes": 4,
     "sweeping": 4,
     "repeating": 4,
@@ -65,8 +66,8 @@ ADAPTERS = (
     "evaluate.spark_engine",
 )
 ONLY_IN = {
-    "hydra": ("composition", "recipes", "sweeping"),
-    "omegaconf": ("composition", "recipes", "sweeping"),
+    "hydra": ("composition", "differences", "recipes", "sweeping"),
+    "omegaconf": ("composition", "differences", "recipes", "sweeping"),
     "optuna": ("stages.pruning",),
     "mlflow": ("tracking", "mlflow_plugin"),
     "pymongo": ("registry.store", "services"),

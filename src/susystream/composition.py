@@ -26,6 +26,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from susystream.differences import differences
 from susystream.disclosure import is_secret, public_text
 from susystream.errors import SettingsError
 from susystream.settings import Settings, check_settings
@@ -121,7 +122,9 @@ def _run_job(config: DictConfig) -> float | None:
         return run_trial_of(config, known)
     from susystream.stages.run import run_stage  # the stages load TensorFlow: only when needed
 
-    return run_stage(settings_of(config), output=Path(known.runtime.output_dir)).objective
+    return run_stage(
+        settings_of(config), output=Path(known.runtime.output_dir), differs=differences(config)
+    ).objective
 
 
 @contextlib.contextmanager

@@ -82,8 +82,13 @@ def test_models_of_different_data_have_no_common_holdout(opened: Open) -> None:
     assert metrics["test/real/rows"] == 500
     assert metrics["test/real_10k/rows"] == 10_499
     assert listed["test/real/auc"] == metrics["test/real/auc"]
-    run = MlflowClient(context.tracker.uri).get_run(result.run_id)
-    assert run.data.metrics[f"{second}/test/real/auc"] == metrics["test/real/auc"]
+    client = MlflowClient(context.tracker.uri)
+    (part,) = client.search_runs(
+        [client.get_run(result.run_id).info.experiment_id],
+        f"tags.`mlflow.parentRunId` = '{result.run_id}' and tags.model_id = '{second}'",
+    )
+    assert part.data.metrics["test/real/auc"] == metrics["test/real/auc"]
+    assert part.data.params["train.epochs"] == "1"
 
 
 def test_toy_events_the_model_was_trained_on_are_no_test_set(opened: Open) -> None:

@@ -6,6 +6,7 @@ import io
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from stages.desk import Open
 
 from susystream.data.scan import scan_events
@@ -32,6 +33,14 @@ def two_models(opened: Open) -> tuple[str, str]:
         return first, train(context).model_ids[0]
 
 
+def parts_of(client: MlflowClient, run: Run) -> dict[str, Run]:
+    """The runs of an evaluation's models, by name."""
+    found = client.search_runs(
+        [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
+    )
+    return {str(one.info.run_name): one for one in found}
+
+
 def test_an_ensemble_is_in_the_run_the_result_and_the_table(
     opened: Open, said: io.StringIO
 ) -> None:
@@ -53,10 +62,12 @@ def test_an_ensemble_is_in_the_run_the_result_and_the_table(
         assert result.model_ids == ids
         assert list(result.models) == [*ids, "ensemble"]
         run = client.get_run(result.run_id)
-        logged = run.data.metrics
-        assert logged["ensemble/test/susy_real_500/auc"] == expected["auc"]
-        assert logged["ensemble/window/susy_real_500/auc"] > 0.5
         assert run.data.tags["model_id"] == ",".join(ids)
+        assert not [name for name in run.data.metrics if "ensemble" in name]
+        part = parts_of(client, run)["ensemble"]
+        assert part.data.metrics["test/susy_real_500/auc"] == expected["auc"]
+        assert part.data.metrics["window/susy_real_500/auc"] > 0.5
+        assert part.data.params == {"evaluate.ensemble": mean}
         pictures = {one.path for one in client.list_artifacts(result.run_id, "plots/ensemble")}
         assert len(pictures) == 3
         assert f"Ensemble of 2 models: mean of their {mean}" in said.getvalue()

@@ -9,7 +9,7 @@ import rich.console
 
 from susystream.data.bad_rows import BadRows
 from susystream.stages.console import Console
-from susystream.stages.recording import _COLUMNS, Evaluated, _table_row
+from susystream.stages.recording import TABLE_COLUMNS, Evaluated, table_row
 
 FIGURES = {
     "auc": 0.85,
@@ -36,7 +36,7 @@ def evaluated(name: str) -> Evaluated:
 def test_a_row_fits_eighty_columns(name: str, change: dict[str, float]) -> None:
     said = io.StringIO()
     console = Console(rich.console.Console(file=said, width=80))
-    console.table("Model", _COLUMNS, [_table_row(evaluated(name), {**FIGURES, **change})])
+    console.table("Model", TABLE_COLUMNS, [table_row(evaluated(name), {**FIGURES, **change})])
     lines = said.getvalue().splitlines()
     assert all(len(line) <= 80 for line in lines)
     for figure in ("75,000,000", "0.8500±0.0004", "0.7800", "1,250,000"):

@@ -102,6 +102,35 @@ def test_texts_files_and_figures_come_back_as_they_were(tracker: Tracker, tmp_pa
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_note_is_cut_to_what_the_server_takes_and_holds_no_secret(tracker: Tracker) -> None:
+    line = "all of this line or none"
+    with tracker.run("train", name="n", params={}, tags={}) as run:
+        run.set_note("at mongodb://me:hunter2@host/\n" + f"{line}\n" * 500)
+    note = stored(tracker, run.run_id).data.tags["mlflow.note.content"]
+    assert len(note) <= 8000
+    assert note.splitlines()[0] == "at mongodb://host/"
+    assert set(note.splitlines()[1:-1]) == {line}
+    assert note.splitlines()[-1] == "…"
+
+
+def test_the_whole_configuration_lies_beside_the_params(tracker: Tracker) -> None:
+    whole = {"seed": 2, "home": "here"}
+    with tracker.run("train", name="n", params={"seed": 2}, tags={}, config=whole) as run:
+        pass
+    client = MlflowClient(tracking_uri=tracker.uri)
+    assert client.get_run(run.run_id).data.params == {"seed": "2"}
+    text = Path(client.download_artifacts(run.run_id, "config.yaml")).read_text()
+    assert text == "seed: 2\nhome: here\n"
+
+
+def test_a_run_has_a_place_in_the_ui(tracker: Tracker) -> None:
+    with tracker.run("train", name="n", params={}, tags={}) as run:
+        pass
+    experiment_id = stored(tracker, run.run_id).info.experiment_id
+    assert tracker.place_of(run.run_id) == f"#/experiments/{experiment_id}/runs/{run.run_id}"
+    assert tracker.place_of("0" * 32) is None
+
+
 def test_a_child_lies_under_its_parent_in_the_parents_experiment(tracker: Tracker) -> None:
     elsewhere = Tracker(tracker.uri, "another experiment", system_metrics=False)
     with tracker.run("pipeline", name="p", params={}, tags={}) as parent:
@@ -307,7 +336,7 @@ def test_runs_of_other_machines_stay_as_they_are(tracker: Tracker) -> None:
     with tracker.run("train", name="n", params={}, tags={}) as run:
         experiment_id = stored(tracker, run.run_id).info.experiment_id
     there = [
-        client.create_run(experiment_id, tags={"process": said} if said else {}).info.run_id
+        client.create_run(experiment_id, tags={"mlflow.process": said} if said else {}).info.run_id
         for said in ("elsewhere/1/1.0", "", "no process")
     ]
     with Tracker(tracker.uri, "tests").run("train", name="n", params={}, tags={}):

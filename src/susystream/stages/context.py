@@ -33,6 +33,8 @@ class StageContext:
         console: Where progress goes.
         label: What the run of this command bears beside its stage's words.
         on_epoch: Called with the number and the figures of each epoch of a training; may end it.
+        differs: Settings that are not as usual, by dotted name, without secrets; None:
+            nobody said.
     """
 
     settings: Settings
@@ -43,6 +45,7 @@ class StageContext:
     on_epoch: Callable[[int, Mapping[str, float]], None] = field(
         default=lambda epoch, figures: None, repr=False
     )
+    differs: Mapping[str, Any] | None = None
 
     @cached_property
     def kafka(self) -> KafkaConnection:
@@ -123,7 +126,13 @@ class StageContext:
 
 
 @contextmanager
-def open_context(settings: Settings, *, output: Path, console: Console) -> Iterator[StageContext]:
+def open_context(
+    settings: Settings,
+    *,
+    output: Path,
+    console: Console,
+    differs: Mapping[str, Any] | None = None,
+) -> Iterator[StageContext]:
     """A context whose servers and connections close at its end."""
     with ExitStack() as stack:
-        yield StageContext(settings, output, console, stack)
+        yield StageContext(settings, output, console, stack, differs=differs)

@@ -48,19 +48,20 @@ class Counting:
 
     context: StageContext
     run: TrackedRun
+    runs: Mapping[str, TrackedRun]  # of each model
     documents: Mapping[str, ModelDocument]
     plans: Mapping[str, ScorerPlan]
     kept: ExitStack  # holds the finished windows until all that they led to is recorded
 
     def count(self, wanted: NamedSet) -> Counted:
         """Counts a set; what a killed run had counted of it is not scored again."""
-        source, several = wanted.source, len(self.names) > 1
+        source = wanted.source
         rows = about_rows(source) if isinstance(source, FileSource | FilesSource) else source.rows
         about, what = source.rows is None, f"rows of {wanted.name}"
         files = file_states(source)
         journal = self.kept.enter_context(self._journal(wanted))
         with self.context.console.progress(what, rows, about=about) as progress:
-            points = WindowPoints(self.run, wanted.name, several, progress)
+            points = WindowPoints(self.run, self.runs, wanted.name, progress)
             counted = count_windows(
                 self._scored(source),
                 models=self.names,

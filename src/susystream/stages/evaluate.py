@@ -15,17 +15,19 @@ from susystream.evaluate.metrics import metrics
 from susystream.evaluate.windows import Counted
 from susystream.model.scorer_plan import ScorerPlan
 from susystream.registry.document import ModelDocument
-from susystream.settings import public_config
 from susystream.settings.engine import SparkEngine as SparkSettings
-from susystream.stages import precision, recording
+from susystream.stages import precision, recording, result_notes
 from susystream.stages.context import StageContext
 from susystream.stages.counting import Counting
 from susystream.stages.models import scorer_plan_of
+from susystream.stages.naming import end_of
 from susystream.stages.readers import bad_messages_logged
 from susystream.stages.recording import Evaluated
 from susystream.stages.result import StageResult
 from susystream.stages.spark_counting import SparkCounting, spark_counting
+from susystream.stages.tested_runs import runs_of
 from susystream.stages.testsets import NamedSet, test_sets
+from susystream.stages.tracked import tracked
 from susystream.tracking.tracker import TrackedRun
 
 
@@ -36,20 +38,23 @@ def evaluate(context: StageContext, *, parent_run_id: str | None = None) -> Stag
     ids, titles = tuple(documents), _titles(context, documents)
     context.console.heading(f"evaluate {', '.join(ids)}")
     with (
-        context.tracker.run(
+        tracked(
+            context,
             "evaluate",
-            name=f"evaluate {ids[0]}" + (f" and {len(ids) - 1} more" if len(ids) > 1 else ""),
-            params=public_config(context.settings),
+            what=f"evaluate {end_of(ids[0])}" + (f" +{len(ids) - 1}" if len(ids) > 1 else ""),
             tags={"model_id": ",".join(ids)},
             parent_run_id=parent_run_id,
         ) as run,
+        runs_of(context, run, documents, list(titles)) as runs,
         bad_messages_logged(context, run),
         ExitStack() as kept,
     ):
-        sets = _count_sets(context, run, documents, kept)
+        sets = _count_sets(context, run, runs, documents, kept)
         found = {name: recording.metrics_of(name, sets) for name in titles}
-        recording.log(run, found, sets, documents=documents)
+        recording.log(run, runs, found, sets, documents=documents)
         recording.store(context, documents, found, sets)
+        tested = result_notes.Tested(documents, titles, sets)
+        result_notes.describe(context, run, runs, tested, nested=parent_run_id is not None)
     recording.show(context, titles, sets)
     return StageResult(
         "evaluate",
@@ -91,7 +96,11 @@ def _titles(context: StageContext, documents: Mapping[str, ModelDocument]) -> di
 
 
 def _count_sets(
-    context: StageContext, run: TrackedRun, documents: dict[str, ModelDocument], kept: ExitStack
+    context: StageContext,
+    run: TrackedRun,
+    runs: Mapping[str, TrackedRun],
+    documents: dict[str, ModelDocument],
+    kept: ExitStack,
 ) -> list[Evaluated]:
     """Counts every set; `kept` closes what would let a run that fails now go on later."""
     chosen = context.settings.evaluate
@@ -99,7 +108,7 @@ def _count_sets(
         model_id: scorer_plan_of(document, scorer=chosen.scorer, precision=chosen.precision)
         for model_id, document in documents.items()
     }
-    with _counting(context, run, documents, plans, kept) as counting:
+    with _counting(context, run, runs, documents, plans, kept) as counting:
         return [_count_set(counting, one) for one in test_sets(context, list(documents.values()))]
 
 
@@ -107,6 +116,7 @@ def _count_sets(
 def _counting(
     context: StageContext,
     run: TrackedRun,
+    runs: Mapping[str, TrackedRun],
     documents: dict[str, ModelDocument],
     plans: dict[str, ScorerPlan],
     kept: ExitStack,
@@ -117,7 +127,7 @@ def _counting(
         with spark_counting(context, engine, documents, plans) as counting:
             yield counting
     else:
-        yield Counting(context, run, documents, plans, kept)
+        yield Counting(context, run, runs, documents, plans, kept)
 
 
 def _count_set(counting: Counting | SparkCounting, wanted: NamedSet) -> Evaluated:

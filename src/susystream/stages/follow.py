@@ -16,12 +16,14 @@ from contextlib import contextmanager
 from susystream.errors import SettingsError
 from susystream.file_lock import file_lock
 from susystream.registry.document import DatasetRecord
-from susystream.settings import public_config, public_uri
+from susystream.settings import public_uri
+from susystream.stages import result_notes
 from susystream.stages.context import StageContext
 from susystream.stages.follower import Follower
 from susystream.stages.forgetting import COLUMNS, FOOTNOTE
 from susystream.stages.readers import bad_messages_logged
 from susystream.stages.result import StageResult
+from susystream.stages.tracked import tracked
 from susystream.stream.topics import is_there
 
 _LOCK_SECONDS = 10.0  # a command that was killed lets go at once
@@ -40,10 +42,10 @@ def follow(context: StageContext, *, parent_run_id: str | None = None) -> StageR
     context.console.heading(f"follow topic {topic} as chain {name}")
     with (
         _alone(context, name),
-        context.tracker.run(
+        tracked(
+            context,
             "follow",
-            name=f"follow {topic}",
-            params=public_config(context.settings),
+            what=f"follow {topic}",
             tags={"chain": name, "topic": topic, **_since(context)},
             parent_run_id=parent_run_id,
         ) as run,
@@ -53,7 +55,10 @@ def follow(context: StageContext, *, parent_run_id: str | None = None) -> StageR
         follower.catch_up()
         follower.check_test()
         stop = _until_the_end(context, follower)
-    context.console.table(f"Chain {name}", ("data set", *COLUMNS), follower.table())
+        table = ("data set", *COLUMNS), follower.table()
+        made = follower.result().model_ids
+        run.set_note(result_notes.of_follow(context, name, table, model_ids=made))
+    context.console.table(f"Chain {name}", *table)
     context.console.say(FOOTNOTE)
     result = follower.result()
     if stop is not None:

@@ -70,4 +70,4 @@ class Meter:
             "stream/events_per_second_now": (self._events - events) / seconds,
             "stream/messages_per_second_now": (self._messages - messages) / seconds,
         }
-        self.run.log_metrics(figures, step=self._events)
+        self.run.log_metrics(figures, step=self._events, beside=True)

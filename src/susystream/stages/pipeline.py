@@ -8,14 +8,16 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from susystream.settings import public_config
+from susystream.stages import result_notes
 from susystream.stages.context import StageContext
 from susystream.stages.evaluate import evaluate
+from susystream.stages.naming import dataset_title
 from susystream.stages.prepare import prepare
 from susystream.stages.publish import publish
 from susystream.stages.repetition import equal_of
 from susystream.stages.report_table import show_beside_report
 from susystream.stages.result import StageResult
+from susystream.stages.tracked import tracked
 from susystream.stages.train import train
 
 
@@ -24,11 +26,12 @@ def pipeline(context: StageContext, *, parent_run_id: str | None = None) -> Stag
     settings = context.settings
     started = time.monotonic()
     label = settings.experiment.name if settings.experiment else "pipeline"
-    with context.tracker.run(
+    with tracked(
+        context,
         "pipeline",
-        name=label,
-        params=public_config(settings),
+        what=label,
         tags={"experiment": label},
+        facts={"experiment": label},
         parent_run_id=parent_run_id,
     ) as run:
         prepared = prepare(_alone(context, "prepare"), parent_run_id=run.run_id)
@@ -41,8 +44,20 @@ def pipeline(context: StageContext, *, parent_run_id: str | None = None) -> Stag
             _alone(context, "evaluate", evaluate={"models": trained.model_ids, "ensemble": None}),
             parent_run_id=run.run_id,
         )
-        metrics = {**published.metrics, **trained.metrics, **evaluated.metrics}
+        # in MLflow's UI the first of them opens a comparison
+        metrics = {**evaluated.metrics, **trained.metrics, **published.metrics}
         run.log_metrics(metrics)
+        stages = (prepared, published, trained, evaluated)
+        note = result_notes.of_pipeline(
+            context,
+            metrics,
+            {one.stage: one.run_id for one in stages},
+            model_id=trained.model_ids[0],
+            nested=False,
+        )
+        run.set_note(note)
+        dataset = context.store.load_dataset(published.dataset_ids[0])
+        run.log_dataset(dataset_title(dataset), dataset.to_json(), context="training")
         place = run.experiment
         made = {"model_id": trained.model_ids[0], "dataset_id": published.dataset_ids[0]}
         run.set_tags(made | equal_of(context, trained.run_id))

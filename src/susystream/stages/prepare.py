@@ -8,11 +8,12 @@ from __future__ import annotations
 import time
 
 from susystream.data.prepared import Prepared, prepare_events
-from susystream.settings import public_config
+from susystream.stages import notes
 from susystream.stages.context import StageContext
 from susystream.stages.features_picture import features_picture
 from susystream.stages.result import StageResult
 from susystream.stages.sources import open_source
+from susystream.stages.tracked import tracked
 
 
 def prepare(context: StageContext, *, parent_run_id: str | None = None) -> StageResult:
@@ -20,20 +21,19 @@ def prepare(context: StageContext, *, parent_run_id: str | None = None) -> Stage
     settings = context.settings
     started = time.monotonic()
     context.console.heading(f"prepare {settings.data.name}")
-    with context.tracker.run(
-        "prepare",
-        name=f"prepare {settings.data.name}",
-        params=public_config(settings),
-        tags={},
-        parent_run_id=parent_run_id,
+    nested = parent_run_id is not None
+    with tracked(
+        context, "prepare", usually=settings.data.name, parent_run_id=parent_run_id
     ) as run:
         prepared = prepare_data(context)
         rows = prepared.rows_train + prepared.rows_test
         seconds = time.monotonic() - started
         metrics = {"prepare/rows": float(rows), "prepare/rows_per_second": rows / seconds}
         run.log_metrics(metrics)
+        run.log_dataset(settings.data.name, _of_training(prepared), context="prepared")
         run.log_artifact(prepared.folder / "manifest.json")
         run.log_figure("plots/features.png", features_picture(settings.data.name, prepared))
+        run.set_note(notes.of_prepare(context, prepared, nested=nested))
         result = StageResult(
             "prepare",
             run.run_id,
@@ -46,6 +46,15 @@ def prepare(context: StageContext, *, parent_run_id: str | None = None) -> Stage
         f"{prepared.rows_train:,} train and {prepared.rows_test:,} test events in {prepared.folder}"
     )
     return result
+
+
+def _of_training(prepared: Prepared) -> dict[str, object]:
+    """The part that is published, as the run's data set."""
+    return {
+        "source": {**prepared.source, "part": "train"},
+        "rows": prepared.rows_train,
+        "digest": prepared.digest_train,
+    }
 
 
 def prepare_data(context: StageContext) -> Prepared:

@@ -16,12 +16,13 @@ from susystream.data.scan import scan_events
 from susystream.errors import DigestMismatch, PublishError
 from susystream.file_lock import file_lock
 from susystream.registry.document import DatasetRecord, new_id, now_iso
-from susystream.settings import public_config
-from susystream.stages import already_there
+from susystream.stages import already_there, notes
 from susystream.stages.context import StageContext
+from susystream.stages.naming import dataset_title
 from susystream.stages.prepare import prepare_data
 from susystream.stages.readers import reader_of
 from susystream.stages.result import StageResult
+from susystream.stages.tracked import tracked
 from susystream.stages.unfinished import Unfinished
 from susystream.stream.codec import Codec, codec_named
 from susystream.stream.producer import Publication
@@ -37,12 +38,9 @@ def publish(context: StageContext, *, parent_run_id: str | None = None) -> Stage
     settings = context.settings
     started = time.monotonic()
     context.console.heading(f"publish to topic {settings.stream.topic}")
-    with context.tracker.run(
-        "publish",
-        name=f"publish {settings.data.name}",
-        params=public_config(settings),
-        tags={},
-        parent_run_id=parent_run_id,
+    nested = parent_run_id is not None
+    with tracked(
+        context, "publish", usually=settings.data.name, parent_run_id=parent_run_id
     ) as run:
         prepared = prepare_data(context)
         codec = _codec(context, prepared)
@@ -63,6 +61,7 @@ def publish(context: StageContext, *, parent_run_id: str | None = None) -> Stage
                 metrics = _metrics(record) | _metrics_of(publication)
                 _show(context, publication)
         _log(run, record, metrics)
+        run.set_note(notes.of_publish(context, record, metrics, nested=nested))
     context.note(f"data set {record.dataset_id}: {TopicSlice.from_json(record.slice)}")
     return StageResult(
         "publish",
@@ -223,5 +222,5 @@ def _show(context: StageContext, publication: Publication) -> None:
 
 def _log(run: TrackedRun, record: DatasetRecord, metrics: dict[str, float]) -> None:
     run.log_metrics(metrics)
-    run.log_dataset(f"{record.name} {record.dataset_id}", record.to_json(), context="published")
+    run.log_dataset(dataset_title(record), record.to_json(), context="published")
     run.set_tags({"dataset_id": record.dataset_id})

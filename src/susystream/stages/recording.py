@@ -24,7 +24,7 @@ from susystream.tracking.tracker import TrackedRun
 
 _HUGE = 1e4  # no trained network has such a loss; damaged data may
 _LONGEST_NAME = 12  # so that a table of a million rows fits 80 columns
-_COLUMNS = ("test set", "rows", "AUC ± error", "bracket", "accuracy", "log loss", "rows/s")
+TABLE_COLUMNS = ("test set", "rows", "AUC ± error", "bracket", "accuracy", "log loss", "rows/s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +69,28 @@ def metrics_of(model_id: str, sets: list[Evaluated]) -> dict[str, float]:
 
 def log(
     run: TrackedRun,
+    runs: Mapping[str, TrackedRun],
     metrics: Mapping[str, dict[str, float]],
     sets: list[Evaluated],
     *,
     documents: Mapping[str, ModelDocument],
 ) -> None:
-    """Everything into the run of this evaluation: inputs, figures, pictures.
+    """Everything into the run of this evaluation, and figures into that of each model.
 
     Args:
         run: Open.
-        metrics: As `metrics_of`, by model id; the names of several models' begin with the id.
+        runs: By model id; for a single model, `run`.
+        metrics: As `metrics_of`, by model id.
         sets: All sets.
         documents: The models that were scored, by id.
     """
     for one in sets:
-        run.log_dataset(one.name, one.identity, context="evaluation")
+        for each in {run.run_id: run, **{part.run_id: part for part in runs.values()}}.values():
+            each.log_dataset(one.name, one.identity, context="evaluation")
         if one.bad.count:
             run.log_artifact_text(f"bad_rows/{one.name}.csv", one.bad.table())
     for model_id, found in metrics.items():
-        prefix = f"{model_id}/" if len(metrics) > 1 else ""
-        run.log_metrics({prefix + name: value for name, value in found.items()})
+        runs[model_id].log_metrics(found)
         _log_pictures(run, model_id, sets, features=_features(model_id, documents))
 
 
@@ -155,8 +157,8 @@ def _tell_replaced(
 def show(context: StageContext, titles: Mapping[str, str], sets: list[Evaluated]) -> None:
     """A table for each model, under its title."""
     for model_id, title in titles.items():
-        rows = [_table_row(one, one.figures[model_id]) for one in sets]
-        context.console.table(title, _COLUMNS, rows)
+        rows = [table_row(one, one.figures[model_id]) for one in sets]
+        context.console.table(title, TABLE_COLUMNS, rows)
         for one in sets:
             if line := wide(one.figures[model_id]):
                 context.console.say(f"{one.name}: {line}")
@@ -175,7 +177,8 @@ def _show_bad_rows(console: Console, one: Evaluated) -> None:
     console.say(f"  expected {first.expected}, received {first.text!r}")
 
 
-def _table_row(one: Evaluated, found: dict[str, float]) -> tuple[str, ...]:
+def table_row(one: Evaluated, found: dict[str, float]) -> tuple[str, ...]:
+    """A set's figures as cells, under `TABLE_COLUMNS`."""
     width = found["auc_high"] - found["auc_low"]
     return (
         _short(one.name),

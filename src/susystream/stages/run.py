@@ -5,8 +5,9 @@ In: checked settings and an output folder. Out: `result.json` there, and a last 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from susystream.settings import Settings, public_config
 from susystream.stages.console import Console
@@ -38,9 +39,18 @@ STAGES: dict[str, Callable[[StageContext], StageResult]] = {
 }
 
 
-def run_stage(settings: Settings, *, output: Path) -> StageResult:
-    """Opens what the stage needs and runs it."""
-    with open_context(settings, output=output, console=Console()) as context:
+def run_stage(
+    settings: Settings, *, output: Path, differs: Mapping[str, Any] | None = None
+) -> StageResult:
+    """Opens what the stage needs and runs it.
+
+    Args:
+        settings: Checked.
+        output: The folder for this command's files.
+        differs: Settings that are not as usual, by dotted name: runs are named by them.
+    """
+    console = Console()
+    with open_context(settings, output=output, console=console, differs=differs) as context:
         if identity := config_hash(context):
             context.label = Label(tags={CONFIG_HASH: identity})
         return run_in(context)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from susystream.errors import SettingsError
 from susystream.model.scorer import Scorer
 from susystream.registry.document import ModelDocument
-from susystream.settings import public_config
+from susystream.stages import result_notes
 from susystream.stages.context import StageContext
 from susystream.stages.live_model import LiveModel
 from susystream.stages.models import scorer_plan_of
@@ -20,6 +20,7 @@ from susystream.stages.result import StageResult
 from susystream.stages.score_report import ScoreReport
 from susystream.stages.scoring import Batch, Scoring
 from susystream.stages.stopping import stop_requested
+from susystream.stages.tracked import tracked
 from susystream.stream.dead_letters import SUFFIX as DEAD
 from susystream.stream.dead_letters import letters_topic, too_many
 from susystream.stream.exchange import Exchange
@@ -39,10 +40,10 @@ def score(context: StageContext, *, parent_run_id: str | None = None) -> StageRe
     settings = context.settings
     topic, chosen, started = settings.stream.topic, settings.score, time.monotonic()
     context.console.heading(f"score topic {topic} by model {chosen.model}")
-    with context.tracker.run(
+    with tracked(
+        context,
         "score",
-        name=f"score {topic}",
-        params=public_config(settings),
+        what=f"score {topic}",
         tags={"topic": topic, "group": chosen.group},
         parent_run_id=parent_run_id,
     ) as run:
@@ -67,6 +68,9 @@ def score(context: StageContext, *, parent_run_id: str | None = None) -> StageRe
                 )
             finally:
                 metrics = _ended(run, report, exchange)
+        run.set_note(
+            result_notes.of_score(context, metrics, [*report.models], output=scoring.output)
+        )
     context.note(f"{report.events:,} events of {report.messages:,} messages are scored")
     return StageResult(
         "score",

@@ -53,7 +53,7 @@ def log(run: TrackedRun, found: Sequence[Outcome], objective: Objective) -> None
         run.log_metrics({f"best/{objective.name}": leader.objective})
         run.log_params({"best": {"trial": leader.number, **leader.parameters}}, known={})
         run.set_tags(_tags(leader))
-    run.set_tags({"mlflow.note.content": note(found, objective)})
+    run.set_note(note(found, objective))
 
 
 def _log_picture(run: TrackedRun, found: Sequence[Outcome], objective: Objective) -> None:

@@ -14,17 +14,22 @@ from susystream.model.network import Network
 from susystream.model.training import fit
 from susystream.plots.learning import learning_figure
 from susystream.registry.document import DatasetRecord, MlflowLink, ModelDocument
-from susystream.settings import public_config, public_uri
+from susystream.settings import public_uri
+from susystream.stages import notes
 from susystream.stages.context import StageContext
 from susystream.stages.metering import Meter
 from susystream.stages.models import document_of, prove_stored
+from susystream.stages.naming import dataset_title, end_of
 from susystream.stages.overlap import seen_by_parent
 from susystream.stages.proving import datasets, parts_of, prove
 from susystream.stages.readers import bad_messages_logged, open_reader
 from susystream.stages.repetition import compare_with_repeated
 from susystream.stages.result import StageResult
 from susystream.stages.starting import Origin, network_to_train
+from susystream.stages.tracked import tracked
 from susystream.tracking.tracker import TrackedRun
+
+_BEST = "validation/auc"
 
 
 def train(
@@ -45,14 +50,16 @@ def train(
     if origin.parent:
         context.note(f"from the weights and the scaler of {origin.parent.model_id}")
     seen = seen_by_parent(context, record, origin)
-    with context.tracker.run(
+    with tracked(
+        context,
         "train",
-        name=f"train {settings.model.name}",
-        params=public_config(settings),
+        what=f"train on {end_of(record.dataset_id)}" if chain else None,
+        usually="" if chain else settings.model.name,
         tags={"dataset_id": record.dataset_id, **origin.tags, **seen},
+        facts={"dataset.name": record.name, "dataset.rows": record.rows},
         parent_run_id=parent_run_id,
     ) as run:
-        run.log_dataset(f"{record.name} {record.dataset_id}", record.to_json(), context="training")
+        run.log_dataset(dataset_title(record), record.to_json(), context="training")
         with bad_messages_logged(context, run):
             network, metrics, epochs = _train(context, record, origin, run)
         document = document_of(
@@ -71,6 +78,8 @@ def train(
         curves = learning_figure(epochs, title=document.model_id)
         run.log_figure("plots/learning_curves.png", curves)
         compare_with_repeated(context, run, document)
+        nested = parent_run_id is not None and chain is None
+        run.set_note(notes.of_train(context, record, document, metrics, nested=nested))
     context.note(f"model {document.model_id} is stored and proven")
     return StageResult(
         "train",
@@ -81,7 +90,7 @@ def train(
         dataset_ids=(record.dataset_id,),
         inputs={"slice": record.slice},
         metrics=metrics,
-        objective=metrics.get("validation/auc"),
+        objective=metrics.get(_BEST),
     )
 
 
@@ -105,7 +114,7 @@ def _train(
     digests, seconds = prove(reader, parts, record)
     training, validation = datasets(context, reader, parts, digests)
     metrics = {"stream/read_events_per_second": record.rows / seconds}
-    run.log_metrics(metrics)
+    run.log_metrics(metrics, beside=True)
     total = training.rows * settings.train.epochs
     with context.console.progress("events trained on", total) as progress:
         history = fit(
@@ -137,12 +146,17 @@ def _epoch_reporter(
 
     def on_epoch(epoch: int, found: dict[str, float]) -> None:
         metrics.update(found)
-        run.log_metrics(found, step=epoch)
+        run.log_metrics(_most_telling_first(found), step=epoch)
         progress((epoch + 1) * rows)
         context.note(f"epoch {epoch + 1}: {_figures(found)}")
         context.on_epoch(epoch, found)
 
     return on_epoch
+
+
+def _most_telling_first(metrics: dict[str, float]) -> dict[str, float]:
+    """MLflow's UI opens a comparison of runs with the first."""
+    return {name: metrics[name] for name in sorted(metrics, key=lambda one: one != _BEST)}
 
 
 def _figures(metrics: dict[str, float]) -> str:

@@ -123,8 +123,16 @@ def outcomes(folder: Path) -> list[Outcome]:
     return sorted(found, key=lambda one: one.number)
 
 
-def run_trial(settings: Settings, *, output: Path, trial: Trial) -> Outcome:
+def run_trial(
+    settings: Settings, *, output: Path, trial: Trial, differs: Mapping[str, Any] | None = None
+) -> Outcome:
     """Runs the stage, or takes a run that finished with this configuration before.
+
+    Args:
+        settings: Checked.
+        output: The folder for this trial's files.
+        trial: Which it is.
+        differs: As for `run_stage`.
 
     Raises:
         SusystreamError: What the stage raised, after the outcome was written.
@@ -141,7 +149,7 @@ def run_trial(settings: Settings, *, output: Path, trial: Trial) -> Outcome:
 
     run_id = None
     try:
-        with open_context(settings, output=output, console=console) as context:
+        with open_context(settings, output=output, console=console, differs=differs) as context:
             try:
                 facts = _run(context, trial, objective_of(settings))
             finally:

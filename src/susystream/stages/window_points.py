@@ -7,7 +7,7 @@ time, and a picture of speed and memory over time.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from susystream.plots.pace import pace_figure
@@ -15,6 +15,7 @@ from susystream.stages.memory import memory_in_use
 from susystream.tracking.tracker import TrackedRun
 
 _FLUSH_SECONDS = 10.0
+_PACE = ""  # of no model
 _FEWEST = 3  # windows: two points are no picture
 
 
@@ -23,17 +24,17 @@ class WindowPoints:
     """The windows of one test set.
 
     Attributes:
-        run: Where they are tracked.
+        run: Where the pace is tracked.
+        runs: Where the figures of each model are.
         name: The set's.
-        several: Whether the names of figures begin with the model's id.
         on_progress: Also told of the rows read.
     """
 
     run: TrackedRun
+    runs: Mapping[str, TrackedRun]
     name: str
-    several: bool
     on_progress: Callable[[int], None]
-    _waiting: list[tuple[str, float, int]] = field(default_factory=list)
+    _waiting: dict[str, list[tuple[str, float, int]]] = field(default_factory=dict)
     _flushed: float = field(default_factory=time.monotonic)
     _rows: int = 0
     _pace: list[tuple[float, int, int]] = field(default_factory=list)
@@ -47,23 +48,24 @@ class WindowPoints:
 
     def window(self, number: int, figures: dict[str, dict[str, float]]) -> None:
         """Takes a window; those before the first progress are of an earlier run."""
+        under = f"window/{self.name}"
         for model_id, found in figures.items():
-            prefix = f"{model_id}/" if self.several else ""
-            self._add(number, {f"{prefix}window/{self.name}/{key}": v for key, v in found.items()})
+            self._add(model_id, number, {f"{under}/{key}": v for key, v in found.items()})
         if self._pace:
             then, before, _ = self._pace[-1]
             self._pace.append((time.monotonic(), self._rows, memory_in_use()))
             now, rows, memory = self._pace[-1]
             rate = (rows - before) / max(now - then, 1e-9)
-            under = f"window/{self.name}"
-            self._add(number, {f"{under}/rows_per_second": rate, f"{under}/memory_bytes": memory})
+            pace = {f"{under}/rows_per_second": rate, f"{under}/memory_bytes": memory}
+            self._add(_PACE, number, pace)
         if time.monotonic() - self._flushed > _FLUSH_SECONDS:
             self.flush()
 
     def flush(self) -> None:
         """Sends what waits."""
-        self.run.log_points(self._waiting)
-        self._waiting, self._flushed = [], time.monotonic()
+        for name, points in self._waiting.items():
+            self.runs.get(name, self.run).log_points(points, beside=True)
+        self._waiting, self._flushed = {}, time.monotonic()
 
     def finish(self) -> None:
         """Sends the rest, and the picture if there is anything to see."""
@@ -71,5 +73,6 @@ class WindowPoints:
         if len(self._pace) > _FEWEST:
             self.run.log_figure(f"plots/pace_{self.name}.png", pace_figure(self.name, self._pace))
 
-    def _add(self, number: int, values: dict[str, float]) -> None:
-        self._waiting += [(name, value, number) for name, value in values.items()]
+    def _add(self, whose: str, number: int, values: dict[str, float]) -> None:
+        waiting = self._waiting.setdefault(whose, [])
+        waiting += [(name, value, number) for name, value in values.items()]

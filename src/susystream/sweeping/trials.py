@@ -14,6 +14,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from susystream.differences import differences
 from susystream.errors import SusystreamError, line_of
 from susystream.sweeping.known import known_sweep
 from susystream.sweeping.space import public
@@ -45,7 +46,8 @@ def run_trial_of(config: DictConfig, hydra: Any) -> float | None:
         Outcome(trial.number, trial.parameters, "failed", 0.0, error=line_of(error)).write(output)
         return _failed(trial.number, error, stop=bool(config.sweep.stop_on_failure))
     try:
-        return run_trial(settings, output=output, trial=trial).objective
+        differs = differences(config)
+        return run_trial(settings, output=output, trial=trial, differs=differs).objective
     except Exception as error:
         return _failed(trial.number, error, stop=settings.sweep.stop_on_failure)
 

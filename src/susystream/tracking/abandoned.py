@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-_TAG = "process"
+_TAG = "mlflow.process"  # MLflow's UI does not show tags of this beginning
 _AT_MOST = 1000
 _LOST = "its process was killed, or the machine lost it"
 

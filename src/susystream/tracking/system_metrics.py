@@ -1,13 +1,15 @@
 """CPU, memory, disk and network of the machine while a run is open.
 
-In: a run. Out: `system/...` metrics, one point a second; never an error, never a wait without end.
-MLflow measures; its own thread is not used, for it ends at the first request that fails.
+In: a run. Out: `system/...` metrics, one point a second, of a long run fewer; never an error, never
+a wait without end. MLflow measures; its own thread is not used, for it ends at the first request
+that fails, and would fill a database in a run of days.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 from susystream.tracking.tracked_run import TrackedRun
 
 _SAMPLE_SECONDS = 1.0
+_POINTS = 300  # of a time that lasts as long as all before it: some 2,000 points in a day
 _STOP_SECONDS = 5.0
 _log = logging.getLogger(__name__)
 
@@ -32,12 +35,22 @@ def sampled(run: TrackedRun, *, uri: str) -> Iterator[None]:
         thread.join(_STOP_SECONDS)  # it may wait for a server
 
 
+def spacing(elapsed: float, least: float = _SAMPLE_SECONDS) -> float:
+    """Seconds from one point to the next, so long after the start.
+
+    Example:
+        >>> spacing(60.0), spacing(3600.0)
+        (1.0, 12.0)
+    """
+    return max(least, elapsed / _POINTS)
+
+
 def _sample(run: TrackedRun, uri: str, stop: threading.Event) -> None:
     try:
-        monitor = _monitor(run, uri)
-        step, seconds = 0, monitor.sampling_interval
+        monitor, began, step = _monitor(run, uri), time.monotonic(), 0
         while not stop.is_set():
-            run.log_metrics(_measured(monitor, stop, seconds), step=step)
+            seconds = spacing(time.monotonic() - began, monitor.sampling_interval)
+            run.log_metrics(_measured(monitor, stop, seconds), step=step, beside=True)
             step += 1
     except Exception as error:
         _log.warning("no more system metrics for this run: %s", error)

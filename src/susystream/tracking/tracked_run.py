@@ -13,15 +13,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from susystream.disclosure import public_text
 from susystream.tracking.entries import Entry, Kind
 from susystream.tracking.lineage import dataset_input
 from susystream.tracking.outbox import Outbox
+from susystream.tracking.precedence import Precedence
 
 if TYPE_CHECKING:
     from susystream.plots.style import Figure
 
 _LONGEST_PARAM = 6000
 _LONGEST_TAG = 8000
+_NOTE = "mlflow.note.content"  # the UI shows it as the run's description
 _LONGEST_NAME = 250
 _FOREIGN = re.compile(r"[^\w.\-/ :]", re.ASCII)  # what MLflow refuses in a name
 
@@ -38,7 +41,7 @@ class TrackedRun:
 
     def __init__(self, outbox: Outbox, run_id: str, *, experiment: str) -> None:
         self.run_id, self.experiment = run_id, experiment
-        self._outbox = outbox
+        self._outbox, self._precedence = outbox, Precedence()
 
     def log_params(self, config: Mapping[str, Any], *, known: Mapping[str, str]) -> None:
         """The resolved configuration, nested names joined by dots.
@@ -52,19 +55,38 @@ class TrackedRun:
         """
         self._put("params", new_params(flat(config), known))
 
-    def log_metrics(self, metrics: Mapping[str, float], *, step: int | None = None) -> None:
-        """Figures of one moment, at a step (0 if none is given)."""
-        self.log_points([(name, value, step or 0) for name, value in metrics.items()])
+    def log_metrics(
+        self, metrics: Mapping[str, float], *, step: int | None = None, beside: bool = False
+    ) -> None:
+        """Figures of one moment, at a step (0 if none is given); `beside` as in `log_points`."""
+        self.log_points([(name, value, step or 0) for name, value in metrics.items()], beside)
 
-    def log_points(self, points: Sequence[tuple[str, float, int]]) -> None:
-        """Figures of many steps at once, as (name, value, step)."""
+    def log_points(self, points: Sequence[tuple[str, float, int]], beside: bool = False) -> None:
+        """Figures of many steps at once, as (name, value, step).
+
+        Args:
+            points: Of this moment.
+            beside: Whether they only accompany the run: those wait for its first own figures,
+                half a minute at most.
+        """
         now = int(time.time() * 1000)
         found = [[safe_name(name), float(value), now, step] for name, value, step in points]
-        self._put("metrics", found)
+        self._put("metrics", self._precedence.passed(found, beside=beside))
+
+    def finish_metrics(self) -> None:
+        """Sends what only accompanied a run that had no figures of its own."""
+        self._put("metrics", self._precedence.rest())
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Tags; a later value replaces an earlier one."""
         self._put("tags", {safe_name(k): str(v)[:_LONGEST_TAG] for k, v in tags.items()})
+
+    def set_note(self, markdown: str) -> None:
+        """The run's description in the UI; a later one replaces an earlier one."""
+        text = public_text(markdown)
+        if len(text) > _LONGEST_TAG:  # whole lines
+            text = text[: _LONGEST_TAG - 2].rpartition("\n")[0] + "\n…"
+        self.set_tags({_NOTE: text})
 
     def log_artifact(self, path: Path) -> None:
         """A file, under its own name."""

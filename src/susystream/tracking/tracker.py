@@ -33,9 +33,11 @@ from susystream.tracking.tracked_run import TrackedRun, as_yaml
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 __all__ = ["DEFAULT_URI", "TrackedRun", "Tracker", "ui_hint"]
 
+TESTED = "tested"  # a model's part of an evaluation, which watches the machine for all
 _LONGEST_ERROR = 1000
 _log = logging.getLogger(__name__)
 
@@ -119,11 +121,20 @@ class Tracker:
         params: Mapping[str, Any],
         tags: Mapping[str, str],
         parent_run_id: str | None = None,
+        config: Mapping[str, Any] | None = None,
     ) -> Iterator[TrackedRun]:
         """An open run, ended as what it was when the block ends.
 
         The first run without a parent in a process tree started by `mlflow run` is the run that
         `mlflow run` opened; a run with a parent lies in its parent's experiment.
+
+        Args:
+            stage: What runs.
+            name: As shown in the UI.
+            params: What runs are compared by, at any depth.
+            tags: As they are known now.
+            parent_run_id: The run that this one is a part of.
+            config: The whole configuration, for `config.yaml`; None: that is `params`.
 
         Raises:
             TrackingError: The server does not answer when the run begins, or refuses something;
@@ -141,9 +152,11 @@ class Tracker:
         try:
             run.set_tags({**origin_tags(), **process_tag(), "stage": stage, **tags})
             run.log_params(params, known=known)
-            run.log_artifact_text("config.yaml", as_yaml(params))
-            with sampled(run, uri=self.uri) if self._system_metrics else nullcontext():
+            run.log_artifact_text("config.yaml", as_yaml(config or params))
+            watched = self._system_metrics and stage != TESTED
+            with sampled(run, uri=self.uri) if watched else nullcontext():
                 yield run
+            run.finish_metrics()
         except BaseException as error:
             self._end_broken(run, error)
             raise
@@ -191,16 +204,13 @@ class Tracker:
 
     def tags_of(self, run_id: str) -> dict[str, str]:
         """The tags of a run; empty if there is no such run."""
-        from mlflow.exceptions import MlflowException
+        found = self._found(run_id)
+        return dict(found.data.tags) if found else {}
 
-        client = self._client
-        with tracking_errors(self.uri):
-            try:
-                return dict(client.get_run(run_id).data.tags)
-            except MlflowException as error:
-                if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                    return {}
-                raise
+    def place_of(self, run_id: str) -> str | None:
+        """Where a run is in the UI, as a link within it; None if there is no such run."""
+        found = self._found(run_id)
+        return f"#/experiments/{found.info.experiment_id}/runs/{run_id}" if found else None
 
     def recorded(self, run_id: str) -> RecordedRun:
         """What a run of ours recorded of itself.
@@ -228,6 +238,18 @@ class Tracker:
             return str(self._client.get_run(self.run_id).info.experiment_id)
         return opened_experiment(self._client) or experiment_id(self._client, self.experiment)
 
+    def _found(self, run_id: str) -> Run | None:
+        from mlflow.exceptions import MlflowException
+
+        client = self._client
+        with tracking_errors(self.uri):
+            try:
+                return client.get_run(run_id)
+            except MlflowException as error:
+                if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                    return None
+                raise
+
     def _begin(self, name: str, parent_run_id: str | None) -> tuple[TrackedRun, dict[str, str]]:
         """A run, and the params that it has already."""
         client = self._client
@@ -251,6 +273,7 @@ class Tracker:
                 run.set_tags({"error": _one_line(error)})
             if isinstance(error, TrialPruned):
                 run.set_tags({TRIAL_STATE: PRUNED})
+            run.finish_metrics()
             run.end(status)
         except TrackingError as second:
             _log.warning("run %s could not be marked %s: %s", run.run_id, status, second)
