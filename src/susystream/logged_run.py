@@ -20,7 +20,7 @@ from susystream.settings import Settings, check_settings, public_config
 from susystream.tracking.recorded_run import RecordedRun
 
 _PLACES = (
-    *("home", "tracking", "registry", "repeats"),
+    *("home", "tracking", "registry", "sweep", "repeats"),
     *("stream.bootstrap_servers", "stream.security", "stream.timeout_seconds"),
     "stream.reader.stall_seconds",
 )
