@@ -147,8 +147,7 @@ def git(folder: Path, *words: str) -> str:
 
 
 @pytest.mark.timeout(BUILDING_SECONDS)
-@pytest.mark.parametrize("manager", ["local", "uv"])
-@pytest.mark.parametrize("version", ["branch", "commit"])
+@pytest.mark.parametrize(("manager", "version"), [("local", "branch"), ("uv", "commit")])
 def test_a_commit_of_a_clone_runs_its_own_code_and_settings(
     desk: Desk, clone: Path, uv_environments: Path, tmp_path: Path, manager: str, version: str
 ) -> None:
