@@ -13,7 +13,7 @@ from susystream.stages.context import StageContext
 from susystream.stages.evaluate import evaluate
 from susystream.stages.prepare import prepare
 from susystream.stages.publish import publish
-from susystream.stages.report_table import show_beside_report
+from susystream.stages.report_table import Chain, show_beside_report, step_figures
 from susystream.stages.result import StageResult
 from susystream.stages.train import train
 
@@ -40,18 +40,14 @@ def pipeline(context: StageContext, *, parent_run_id: str | None = None) -> Stag
             _alone(context, "evaluate", evaluate={"models": trained.model_ids, "ensemble": None}),
             parent_run_id=run.run_id,
         )
-        metrics = {**published.metrics, **trained.metrics, **evaluated.metrics}
+        chain = Chain(prepared, published, trained, evaluated)
+        steps = step_figures(chain) if _beside_report(context) else {}
+        metrics = {**published.metrics, **trained.metrics, **evaluated.metrics, **steps}
         run.log_metrics(metrics)
         place = run.experiment
         run.set_tags({"model_id": trained.model_ids[0], "dataset_id": published.dataset_ids[0]})
-    if settings.experiment and settings.experiment.compare_with_report:
-        show_beside_report(
-            context.console,
-            prepared=prepared,
-            published=published,
-            trained=trained,
-            evaluated=evaluated,
-        )
+    if steps:
+        show_beside_report(context.console, chain, steps)
     _show_where(context, trained, f"{run.run_id} in experiment {place}")
     return StageResult(
         "pipeline",
@@ -65,6 +61,11 @@ def pipeline(context: StageContext, *, parent_run_id: str | None = None) -> Stag
         models=evaluated.models,
         objective=trained.objective,
     )
+
+
+def _beside_report(context: StageContext) -> bool:
+    experiment = context.settings.experiment
+    return experiment is not None and experiment.compare_with_report
 
 
 def _alone(context: StageContext, stage: str, **groups: dict[str, Any]) -> StageContext:

@@ -1,13 +1,20 @@
-"""The commit of the code that runs.
+"""The code that runs, and what it runs on.
 
-In: the folder of this package. Out: a commit, and whether files differ from it.
+In: the folder of this package, its environment. Out: a commit, and whether files differ from it;
+the versions of what computes, and the machine.
 """
 
 from __future__ import annotations
 
+import platform
 import subprocess
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
+
+from susystream.processors import processor_name, processors
+
+_COMPUTING = ("susystream", "tensorflow", "keras", "numpy", "openvino", "polars", "mlflow")
 
 
 @cache
@@ -17,6 +24,18 @@ def code_state() -> tuple[str, bool]:
     if commit is None:
         return "unknown", False
     return commit, bool(_git("status", "--porcelain", "--untracked-files=no"))
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Of Python, of this package and of the libraries that compute."""
+    return {"python": platform.python_version()} | {name: version(name) for name in _COMPUTING}
+
+
+@cache
+def machine() -> str:
+    """How many processors of which kind this process may use."""
+    return f"{processors()} processors, {processor_name()}"
 
 
 def _git(*arguments: str) -> str | None:

@@ -7,6 +7,7 @@ the error's line, or KILLED.
 from __future__ import annotations
 
 import getpass
+import json
 import logging
 import os
 import re
@@ -25,7 +26,7 @@ from susystream.tracking.address import (
     tracking_errors,
     ui_hint,
 )
-from susystream.tracking.code import code_state
+from susystream.tracking.code import code_state, machine, versions
 from susystream.tracking.finished import FinishedRun, adopt, finished_run
 from susystream.tracking.label import PRUNED, TRIAL_STATE, Label
 from susystream.tracking.local_database import check_ready, ready_database
@@ -251,6 +252,7 @@ def _one_line(error: BaseException) -> str:
 def _origin() -> dict[str, str]:
     commit, dirty = code_state()
     tags = {"commit": commit, "dirty": str(dirty).lower(), "version": __version__}
+    tags |= {"versions": json.dumps(versions()), "machine": machine()}
     return tags if commit == "unknown" else {**tags, "mlflow.source.git.commit": commit}
 
 
