@@ -39,6 +39,7 @@ FLOOR = {
     "services": 2,
     "data.download": 2,
     "stages": 3,
+    "reports": 3,
     "cli": 4,
     "composition": 4,
     "recipes": 4,
@@ -47,6 +48,7 @@ FLOOR = {
     "model_listing": 4,
     "data_listing": 4,
     "enlarging": 4,
+    "reporting": 4,
     "__main__": 5,
     "": 0,
 }
@@ -71,7 +73,7 @@ ONLY_IN = {
     "hist": ("plots",),
     "pyspark": ("evaluate.spark_engine",),
     "tensorflow_io": ("stream.tfio_reader",),
-    "click": ("cli", "data_listing", "enlarging", "listing", "model_listing"),
+    "click": ("cli", "data_listing", "enlarging", "listing", "model_listing", "reporting"),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

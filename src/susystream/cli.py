@@ -25,6 +25,7 @@ from susystream.data_listing import data
 from susystream.enlarging import enlarge
 from susystream.errors import SettingsError, line_of
 from susystream.model_listing import models
+from susystream.reporting import report
 
 _HOME = click.option(
     "--home",
@@ -158,5 +159,6 @@ def _show_services(statuses: Sequence[Any], as_json: bool) -> None:
 
 
 cli.add_command(models)
+cli.add_command(report)
 data.add_command(enlarge)
 cli.add_command(data)
