@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 from susystream.cli import split_overrides
 from susystream.composition import config_folder
 from susystream.errors import SettingsError
-from susystream.recipes import check_recipe
+from susystream.recipes import check_recipe, spans
 
 ROOT = Path(__file__).parents[1]
 PROJECT = yaml.safe_load((ROOT / "MLproject").read_text())
@@ -152,6 +152,15 @@ def test_environments_get_the_python_that_mlflow_runs_under() -> None:
     assert environment["dependencies"] == ["-r requirements.lock"]
 
 
+def effect(parameters: list[str], overrides: list[str]) -> tuple[Any, dict[str, str]]:
+    """What is composed, and what is swept: by the recipe, where nothing typed wins over it."""
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = compose("config", overrides=[*parameters, *overrides], return_hydra_config=True)
+    typed = {word.partition("=")[0] for word in parameters}
+    swept = {key: one for key, one in spans(config).items() if key not in typed}
+    return composed(*parameters, *overrides), swept
+
+
 RECIPES = sorted(path.stem for path in (config_folder() / "experiment").glob("*.yaml"))
 
 
@@ -160,7 +169,8 @@ def test_a_recipe_is_never_overruled_without_a_word(name: str, recipe: str) -> N
     """The command composes what the recipe alone composes, or is refused."""
     parameters, overrides = words_of(name, overrides=f"experiment={recipe}")
     stage = next(word for word in parameters if word.startswith("stage="))
-    if composed(*parameters, *overrides) == composed(stage, *overrides):
+    alone = [] if stage == "stage=pipeline" else [stage]
+    if effect(parameters, overrides) == effect(alone, overrides):
         check_recipe(parameters, overrides)
     else:
         with pytest.raises(SettingsError, match=f"as in the recipe {recipe}"):
@@ -191,6 +201,20 @@ def test_a_refused_recipe_is_told_with_both_values(overrides: str) -> None:
     with pytest.raises(SettingsError, match=r"train\.epochs=5 and .*-P") as caught:
         check_recipe(*words_of("train", overrides=overrides))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("main", ["seed=1,2,3,4,5", "stage=train", "seed=42"]), ("sweep", ["stage=train"])],
+)
+def test_a_recipe_whose_sweep_or_stage_would_be_overruled_is_refused(
+    name: str, words: list[str]
+) -> None:
+    with pytest.raises(SettingsError, match="as in the recipe ensemble") as caught:
+        check_recipe(*words_of(name, overrides="experiment=ensemble"))
+    assert all(word in str(caught.value) for word in words)
+    chosen = "experiment=ensemble stage=train seed=1,2,3,4,5"
+    check_recipe(*words_of(name, overrides=chosen))
 
 
 def test_the_project_has_the_products_name() -> None:

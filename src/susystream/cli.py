@@ -26,6 +26,7 @@ from susystream.enlarging import enlarge
 from susystream.errors import SettingsError, line_of
 from susystream.interruption import end_on_signals
 from susystream.model_listing import models
+from susystream.reporting import report
 from susystream.tracking.opened_by_mlflow import fail_opened_run
 
 _HOME = click.option(
@@ -169,6 +170,7 @@ def _show_services(statuses: Sequence[Any], as_json: bool) -> None:
 
 
 cli.add_command(models)
+cli.add_command(report)
 cli.add_command(runs)
 data.add_command(enlarge)
 cli.add_command(data)

@@ -12,10 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import hydra
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 
 from susystream.composition import config_folder
 from susystream.errors import SettingsError
+
+_CHAIN = "pipeline"  # the stage of whoever named none
 
 
 def check_recipe(parameters: Sequence[str], overrides: Sequence[str]) -> None:
@@ -29,13 +32,14 @@ def check_recipe(parameters: Sequence[str], overrides: Sequence[str]) -> None:
         SettingsError: Naming the settings and both values.
     """
     fixed, given = pairs(parameters), pairs(overrides)
-    stage = f"stage={fixed.pop('stage', 'pipeline')}"
     recipes = given.get("experiment", fixed.pop("experiment", "null"))
     settings = {key: value for key, value in fixed.items() if key not in given}
+    if settings.get("stage", _CHAIN) != _CHAIN:  # the entry point's own, by which it was chosen
+        settings.pop("stage")
     for recipe in () if recipes == "null" else recipes.split(","):  # a sweep over several
         try:
-            default = composed_values([stage], settings)
-            wanted = composed_values([stage, f"experiment={recipe}"], settings)
+            default = composed_values([], settings)
+            wanted = composed_values([f"experiment={recipe}"], settings)
         except HydraException:  # no such recipe: the run itself says it, with those there are
             return
         lost = [key for key in settings if wanted[key] not in (default[key], settings[key])]
@@ -58,8 +62,18 @@ def _listed(values: Mapping[str, str], keys: Iterable[str]) -> str:
 
 
 def composed_values(overrides: Sequence[str], keys: Iterable[str]) -> dict[str, str]:
-    """What is composed for each setting; for a group, the choice."""
+    """What is composed for each setting; for a group, the choice; of a sweep, what it spans."""
     with hydra.initialize_config_dir(str(config_folder()), version_base="1.3"):
         config = hydra.compose("config", overrides=list(overrides), return_hydra_config=True)
-    choices = config.hydra.runtime.choices
-    return {key: str(choices.get(key) or OmegaConf.select(config, key)) for key in keys}
+    choices, swept = config.hydra.runtime.choices, spans(config)
+    return {
+        key: str(swept.get(key) or choices.get(key) or OmegaConf.select(config, key))
+        for key in keys
+    }
+
+
+def spans(config: DictConfig) -> dict[str, str]:
+    """What a recipe sweeps over; an override of such a setting wins over it."""
+    if config.hydra.mode != RunMode.MULTIRUN:
+        return {}
+    return {str(key): str(value) for key, value in (config.hydra.sweeper.params or {}).items()}

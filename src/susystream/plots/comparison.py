@@ -60,6 +60,42 @@ def comparison_figure(
 
 
 @styled
+def grouped_figure(
+    groups: Mapping[str, Sequence[tuple[str, float, float | None]]],
+    *,
+    quantity: str,
+    log: bool = False,
+) -> Figure:
+    """Values below the heading of their group; those of one name look alike in every group.
+
+    Args:
+        groups: (name, value, standard error) by the group's heading; None instead of an error is a
+            value that others found, in grey.
+        quantity: What the values are, for their axis.
+        log: Whether the axis is logarithmic, for positive values.
+
+    Raises:
+        EvaluationError: There is no finite value.
+    """
+    flat = [one for rows in groups.values() for one in rows]
+    if not any(math.isfinite(value) for _, value, _ in flat):
+        raise EvaluationError(
+            f"expected values of {quantity} to compare, received none; give one that is finite"
+        )
+    places = _places([error or 0.0 for *_, error in flat], [value for _, value, _ in flat])
+    names = list(dict.fromkeys(name for name, _, error in flat if error is not None))
+    listed: list[Row] = []
+    for heading, rows in groups.items():
+        listed.append(Row(shown(heading, longest=60), colour="black"))
+        listed += [_inset(one, names, ".3g" if log else f".{places}f") for one in rows]
+    size = (WIDTH - LEFT / 2 - RIGHT, len(listed) * ROW)
+    figure = Picture(WIDTH, TOP / 2 + size[1] + BOTTOM)
+    axes = placed(figure, left=LEFT / 2, below=TOP / 2, size=size)
+    show_rows(axes, listed, x=shown(quantity, longest=60), log=log)
+    return figure
+
+
+@styled
 def curve_figure(
     lines: Mapping[str, Sequence[tuple[float, float, float]]],
     *,
@@ -97,6 +133,18 @@ def curve_figure(
     axes.margins(0.06)
     axes.legend(loc="best")
     return figure
+
+
+def _inset(one: tuple[str, float, float | None], names: Sequence[str], form: str) -> Row:
+    name, value, error = one
+    number = f"{value:,{form}}" if math.isfinite(value) else "none"
+    if error is None:
+        return Row(name, value, number=number, inset=True)
+    known = math.isfinite(error) and error > 0
+    number += f" ± {error:,{form}}" if known else ""
+    at = names.index(name)
+    look = (COLOURS[at % len(COLOURS)], MARKERS[at % len(MARKERS)])
+    return Row(name, value, error if known else 0.0, number, *look, inset=True)
 
 
 def _row(one: tuple[str, float, float], places: int) -> Row:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from susystream.plots.frame import label
@@ -30,6 +31,7 @@ class Row:
         error: Of one standard deviation; 0 where it is not known.
         number: The value as text; none for a heading.
         colour, marker: Of the point.
+        inset: Whether the name stands below a heading.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Row:
     number: str = ""
     colour: str = GREY
     marker: str = ""
+    inset: bool = False
 
     @property
     def is_reference(self) -> bool:
@@ -45,7 +48,9 @@ class Row:
         return self.colour == GREY
 
 
-def show_rows(axes: Axes, rows: Sequence[Row], *, x: str, highest: float = math.inf) -> None:
+def show_rows(
+    axes: Axes, rows: Sequence[Row], *, x: str, highest: float = math.inf, log: bool = False
+) -> None:
     """Fills axes with rows, the first one on top.
 
     Args:
@@ -53,16 +58,22 @@ def show_rows(axes: Axes, rows: Sequence[Row], *, x: str, highest: float = math.
         rows: At least one with a value.
         x: Label of the values' axis.
         highest: The largest value there can be.
+        log: Whether the axis is logarithmic; then all values are positive.
     """
     for at, row in enumerate(rows):
         if math.isfinite(row.value):
             _point(axes, row, at)
         colour = GREY if row.is_reference else "black"
         name = shown(row.name, longest=_LONGEST) if row.number else row.name
-        _say(axes, 0.015, at, name, color=colour, ha="left")
+        left = _say(axes, 0.045 if row.inset else 0.015, at, name, color=colour, ha="left")
+        if not row.number and not row.is_reference:
+            left.set_fontweight("bold")
         _say(axes, _TEXT - 0.025, at, row.number, color=colour, ha="right")
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    _frame(axes, highest)
+    if log:
+        _frame_of_decades(axes, [row.value for row in rows if math.isfinite(row.value)])
+    else:
+        _frame(axes, highest)
     label(axes, x=x)
 
 
@@ -74,9 +85,11 @@ def _point(axes: Axes, row: Row, at: int) -> None:
         axes.errorbar(row.value, at, xerr=error, color=row.colour, marker=row.marker)
 
 
-def _say(axes: Axes, x: float, row: int, text: str, *, color: str, ha: str) -> None:
+def _say(axes: Axes, x: float, row: int, text: str, *, color: str, ha: str) -> Text:
     across = axes.get_yaxis_transform()  # x in shares of the width, y in rows
-    axes.text(x, row, text, transform=across, color=color, ha=ha, va="center", fontsize=SMALL)
+    return axes.text(
+        x, row, text, transform=across, color=color, ha=ha, va="center", fontsize=SMALL
+    )
 
 
 def _frame(axes: Axes, highest: float) -> None:
@@ -88,6 +101,22 @@ def _frame(axes: Axes, highest: float) -> None:
     inside = [float(one) for one in ticks if left <= one <= min(right, highest)]
     axes.set_xticks(inside, [f"{one:.6g}" for one in inside])
     axes.set_xlim(right - span / (1 - _TEXT), right)
+    _only_values(axes)
+
+
+def _frame_of_decades(axes: Axes, values: Sequence[float]) -> None:
+    """The same to the logarithm, with a tick at each power of ten."""
+    low, high = math.log10(min(values)), math.log10(max(values))
+    span = 1.15 * max(high - low, 0.5)
+    left, right = (low + high - span) / 2, (low + high + span) / 2
+    powers = [10.0**one for one in range(math.ceil(left), math.floor(right) + 1)]
+    axes.set_xscale("log")
+    axes.set_xticks(powers, [f"{one:g}" for one in powers])
+    axes.set_xlim(10 ** (right - span / (1 - _TEXT)), 10**right)
+    _only_values(axes)
+
+
+def _only_values(axes: Axes) -> None:
     axes.tick_params(axis="y", which="both", left=False, right=False, labelleft=False)
     axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(axis="x", color=GREY, alpha=0.35, linestyle=":", linewidth=0.8)

@@ -10,8 +10,9 @@ import hashlib
 from typing import Any
 
 from susystream.registry.document import canonical_json
-from susystream.settings import public_config
+from susystream.settings import Settings, public_config
 from susystream.stages.context import StageContext
+from susystream.tracking.label import RECIPE
 
 _PLACES = ("home", "tracking", "registry", "sweep", "experiment", "repeats")
 _PLACES_OF_STREAM = ("bootstrap_servers", "security", "timeout_seconds")
@@ -38,6 +39,11 @@ def config_hash(context: StageContext) -> str | None:
         plain["stream"].pop(name)
     _name_exactly(plain, context)
     return hashlib.sha256(canonical_json(plain).encode()).hexdigest()[:_LENGTH]
+
+
+def recipe_tags(settings: Settings) -> dict[str, str]:
+    """By what `susystream report` finds the runs of a recipe."""
+    return {RECIPE: settings.experiment.name} if settings.experiment else {}
 
 
 def _name_exactly(config: dict[str, Any], context: StageContext) -> None:

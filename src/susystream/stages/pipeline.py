@@ -15,7 +15,7 @@ from susystream.stages.naming import dataset_title
 from susystream.stages.prepare import prepare
 from susystream.stages.publish import publish
 from susystream.stages.repetition import equal_of
-from susystream.stages.report_table import show_beside_report
+from susystream.stages.report_table import Chain, show_beside_report, step_figures
 from susystream.stages.result import StageResult
 from susystream.stages.tracked import tracked
 from susystream.stages.train import train
@@ -44,8 +44,10 @@ def pipeline(context: StageContext, *, parent_run_id: str | None = None) -> Stag
             _alone(context, "evaluate", evaluate={"models": trained.model_ids, "ensemble": None}),
             parent_run_id=run.run_id,
         )
+        chain = Chain(prepared, published, trained, evaluated)
+        steps = step_figures(chain) if _beside_report(context) else {}
         # in MLflow's UI the first of them opens a comparison
-        metrics = {**evaluated.metrics, **trained.metrics, **published.metrics}
+        metrics = {**evaluated.metrics, **trained.metrics, **published.metrics, **steps}
         run.log_metrics(metrics)
         stages = (prepared, published, trained, evaluated)
         note = result_notes.of_pipeline(
@@ -61,14 +63,8 @@ def pipeline(context: StageContext, *, parent_run_id: str | None = None) -> Stag
         place = run.experiment
         made = {"model_id": trained.model_ids[0], "dataset_id": published.dataset_ids[0]}
         run.set_tags(made | equal_of(context, trained.run_id))
-    if settings.experiment and settings.experiment.compare_with_report:
-        show_beside_report(
-            context.console,
-            prepared=prepared,
-            published=published,
-            trained=trained,
-            evaluated=evaluated,
-        )
+    if steps:
+        show_beside_report(context.console, chain, steps)
     _show_where(context, trained, f"{run.run_id} in experiment {place}")
     return StageResult(
         "pipeline",
@@ -82,6 +78,11 @@ def pipeline(context: StageContext, *, parent_run_id: str | None = None) -> Stag
         models=evaluated.models,
         objective=trained.objective,
     )
+
+
+def _beside_report(context: StageContext) -> bool:
+    experiment = context.settings.experiment
+    return experiment is not None and experiment.compare_with_report
 
 
 def _alone(context: StageContext, stage: str, **groups: dict[str, Any]) -> StageContext:

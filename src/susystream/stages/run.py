@@ -14,7 +14,7 @@ from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
 from susystream.stages.evaluate import evaluate
 from susystream.stages.follow import follow
-from susystream.stages.identity import config_hash
+from susystream.stages.identity import config_hash, recipe_tags
 from susystream.stages.pipeline import pipeline
 from susystream.stages.prepare import prepare
 from susystream.stages.publish import publish
@@ -51,8 +51,9 @@ def run_stage(
     """
     console = Console()
     with open_context(settings, output=output, console=console, differs=differs) as context:
-        if identity := config_hash(context):
-            context.label = Label(tags={CONFIG_HASH: identity})
+        identity = config_hash(context)
+        known = {CONFIG_HASH: identity} if identity else {}
+        context.label = Label(tags={**recipe_tags(settings), **known})
         return run_in(context)
 
 

@@ -17,7 +17,7 @@ from susystream.settings import Settings, public_config
 from susystream.stages import sweep_report
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
-from susystream.stages.identity import config_hash
+from susystream.stages.identity import config_hash, recipe_tags
 from susystream.stages.objective import objective_of
 from susystream.stages.result import StageResult
 from susystream.stages.run import short
@@ -63,7 +63,11 @@ def open_sweep(settings: Settings, *, output: Path, swept: Sequence[str]) -> Ite
             "sweep",
             name=_name(swept),
             params=public_config(settings),
-            tags={"sweep_of": settings.stage.name, "sweep": " ".join(swept)},
+            tags={
+                **recipe_tags(settings),
+                "sweep_of": settings.stage.name,
+                "sweep": " ".join(swept),
+            },
         ) as run:
             try:
                 _hold_servers(context)

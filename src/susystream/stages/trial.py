@@ -17,7 +17,7 @@ from susystream.errors import NotFound, TrialPruned, line_of
 from susystream.settings import Settings
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
-from susystream.stages.identity import config_hash
+from susystream.stages.identity import config_hash, recipe_tags
 from susystream.stages.objective import Objective, objective_of
 from susystream.stages.pruning import Study, pruning
 from susystream.stages.run import run_in
@@ -167,6 +167,7 @@ def _run(context: StageContext, trial: Trial, objective: Objective) -> dict[str,
     """The state and the facts of its outcome."""
     identity = config_hash(context)
     tags = {"trial": str(trial.number)} | ({CONFIG_HASH: identity} if identity else {})
+    tags |= recipe_tags(context.settings)
     context.label = Label(trial.parent_run_id, trial.name, tags)
     context.on_epoch = pruning(trial.study, trial.number, objective)
     if identity and (known := _known(context, trial, identity)):

@@ -1,22 +1,23 @@
-"""The code that runs: its commit, and the libraries it stands on.
+"""The code that runs, and what it runs on.
 
-In: the folder of this package. Out: a commit, whether files differ from it, versions.
+In: the folder of this package, its environment. Out: a commit, and whether files differ from it;
+the versions of what computes, and the machine.
 """
 
 from __future__ import annotations
 
+import platform
 import subprocess
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-LIBRARIES = ("susystream", "tensorflow", "keras", "numpy", "mlflow", "kafka-python", "polars")
+from susystream.processors import processor_name, processors
 
-
-@cache
-def library_versions() -> dict[str, str]:
-    """Versions of what figures and weights depend on, by distribution name."""
-    return {name: version(name) for name in LIBRARIES}
+LIBRARIES = (
+    *("susystream", "tensorflow", "keras", "numpy", "openvino"),
+    *("mlflow", "kafka-python", "polars"),
+)
 
 
 @cache
@@ -26,6 +27,18 @@ def code_state() -> tuple[str, bool]:
     if commit is None:
         return "unknown", False
     return commit, bool(_git("status", "--porcelain", "--untracked-files=no"))
+
+
+@cache
+def library_versions() -> dict[str, str]:
+    """Versions of Python, and by distribution name of what figures and weights depend on."""
+    return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
+
+
+@cache
+def machine() -> str:
+    """How many processors of which kind this process may use."""
+    return f"{processors()} processors, {processor_name()}"
 
 
 def _git(*arguments: str) -> str | None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 CONFIG_HASH = "config_hash"
+RECIPE = "recipe"
 TRIAL_STATE = "trial_state"
 PRUNED = "pruned"
 

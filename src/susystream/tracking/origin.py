@@ -8,13 +8,14 @@ from __future__ import annotations
 import getpass
 
 from susystream import __version__
-from susystream.tracking.code import code_state, library_versions
+from susystream.tracking.code import code_state, library_versions, machine
 
 
 def origin_tags() -> dict[str, str]:
     """Commit and versions; MLflow's own tag too, by which its UI shows them."""
     commit, dirty = code_state()
     tags = {"commit": commit, "dirty": str(dirty).lower(), "version": __version__}
+    tags["machine"] = machine()
     tags["libraries"] = " ".join(f"{name}={one}" for name, one in library_versions().items())
     return tags if commit == "unknown" else {**tags, "mlflow.source.git.commit": commit}
 

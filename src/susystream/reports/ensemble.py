@@ -1,0 +1,73 @@
+"""The report of `ensemble`: networks that differ in their seed only, and their mean.
+
+In: the newest finished evaluation, and the trainings of its models. Out: figures of each network
+and of the mean of their probabilities.
+"""
+
+from __future__ import annotations
+
+from susystream.evaluate.ensemble import NAME
+from susystream.plots.comparison import comparison_figure
+from susystream.plots.style import Figure
+from susystream.reports.form import Column, Report, Row, Table, Tables
+from susystream.reports.reading import Reading, param_of
+from susystream.reports.standard import (
+    ERROR,
+    PAIRED,
+    REAL,
+    TOY,
+    TOY_AND_REAL,
+    auc_column,
+    auc_figures,
+    number,
+)
+from susystream.tracking.recipe_runs import RecipeRun
+
+_FIGURES = (
+    *(f"test/{TOY}/{one}" for one in ("auc", "auc_stderr", "log_loss", "ece")),
+    *(f"test/{REAL}/{one}" for one in ("auc", "auc_stderr")),
+)
+_MEAN = "mean of all"
+
+
+def _rows(reading: Reading) -> list[Row]:
+    run = reading.newest("evaluate")
+    ids = run.tags.get("model_id", "").split(",")
+    names = [param_of(reading.training(run, one), "model.name") for one in ids]
+    members = [_row(reading, run, one, name) for one, name in zip(ids, names, strict=True)]
+    return [*members, _row(reading, run, NAME, _MEAN)]
+
+
+def _row(reading: Reading, run: RecipeRun, prefix: str, name: str | None) -> Row:
+    return {"network": name, **{one: reading.figure(run, f"{prefix}/{one}") for one in _FIGURES}}
+
+
+def _draw(tables: Tables) -> Figure:
+    auc, error = auc_figures(TOY)
+    rows = [
+        (str(row["network"]), number(row, auc), number(row, error)) for row in tables["networks"]
+    ]
+    return comparison_figure(rows, quantity="AUC on toy events never trained on")
+
+
+REPORT = Report(
+    "ensemble",
+    command="experiments/ensemble/run.sh",
+    tables=(
+        Table(
+            "networks",
+            _rows,
+            (
+                Column("network", "network"),
+                auc_column(TOY, "AUC, toy events"),
+                Column("log loss, toy events", f"test/{TOY}/log_loss"),
+                Column("calibration error", f"test/{TOY}/ece"),
+                auc_column(REAL, "AUC, real events"),
+            ),
+        ),
+    ),
+    draw=_draw,
+    caption="AUC of each network and of their mean",
+    params=("data.rows", "train.epochs", "train.batch_size", "evaluate.sets.toy_large.rows"),
+    note=" ".join((TOY_AND_REAL, ERROR, PAIRED)),
+)

@@ -1,0 +1,88 @@
+"""The report of `low_vs_high`: the paper's three choices of features, beside its Table II.
+
+In: the newest finished sweep over `model.features`. Out: the AUC with each choice.
+"""
+
+from __future__ import annotations
+
+from susystream.evaluate.paper import TABLE_II
+from susystream.plots.comparison import grouped_figure
+from susystream.plots.style import Figure
+from susystream.reports.form import Column, Report, Row, Table, Tables
+from susystream.reports.reading import Reading
+from susystream.reports.standard import (
+    ERROR,
+    PAIRED,
+    REAL,
+    TOY,
+    TOY_AND_REAL,
+    auc_column,
+    auc_figures,
+    number,
+    trial_rows,
+)
+
+_SWEPT = "model.features"
+_TREES, _DEEP = "boosted trees", "deep network, dropout"
+
+
+def _rows(reading: Reading) -> list[Row]:
+    found = trial_rows(reading, reading.newest("sweep"), auc_figures(TOY, REAL))
+    return [{**row, **_paper(str(row[_SWEPT]))} for row in found]
+
+
+def _paper(features: str) -> Row:
+    known = TABLE_II.get(features, {})
+    return {f"paper/{method}": known.get(method) for method in (_TREES, _DEEP)}
+
+
+def _draw(tables: Tables) -> Figure:
+    groups = {
+        f"{row[_SWEPT]} features": [
+            *(
+                (title, number(row, f"test/{one}/auc"), number(row, f"test/{one}/auc_stderr"))
+                for one, title in ((TOY, "toy events"), (REAL, "real events"))
+            ),
+            *(
+                (f"paper, {method}", number(row, f"paper/{method}"), None)
+                for method in (_TREES, _DEEP)
+                if row[f"paper/{method}"]
+            ),
+        ]
+        for row in tables["features"]
+    }
+    return grouped_figure(groups, quantity="AUC")
+
+
+REPORT = Report(
+    "low_vs_high",
+    command="susystream run experiment=low_vs_high",
+    tables=(
+        Table(
+            "features",
+            _rows,
+            (
+                Column("features", _SWEPT),
+                auc_column(TOY, "AUC, toy events"),
+                auc_column(REAL, "AUC, real events"),
+                Column("paper: boosted trees", f"paper/{_TREES}", places=3),
+                Column("paper: deep network, dropout", f"paper/{_DEEP}", places=3),
+            ),
+        ),
+    ),
+    draw=_draw,
+    caption="AUC with the low-level, the high-level and all features, beside the paper's",
+    params=(
+        *("data.rows", "model.hidden", "train.epochs", "train.batch_size"),
+        "evaluate.sets.toy_large.rows",
+    ),
+    note=" ".join(
+        (
+            "Trained on toy events only.",
+            TOY_AND_REAL,
+            "Paper: Baldi, Sadowski, Whiteson 2014, Table II, trained and tested on real events.",
+            ERROR,
+            PAIRED,
+        )
+    ),
+)

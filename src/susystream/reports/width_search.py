@@ -1,0 +1,71 @@
+"""The report of `width_search`: how wide a network must be.
+
+In: the newest finished sweep over `model.hidden`. Out: parameters and AUC of each width.
+"""
+
+from __future__ import annotations
+
+from susystream.plots.comparison import curve_figure
+from susystream.plots.style import Figure
+from susystream.reports.form import Column, Report, Row, Table, Tables, Value
+from susystream.reports.reading import Reading
+from susystream.reports.standard import (
+    ERROR,
+    PAIRED,
+    REAL,
+    TOY,
+    TOY_AND_REAL,
+    auc_column,
+    auc_figures,
+    number,
+)
+
+_SWEPT = "model.hidden"
+_PARAMETERS = "model/parameters"
+
+
+def _rows(reading: Reading) -> list[Row]:
+    found = []
+    for trial in reading.trials(reading.newest("sweep")):
+        training = reading.training(trial)
+        width = trial.swept[_SWEPT].strip("[]").split(",")[0]
+        figures = [*auc_figures(TOY, REAL), "validation/auc"]
+        own: dict[str, Value] = {_SWEPT: trial.swept[_SWEPT], "width": float(width)}
+        own[_PARAMETERS] = reading.figure(training, _PARAMETERS)
+        found.append(reading.row(trial, figures, **own))
+    return found
+
+
+def _draw(tables: Tables) -> Figure:
+    auc, error = auc_figures(TOY)
+    points = [
+        (number(row, "width"), number(row, auc), number(row, error)) for row in tables["widths"]
+    ]
+    x = "units in each of the three hidden layers"
+    return curve_figure({"toy events never trained on": points}, x=x, y="AUC", log_x=True)
+
+
+REPORT = Report(
+    "width_search",
+    command="susystream run experiment=width_search",
+    tables=(
+        Table(
+            "widths",
+            _rows,
+            (
+                Column("hidden layers", _SWEPT),
+                Column("parameters", _PARAMETERS, places=0),
+                auc_column(TOY, "AUC, toy events"),
+                Column("AUC, validation", "validation/auc"),
+                auc_column(REAL, "AUC, real events"),
+            ),
+        ),
+    ),
+    draw=_draw,
+    caption="AUC on toy events over the width of the hidden layers",
+    params=(
+        *("data.rows", "model.dropout", "train.epochs", "train.batch_size"),
+        "evaluate.sets.toy_large.rows",
+    ),
+    note=" ".join((TOY_AND_REAL, ERROR, PAIRED)),
+)
