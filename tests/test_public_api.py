@@ -34,6 +34,7 @@ def susystream(
         ["services", "status"],
         ["models", "--help"],
         ["data", "--help"],
+        ["report", "--help"],
         ["--version"],
     ],
 )

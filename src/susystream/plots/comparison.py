@@ -9,6 +9,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
 
 from susystream.errors import EvaluationError
 from susystream.plots.frame import BOTTOM, LEFT, RIGHT, TOP, WIDTH, blank, placed
@@ -24,6 +26,8 @@ from susystream.plots.style import (
     shown,
     styled,
 )
+
+_FEW = 8  # values that are ticks of their own
 
 
 @styled
@@ -82,7 +86,8 @@ def grouped_figure(
         raise EvaluationError(
             f"expected values of {quantity} to compare, received none; give one that is finite"
         )
-    places = _places([error or 0.0 for *_, error in flat], [value for _, value, _ in flat])
+    errors = [max((error or 0.0 for *_, error in flat), default=0.0)]  # one form for all numbers
+    places = _places(errors, [value for _, value, _ in flat])
     names = list(dict.fromkeys(name for name, _, error in flat if error is not None))
     listed: list[Row] = []
     for heading, rows in groups.items():
@@ -107,6 +112,7 @@ def curve_figure(
 
     Args:
         lines: (x, y, standard error) of each point, in any order; 0 or NaN is an unknown error.
+            The name of a single one is not shown.
         x: Label, with its unit.
         y: The same.
         log_x: Whether x is drawn to a logarithmic scale.
@@ -130,9 +136,19 @@ def curve_figure(
         )
     if log_x:
         axes.set_xscale("log")
+        _ticks_at_points(axes, [at for points in lines.values() for at, *_ in points])
     axes.margins(0.06)
-    axes.legend(loc="best")
+    if len(lines) > 1:
+        axes.legend(loc="best")
     return figure
+
+
+def _ticks_at_points(axes: Axes, values: Sequence[float]) -> None:
+    """Powers of ten say little of a few values."""
+    found = sorted(set(values))
+    if len(found) <= _FEW:
+        axes.set_xticks(found, [f"{one:.6g}" for one in found])
+        axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _inset(one: tuple[str, float, float | None], names: Sequence[str], form: str) -> Row:

@@ -95,7 +95,7 @@ def _say(axes: Axes, x: float, row: int, text: str, *, color: str, ha: str) -> T
 def _frame(axes: Axes, highest: float) -> None:
     """What was drawn fills the part that the names leave free."""
     low, high = (float(one) for one in axes.dataLim.intervalx)
-    span = 1.15 * max(high - low, 0.01 * abs(high), 1e-9)
+    span = 1.15 * max(high - low, 0.002 * abs(high), 1e-9)
     left, right = (low + high - span) / 2, (low + high + span) / 2
     ticks = MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(left, right)
     inside = [float(one) for one in ticks if left <= one <= min(right, highest)]

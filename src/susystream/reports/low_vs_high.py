@@ -23,7 +23,13 @@ from susystream.reports.standard import (
 )
 
 _SWEPT = "model.features"
+_HEADINGS = {
+    "low": "low-level features",
+    "high": "high-level features",
+    "complete": "all features",
+}
 _TREES, _DEEP = "boosted trees", "deep network, dropout"
+_PAPER = {_TREES: "paper: boosted trees", _DEEP: "paper: deep, dropout"}
 
 
 def _rows(reading: Reading) -> list[Row]:
@@ -37,21 +43,19 @@ def _paper(features: str) -> Row:
 
 
 def _draw(tables: Tables) -> Figure:
-    groups = {
-        f"{row[_SWEPT]} features": [
-            *(
-                (title, number(row, f"test/{one}/auc"), number(row, f"test/{one}/auc_stderr"))
-                for one, title in ((TOY, "toy events"), (REAL, "real events"))
-            ),
-            *(
-                (f"paper, {method}", number(row, f"paper/{method}"), None)
-                for method in (_TREES, _DEEP)
-                if row[f"paper/{method}"]
-            ),
-        ]
-        for row in tables["features"]
-    }
+    rows = {str(row[_SWEPT]): _group(row) for row in tables["features"]}
+    groups = {_HEADINGS.get(features, features): group for features, group in rows.items()}
     return grouped_figure(groups, quantity="AUC")
+
+
+def _group(row: Row) -> list[tuple[str, float, float | None]]:
+    """Ours with their errors, the paper's without."""
+    found: list[tuple[str, float, float | None]] = []
+    for one, title in ((TOY, "toy events"), (REAL, "real events")):
+        auc, error = auc_figures(one)
+        found.append((title, number(row, auc), number(row, error)))
+    known = {title: row[f"paper/{method}"] for method, title in _PAPER.items()}
+    return found + [(title, float(one), None) for title, one in known.items() if one]
 
 
 REPORT = Report(

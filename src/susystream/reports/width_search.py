@@ -41,8 +41,8 @@ def _draw(tables: Tables) -> Figure:
     points = [
         (number(row, "width"), number(row, auc), number(row, error)) for row in tables["widths"]
     ]
-    x = "units in each of the three hidden layers"
-    return curve_figure({"toy events never trained on": points}, x=x, y="AUC", log_x=True)
+    x, y = "units in each of the three hidden layers", "AUC on toy events never trained on"
+    return curve_figure({TOY: points}, x=x, y=y, log_x=True)
 
 
 REPORT = Report(
