@@ -108,13 +108,14 @@ def test_the_description_of_a_chain_leads_to_the_runs_of_its_stages(ui: Ui) -> N
 
 
 def test_metrics_are_charts_in_groups(ui: Ui) -> None:
-    page = ui.open_run(ui.runs("train")[0], "/model-metrics")
+    run = next(run for run in ui.runs("train") if run.data.params["train.epochs"] == "3")
+    page = ui.open_run(run, "/model-metrics")
     for group, charts in (("validation", 3), ("train", 4), ("model", 1), ("test/holdout", 20)):
         title = re.compile(rf"^{group}\s*\({charts}\)")
         expect(page.get_by_role("figure").filter(has_text=title)).to_be_attached()
     page.get_by_placeholder("Search metric charts").fill("^(train|validation)/(loss|acc|auc)")
     expect(page.locator(".main-svg .scatterlayer path.js-line").first).to_be_attached()
-    assert page.locator(".main-svg .scatterlayer path.js-line").count() >= 4
+    expect(page.get_by_role("figure").filter(has_text=re.compile("^model"))).to_have_count(0)
     picture(page, "charts")
 
 
