@@ -132,7 +132,7 @@ def test_a_comparison_opens_with_what_differs_and_the_auc(ui: Ui) -> None:
         expect(plot.get_by_text(title, exact=True)).to_be_visible()
     expect(page.get_by_text("train: seed=2, epochs=1").first).to_be_visible()
     page.wait_for_timeout(500)  # the lines are drawn on a canvas, which tells nobody
-    assert colours(picture(plot, "lines")) > 100
+    assert colours(picture(plot)) > 100
     picture(page, "compare")
 
 
