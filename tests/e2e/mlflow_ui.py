@@ -137,10 +137,10 @@ class Ui:
         return self.page
 
 
-def picture(of: Page | Locator, name: str) -> Image.Image:
-    """What is to be seen now; kept under a name where pictures are wanted."""
+def picture(of: Page | Locator, name: str = "") -> Image.Image:
+    """What is to be seen now; if it has a name, it is kept where pictures are wanted."""
     shot = Image.open(io.BytesIO(of.screenshot())).convert("RGB")
-    if folder := os.environ.get(PICTURES):
+    if name and (folder := os.environ.get(PICTURES)):
         shot.save(Path(folder) / f"{name}.png", optimize=True)
     return shot
 

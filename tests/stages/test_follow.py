@@ -59,9 +59,13 @@ def test_each_data_set_is_learned_once_from_the_last_model(
         client = MlflowClient(context.tracker.uri)
         run = client.get_run(again.run_id)
         assert run.info.status == "FINISHED"
+        note = run.data.tags["mlflow.note.content"]
+        assert note.startswith("Chain `report_mlp` of 3 data sets, 1 learned in this run.")
+        assert all(one in note for one in (first, second, third))
         steps = client.get_metric_history(again.run_id, "follow/test/auc")
         assert [(one.step, one.value) for one in steps] == list(enumerate(aucs, start=1))
         child = client.get_run(chain[2].mlflow.run_id)
+        assert child.info.run_name == f"train on {third[-5:]}"
         assert child.data.tags["mlflow.parentRunId"] == again.run_id
         assert child.data.tags["parent_model_id"] == chain[1].model_id
         assert child.data.metrics["follow/test/auc"] == aucs[2]

@@ -40,7 +40,7 @@ def test_samples_are_rates_since_the_last_and_the_lag_at_most_one_in_so_many_sec
         now[0] = 119
         meter.finish()
         meter.finish()
-        lag, events, taken = (points(uri, run.run_id, name) for name in NAMES)
+    lag, events, taken = (points(uri, run.run_id, name) for name in NAMES)
     steps = [200, 500, 750, 800]
     assert lag == list(zip(steps, [50, 20, 5, 0], strict=True))
     assert events == list(zip(steps, [100, 60, 25, 25], strict=True))

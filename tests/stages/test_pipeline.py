@@ -13,6 +13,8 @@ from stages.desk import Open
 from susystream.data.source import sample_path
 from susystream.stages.pipeline import pipeline
 
+NOTE = "mlflow.note.content"
+
 
 def test_seed_report_prints_its_five_steps_beside_the_reports(
     opened: Open, said: io.StringIO
@@ -53,6 +55,19 @@ def test_the_chain_is_one_run_with_a_child_for_each_stage(opened: Open) -> None:
         "train": ["plots/learning_curves.png"],
         "evaluate": [f"plots/{result.model_ids[0]}"],
     }
+    assert parent.inputs is not None
+    assert parent.inputs.dataset_inputs[0].dataset.name.endswith(result.dataset_ids[0])
+    note = parent.data.tags[NOTE]
+    for child in children:
+        place = f"#/experiments/{child.info.experiment_id}/runs/{child.info.run_id}"
+        assert f"[{child.data.tags['stage']}]({place})" in note
+    assert f"holdout **{result.metrics['test/holdout/auc']:.4f}**" in note
+    notes = {child.data.tags["stage"]: child.data.tags[NOTE] for child in children}
+    assert notes["prepare"].startswith("**3,600** events to train on, **400** to test on")
+    assert f"susystream data show {result.dataset_ids[0]}" in notes["publish"]
+    assert f"Validation AUC **{result.metrics['validation/auc']:.4f}**" in notes["train"]
+    assert f"susystream models verify {result.model_ids[0]}" in notes["train"]
+    assert "[trained by this run](#/experiments/" in notes["evaluate"]
 
 
 @pytest.mark.parametrize("zipped", [False, True])

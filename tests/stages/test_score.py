@@ -130,6 +130,9 @@ def test_the_run_and_the_result_tell_events_rates_and_latencies(
     assert run.data.metrics["score/total_latency_p50_ms"] > 0
     assert {"score/events_per_second", "score/lag_messages"} <= set(run.data.metrics)
     assert result.metrics["score/events"] == ROWS
+    note = run.data.tags["mlflow.note.content"]
+    assert note.startswith(f"**{ROWS:,}** events of topic")
+    assert f"susystream models show {model_id}" in note
     lines = said.getvalue().splitlines()
     assert any("latency p50" in line for line in lines)
     assert max(map(len, lines)) <= 80
