@@ -12,6 +12,7 @@ from urllib.request import urlopen
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from sqlalchemy import text
 from tracking.passage import Passage
 
 from susystream import __version__
@@ -375,3 +376,23 @@ def test_a_run_marked_too_early_is_running_again_once_its_command_begins(
         assert stored(tracker, opened).info.status == "RUNNING"
     found = stored(tracker, opened)
     assert (found.info.status, found.data.tags.get("error")) == ("FINISHED", None)
+
+
+def test_a_signal_that_strikes_within_a_transaction_still_marks_the_run(database: str) -> None:
+    """A handler may raise after a session is opened and before its block is entered."""
+    tracker = Tracker(database, "tests", system_metrics=False)
+
+    ids = []
+
+    def struck(run_id: str) -> None:
+        ids.append(run_id)
+        store = MlflowClient(tracking_uri=database)._tracking_client.store
+        opening = store.ManagedSessionMaker(read_only=False)
+        session = opening.__enter__()
+        session.execute(text("UPDATE runs SET name = 'half done'"))
+        raise SystemExit(143)
+
+    with pytest.raises(SystemExit), tracker.run("train", name="n", params={}, tags={}) as run:
+        struck(run.run_id)
+    found = stored(tracker, ids[0])
+    assert (found.info.status, found.info.run_name) == ("KILLED", "n")

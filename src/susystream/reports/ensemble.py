@@ -21,7 +21,6 @@ from susystream.reports.standard import (
     auc_figures,
     number,
 )
-from susystream.tracking.recipe_runs import RecipeRun
 
 _FIGURES = (
     *(f"test/{TOY}/{one}" for one in ("auc", "auc_stderr", "log_loss", "ece")),
@@ -34,12 +33,9 @@ def _rows(reading: Reading) -> list[Row]:
     run = reading.newest("evaluate")
     ids = run.tags.get("model_id", "").split(",")
     names = [param_of(reading.training(run, one), "model.name") for one in ids]
-    members = [_row(reading, run, one, name) for one, name in zip(ids, names, strict=True)]
-    return [*members, _row(reading, run, NAME, _MEAN)]
-
-
-def _row(reading: Reading, run: RecipeRun, prefix: str, name: str | None) -> Row:
-    return {"network": name, **{one: reading.figure(run, f"{prefix}/{one}") for one in _FIGURES}}
+    tested = reading.tested(run)
+    rows = zip([*ids, NAME], [*names, _MEAN], strict=True)
+    return [reading.row(tested.get(one, run), _FIGURES, network=name) for one, name in rows]
 
 
 def _draw(tables: Tables) -> Figure:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from susystream.errors import TrackingError
+from susystream.evaluate.ensemble import NAME
 from susystream.reports.form import Row, Value
 from susystream.tracking.recipe_runs import RecipeRun, RecipeRuns
 
@@ -48,6 +49,11 @@ class Reading:
     def trials(self, sweep: RecipeRun) -> list[RecipeRun]:
         """The trials of a sweep."""
         return [self._noted(one) for one in self.runs.trials(sweep)]
+
+    def tested(self, run: RecipeRun) -> dict[str, RecipeRun]:
+        """The parts of an evaluation of several models, by model id; the ensemble's by its name."""
+        parts = self.runs.parts_of(run)
+        return {one.tags.get("model_id") or NAME: self._noted(one) for one in parts}
 
     def training(self, run: RecipeRun, model_id: str | None = None) -> RecipeRun:
         """The run that trained the model of a run, or another model that it names.

@@ -82,6 +82,10 @@ class RecipeRuns:
         swept = ({name: row[name] for name in names} for row in rows if row["run_id"])
         return [replace(one, swept=own) for one, own in zip(found, swept, strict=True)]
 
+    def parts_of(self, run: RecipeRun) -> list[RecipeRun]:
+        """The runs below a run."""
+        return self._search(f"tags.`{_PARENT}` = '{run.run_id}'")
+
     def training_of(self, model_id: str) -> RecipeRun | None:
         """The run that trained a model, however it ended: its figures may have come later."""
         found = self._search(f"tags.stage = 'train' and tags.model_id = '{model_id}'")

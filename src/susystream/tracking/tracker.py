@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from traceback import clear_frames
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -268,6 +269,10 @@ class Tracker:
     def _end_broken(self, run: TrackedRun, error: BaseException) -> None:
         """Marks the run; if the server refuses that, the first error is the one to be told."""
         status = _ending(error)
+        if not isinstance(error, Exception):  # a signal may strike within a transaction, which
+            clear_frames(
+                error.__traceback__
+            )  # would hold the database as long as its frame is kept
         try:
             if status in ("FAILED", "KILLED"):  # `mlflow run` makes FAILED of KILLED: this stays
                 run.set_tags({"error": _one_line(error)})
