@@ -6,7 +6,7 @@ In: tracked runs. Out: plain data, as a file; the same data out of the file.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ def result_of(report: Report, runs: RecipeRuns) -> Result:
     reading = Reading(runs, report.recipe, report.command)
     tables = {one.name: tuple(one.rows(reading)) for one in report.tables}
     first = next(iter(reading.read.values()))
-    params = {name: param_of(first, name) for name in report.params}
+    params = {name: _param(reading.read.values(), name) for name in report.params}
     return Result(
         report.recipe,
         tuple(_identity(one) for one in reading.read.values()),
@@ -77,6 +77,11 @@ def result_of(report: Report, runs: RecipeRuns) -> Result:
         {name: value for name, value in params.items() if value is not None},
         tables,
     )
+
+
+def _param(runs: Iterable[RecipeRun], name: str) -> str | None:
+    """Of the first run whose stage reads that setting."""
+    return next((one for run in runs if (one := param_of(run, name)) is not None), None)
 
 
 def read_result(folder: Path) -> Result:

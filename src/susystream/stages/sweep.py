@@ -18,6 +18,7 @@ from susystream.stages import sweep_report
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
 from susystream.stages.identity import config_hash, recipe_tags
+from susystream.stages.naming import read_by
 from susystream.stages.objective import objective_of
 from susystream.stages.result import StageResult
 from susystream.stages.run import short
@@ -55,14 +56,15 @@ def open_sweep(settings: Settings, *, output: Path, swept: Sequence[str]) -> Ite
         SettingsError: What to optimise is no figure of the stage.
         TrialsFailed: Some trial did not finish.
     """
-    objective = objective_of(settings)
+    objective, config = objective_of(settings), public_config(settings)
     started = time.monotonic()
     with open_context(settings, output=output, console=Console()) as context:
         context.console.heading(_name(swept))
         with context.tracker.run(
             "sweep",
             name=_name(swept),
-            params=public_config(settings),
+            params=read_by(settings.stage.name, config),
+            config=config,
             tags={
                 **recipe_tags(settings),
                 "sweep_of": settings.stage.name,

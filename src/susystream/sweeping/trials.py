@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 
 from susystream.differences import differences
 from susystream.errors import SusystreamError, line_of
+from susystream.interruption import end_on_signals
 from susystream.sweeping.known import known_sweep
 from susystream.sweeping.space import public
 
@@ -39,7 +40,7 @@ def run_trial_of(config: DictConfig, hydra: Any) -> float | None:
     # it holds the overrides as typed, secrets too; config.yaml beside each result is ours
     Path(hydra.sweep.dir, "multirun.yaml").unlink(missing_ok=True)
     trial, output = _trial(hydra), Path(hydra.runtime.output_dir)
-    _end_by_sigterm()
+    _end_by_signals()
     try:
         settings = settings_of(config)
     except SusystreamError as error:
@@ -74,9 +75,9 @@ def _failed(number: int, error: Exception, *, stop: bool) -> float:
     return math.nan
 
 
-def _end_by_sigterm() -> None:
+def _end_by_signals() -> None:
     """A process that a launcher started unwinds too, so that its run is marked."""
     if threading.current_thread() is threading.main_thread() and (
         signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     ):
-        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+        end_on_signals()

@@ -269,10 +269,9 @@ class Tracker:
     def _end_broken(self, run: TrackedRun, error: BaseException) -> None:
         """Marks the run; if the server refuses that, the first error is the one to be told."""
         status = _ending(error)
-        if not isinstance(error, Exception):  # a signal may strike within a transaction, which
-            clear_frames(
-                error.__traceback__
-            )  # would hold the database as long as its frame is kept
+        if not isinstance(error, Exception):
+            # a signal may strike within a transaction, whose frame would hold the database
+            clear_frames(error.__traceback__)
         try:
             if status in ("FAILED", "KILLED"):  # `mlflow run` makes FAILED of KILLED: this stays
                 run.set_tags({"error": _one_line(error)})
