@@ -5,7 +5,7 @@ In: the setting `repeats`, and the new model. Out: a tag on the new run, and a l
 
 from __future__ import annotations
 
-from susystream.errors import NotFound
+from susystream.errors import NotFound, TrackingError
 from susystream.registry.document import ModelDocument
 from susystream.stages.context import StageContext
 from susystream.tracking.tracked_run import TrackedRun
@@ -39,7 +39,11 @@ def equal_of(context: StageContext, run_id: str) -> dict[str, str]:
 
 
 def _former_digest(context: StageContext, repeated: str) -> str | None:
-    model_id = context.tracker.tags_of(repeated).get("model_id")
+    try:
+        model_id = context.tracker.tags_of(repeated).get("model_id")
+    except TrackingError as error:  # the server went away: the training is no less true
+        context.note(f"the weights are not compared with those of run {repeated}: {error}")
+        return None
     if model_id is None:
         context.note(f"run {repeated} left no model to compare with")
         return None

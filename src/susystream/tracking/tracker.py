@@ -16,11 +16,11 @@ from traceback import clear_frames
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from susystream.errors import TrackingError, TrialPruned, line_of
-from susystream.interruption import told
+from susystream.errors import TrackingError, TrialPruned
 from susystream.tracking.abandoned import mark_abandoned, process_tag
 from susystream.tracking.address import DEFAULT_URI, tracking_errors, ui_hint
 from susystream.tracking.contact import opened, wait_for
+from susystream.tracking.ending import one_line, status_of
 from susystream.tracking.finished import FinishedRun, adopt, finished_run
 from susystream.tracking.label import PRUNED, TRIAL_STATE, Label
 from susystream.tracking.left_behind import deliver_all, kept_runs
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_URI", "TrackedRun", "Tracker", "ui_hint"]
 
 TESTED = "tested"  # a model's part of an evaluation, which watches the machine for all
-_LONGEST_ERROR = 1000
 _log = logging.getLogger(__name__)
 
 
@@ -209,8 +208,11 @@ class Tracker:
         return dict(found.data.tags) if found else {}
 
     def place_of(self, run_id: str) -> str | None:
-        """Where a run is in the UI, as a link within it; None if there is no such run."""
-        found = self._found(run_id)
+        """Where a run is in the UI, as a link within it; None if there is none, or no answer."""
+        try:
+            found = self._found(run_id)
+        except TrackingError:
+            return None
         return f"#/experiments/{found.info.experiment_id}/runs/{run_id}" if found else None
 
     def recorded(self, run_id: str) -> RecordedRun:
@@ -268,31 +270,16 @@ class Tracker:
 
     def _end_broken(self, run: TrackedRun, error: BaseException) -> None:
         """Marks the run; if the server refuses that, the first error is the one to be told."""
-        status = _ending(error)
+        status = status_of(error)
         if not isinstance(error, Exception):
             # a signal may strike within a transaction, whose frame would hold the database
             clear_frames(error.__traceback__)
         try:
             if status in ("FAILED", "KILLED"):  # `mlflow run` makes FAILED of KILLED: this stays
-                run.set_tags({"error": _one_line(error)})
+                run.set_tags({"error": one_line(error)})
             if isinstance(error, TrialPruned):
                 run.set_tags({TRIAL_STATE: PRUNED})
             run.finish_metrics()
             run.end(status)
         except TrackingError as second:
             _log.warning("run %s could not be marked %s: %s", run.run_id, status, second)
-
-
-def _ending(error: BaseException) -> str:
-    if isinstance(error, TrialPruned):
-        return "FINISHED"
-    if isinstance(error, Exception):
-        return "FAILED"
-    if isinstance(error, SystemExit) and not error.code:
-        return "FINISHED"
-    return "KILLED"  # Ctrl-C, or the exit from a SIGTERM handler
-
-
-def _one_line(error: BaseException) -> str:
-    text = line_of(error) if isinstance(error, Exception) else told(error)
-    return text[:_LONGEST_ERROR]
