@@ -57,6 +57,8 @@ def test_the_sweeps_run_holds_a_table_a_picture_and_a_note(desk: SweepDesk) -> N
     assert {row["state"] for row in rows} == {"finished"}
     assert parent.data.tags["mlflow.note.content"].count("\n| ") == 4
     client = MlflowClient(tracking_uri=desk.uri)
+    pictures = client.list_artifacts(parent.info.run_id, "plots")
+    assert [one.path for one in pictures] == ["plots/parallel_coordinates.png"]
     history = client.get_metric_history(parent.info.run_id, "trials/prepare/rows")
     assert [(one.step, one.value) for one in history] == [(0, 1000), (1, 3000), (2, 2000)]
     assert "best     trial 1: data.rows=3000" in out
@@ -100,12 +102,17 @@ def test_only_what_did_not_finish_is_repeated(desk: SweepDesk) -> None:
     assert former.data.tags["continued_by"] == newest.info.run_id
 
 
-def test_the_first_failure_ends_a_sweep_that_asks_for_it(desk: SweepDesk) -> None:
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+def test_the_first_failure_ends_a_sweep_that_asks_for_it(desk: SweepDesk, launcher: str) -> None:
     (desk.folder / "bad.csv").write_text("1,2,3\n")
     given = (*PREPARE, "data=susy", "data.expected_rows=null", "data.path=bad.csv,worse.csv")
-    status, _, err = desk.sweep(*given, "sweep.stop_on_failure=true")
+    jobs = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=1") if launcher == "joblib" else ()
+    status, _, err = desk.sweep(*given, *jobs, "sweep.stop_on_failure=true")
     assert status == 1
-    assert err.strip().splitlines()[-1].startswith("susystream: bad.csv, line 1")
+    last = err.strip().splitlines()[-1]
+    assert last.startswith("susystream: expected every trial to finish")
+    assert "trial 0 that failed (bad.csv, line 1" in last
+    assert {number: one["state"] for number, one in desk.trials().items()} == {0: "failed"}
     (parent,), _ = desk.runs()
     assert parent.info.status == "FAILED"
 

@@ -15,17 +15,10 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from susystream.sweeping.known import Known, jobs_of, told
+from susystream.sweeping.known import Ended, Known, jobs_of, told
 from susystream.sweeping.space import check_trials, settings_below, swept
 
 _commands: list[ExitStack] = []
-
-
-class _Refused(BaseException):
-    """Hydra turns every Exception of a callback into a warning and goes on; not this one."""
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error
 
 
 class SweepCallback(Callback):
@@ -36,7 +29,7 @@ class SweepCallback(Callback):
         try:
             _open(config)
         except Exception as error:
-            raise _Refused(error) from error
+            raise Ended(error) from error
 
 
 @contextmanager
@@ -46,8 +39,8 @@ def sweeps_reported() -> Iterator[None]:
         _commands.append(stack)
         try:
             yield
-        except _Refused as refused:
-            raise refused.error from None
+        except Ended as ended:
+            raise ended.error from None
         finally:
             _commands.pop()
 

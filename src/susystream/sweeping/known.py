@@ -20,6 +20,18 @@ _VARIABLE = "SUSYSTREAM_SWEEP"
 _THREADS = "TF_NUM_INTRAOP_THREADS"
 
 
+class Ended(BaseException):
+    """Ends a sweep at once.
+
+    Hydra turns every Exception of a callback into a warning and goes on, and keeps every one of a
+    trial until all trials have run; not this one. It holds what crosses from process to process.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """A sweep, as its processes see it.

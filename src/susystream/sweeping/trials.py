@@ -15,9 +15,9 @@ from typing import Any
 from omegaconf import DictConfig
 
 from susystream.differences import differences
-from susystream.errors import SusystreamError, line_of
+from susystream.errors import SusystreamError, TrialsFailed, line_of
 from susystream.interruption import end_on_signals
-from susystream.sweeping.known import known_sweep
+from susystream.sweeping.known import Ended, known_sweep
 from susystream.sweeping.space import public
 
 
@@ -32,7 +32,7 @@ def run_trial_of(config: DictConfig, hydra: Any) -> float | None:
         What the trial is judged by; NaN of one that failed.
 
     Raises:
-        SusystreamError: It failed, and `sweep.stop_on_failure` is set.
+        Ended: It failed, and `sweep.stop_on_failure` is set.
     """
     from susystream.composition import settings_of
     from susystream.stages.trial import Outcome, run_trial
@@ -70,7 +70,13 @@ def _trial(hydra: Any) -> Any:
 
 def _failed(number: int, error: Exception, *, stop: bool) -> float:
     if stop:
-        raise error
+        raise Ended(
+            TrialsFailed(
+                f"expected every trial to finish with sweep.stop_on_failure=true, received trial "
+                f"{number} that failed ({line_of(error)}); correct what is wrong and give the "
+                "command again: what finished is not repeated"
+            )
+        )
     print(f"susystream: trial {number} failed: {line_of(error)}", file=sys.stderr)  # noqa: T201
     return math.nan
 
