@@ -1,6 +1,7 @@
 # make run | test | ui | check | clean. The environment is built once, from the lock.
 PYTHON ?= python3
 PORT ?= 5000
+PROCESSES ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
 SPARK := .venv/.spark
@@ -14,8 +15,8 @@ run: $(READY) ## run the main job through MLflow
 	mlflow run . --env-manager local --experiment-name "$${MLFLOW_EXPERIMENT_NAME:-susystream}"
 	@echo 'to type such commands yourself: export PATH="$(CURDIR)/$(BIN):$$PATH"'
 
-test: $(SPARK) ## run the tests
-	pytest -q
+test: $(SPARK) ## run the tests, PROCESSES=2 files at a time
+	pytest -q --numprocesses $(PROCESSES) --dist loadfile
 
 ui: $(READY) ## open the MLflow UI on 127.0.0.1, PORT=5000, or say where it is
 	@case "$${MLFLOW_TRACKING_URI:-}" in \
