@@ -20,6 +20,11 @@ ROOT = Path(__file__).parents[2]
 LONGEST_SECONDS = 240.0
 
 
+def as_in_a_terminal() -> None:
+    """Ctrl-C is heeded, also where this suite runs in the background and would hand on that not."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """What a command came to."""
@@ -96,6 +101,7 @@ class Desk:
                 cwd=self.folder,
                 env=self._environment(),
                 start_new_session=True,
+                preexec_fn=as_in_a_terminal,
             )
         going = Going(self, process, log)
         try:

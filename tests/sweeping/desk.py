@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from e2e.project_runs import as_in_a_terminal
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
@@ -44,6 +45,7 @@ class SweepDesk:
             text=True,
             cwd=self.folder,
             start_new_session=True,
+            preexec_fn=as_in_a_terminal,
             env={
                 **clean,
                 "MLFLOW_TRACKING_URI": self.uri,
