@@ -43,6 +43,7 @@ def opened(
         f"registry.uri={store_uri}",
         f"registry.database={name[-40:]}",
         "tracking.system_metrics=false",
+        "tracking.pictures=false",  # they take seconds; who looks at them wants them
         "data.rows=4000",
         "train.epochs=1",
         "evaluate.sets.toy_large.rows=3000",

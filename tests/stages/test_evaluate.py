@@ -118,7 +118,7 @@ def test_real_rows_do_not_test_a_model_that_learned_from_real_rows(
 
 
 def test_the_evaluation_run_has_its_inputs_and_pictures(opened: Open) -> None:
-    with opened() as context:
+    with opened("tracking.pictures=true") as context:
         model_id = trained(context)
         result = evaluate(context)
         client = MlflowClient(context.tracker.uri)

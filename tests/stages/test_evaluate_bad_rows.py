@@ -52,7 +52,7 @@ def test_bad_rows_are_counted_sampled_and_reported(
     given = [f"evaluate.input={path}", f"evaluate.workers={workers}", "evaluate.window_rows=1000"]
     with opened(*given) as context, pytest.raises(BadRow, match=BAD):
         evaluate(context)
-    with opened(*given, "evaluate.bad_rows=skip") as context:
+    with opened(*given, "evaluate.bad_rows=skip", "tracking.pictures=true") as context:
         result = evaluate(context)
         client = MlflowClient(context.tracker.uri)
         table = Path(client.download_artifacts(result.run_id, "bad_rows/mine.csv")).read_text()

@@ -49,6 +49,7 @@ def test_an_ensemble_is_in_the_run_the_result_and_the_table(
     means: list[Mean] = ["logits", "probabilities"]
     for mean in means:
         chosen = [f"evaluate.models=[{','.join(ids)}]", f"evaluate.ensemble={mean}", INPUT]
+        chosen.append("tracking.pictures=true")
         with opened(*chosen) as context:
             result = evaluate(context)
             documents = [context.store.load_model(one) for one in ids]

@@ -37,7 +37,7 @@ def test_each_data_set_is_learned_once_from_the_last_model(
     assert begun.dataset_ids == (first, second)
     assert followed(opened).model_ids == ()  # nothing came
     (third,) = published(opened, 2)
-    again = followed(opened)
+    again = followed(opened, "tracking.pictures=true")
     assert again.dataset_ids == (third,)
     chain = documents(opened, again)
     assert [one.training.dataset_id for one in chain] == [first, second, third]

@@ -31,7 +31,7 @@ def test_seed_report_prints_its_five_steps_beside_the_reports(
 
 
 def test_the_chain_is_one_run_with_a_child_for_each_stage(opened: Open) -> None:
-    with opened() as context:
+    with opened("tracking.pictures=true") as context:
         result = pipeline(context)
         client = MlflowClient(context.tracker.uri)
         parent = client.get_run(result.run_id)

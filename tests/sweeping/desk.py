@@ -18,7 +18,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 ROOT = Path(__file__).parents[2]
-PREPARE = ("stage=prepare", "sweep.metric=prepare/rows", "tracking.system_metrics=false")
+PREPARE = (
+    *("stage=prepare", "sweep.metric=prepare/rows"),
+    *("tracking.system_metrics=false", "tracking.pictures=false"),
+)
 
 
 @dataclass

@@ -49,7 +49,7 @@ def test_a_sweep_is_one_run_above_one_run_a_trial(
 
 
 def test_the_sweeps_run_holds_a_table_a_picture_and_a_note(desk: SweepDesk) -> None:
-    status, out, err = desk.sweep(*PREPARE, "data.rows=1000,3000,2000")
+    status, out, err = desk.sweep(*PREPARE, "tracking.pictures=true", "data.rows=1000,3000,2000")
     assert status == 0, err
     (parent,), _ = desk.runs()
     rows = list(csv.DictReader(io.StringIO(artifact(desk, parent.info.run_id, "trials.csv"))))

@@ -396,3 +396,11 @@ def test_a_signal_that_strikes_within_a_transaction_still_marks_the_run(database
         struck(run.run_id)
     found = stored(tracker, ids[0])
     assert (found.info.status, found.info.run_name) == ("KILLED", "n")
+
+
+def test_a_run_gets_no_pictures_where_none_are_wanted(tracker: Tracker) -> None:
+    plain = Tracker(tracker.uri, "tests", system_metrics=False, pictures=False)
+    with plain.run("train", name="plain", params={}, tags={}) as run:
+        run.log_figure("plots/m/roc.png", Figure())
+    names = {one.path for one in MlflowClient(tracker.uri).list_artifacts(run.run_id)}
+    assert names == {"config.yaml"}

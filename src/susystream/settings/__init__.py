@@ -41,6 +41,7 @@ from susystream.settings.data import (
 from susystream.settings.engine import EngineSettings, LocalEngine
 from susystream.settings.score import ScoreSettings
 from susystream.settings.sweep import SweepSettings
+from susystream.settings.tracking import TrackingSettings
 from susystream.settings.training import TrainSettings
 
 
@@ -218,16 +219,6 @@ class EvaluateSettings(Group):
     @classmethod
     def _one_is_a_list(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
-
-
-class TrackingSettings(Group):
-    """The MLflow server and experiment."""
-
-    uri: str = Field("sqlite:///mlflow.db", repr=False)
-    experiment: str = Field("susystream", min_length=1)
-    system_metrics: bool = True
-    timeout_seconds: Seconds = 10.0
-    patience_seconds: float = Field(30.0, ge=0, le=86_400, allow_inf_nan=False)
 
 
 class ExperimentSettings(Group):

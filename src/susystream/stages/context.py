@@ -87,6 +87,7 @@ class StageContext:
             tracking.uri,
             tracking.experiment,
             system_metrics=tracking.system_metrics,
+            pictures=tracking.pictures,
             timeout_seconds=tracking.timeout_seconds,
             label=replace(self.label, everywhere=everywhere),
             patience_seconds=tracking.patience_seconds,

@@ -39,8 +39,11 @@ class TrackedRun:
         experiment: The name of the experiment it lies in, which `mlflow run` may have chosen.
     """
 
-    def __init__(self, outbox: Outbox, run_id: str, *, experiment: str) -> None:
+    def __init__(
+        self, outbox: Outbox, run_id: str, *, experiment: str, pictures: bool = True
+    ) -> None:
         self.run_id, self.experiment = run_id, experiment
+        self._pictures = pictures
         self._outbox, self._precedence = outbox, Precedence()
 
     def log_params(self, config: Mapping[str, Any], *, known: Mapping[str, str]) -> None:
@@ -97,8 +100,9 @@ class TrackedRun:
         self._put_made(name, lambda path: path.write_text(text, encoding="utf-8"))
 
     def log_figure(self, name: str, figure: Figure) -> None:
-        """A picture under a name whose ending says the format: `.png`, `.svg`."""
-        self._put_made(name, lambda path: figure.savefig(path, dpi=120))
+        """A picture, if any are wanted; the ending of its name says the format: `.png`, `.svg`."""
+        if self._pictures:
+            self._put_made(name, lambda path: figure.savefig(path, dpi=120))
 
     def log_dataset(self, name: str, facts: Mapping[str, Any], *, context: str) -> None:
         """Events as an input of the run: a slice by its exact offsets, or other events."""

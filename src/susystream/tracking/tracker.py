@@ -53,6 +53,7 @@ class Tracker:
         uri: `sqlite:///file`, or `http://...`; empty for MLFLOW_TRACKING_URI or the default.
         experiment: Its name.
         system_metrics: Whether to sample CPU, memory and disk during runs.
+        pictures: Whether runs get those that are logged.
         timeout_seconds: For a server to answer.
         patience_seconds: For a server that went away to be back, where nothing goes on without it.
         folder: Where that is kept.
@@ -69,6 +70,7 @@ class Tracker:
         experiment: str,
         *,
         system_metrics: bool = True,
+        pictures: bool = True,
         timeout_seconds: float = 10.0,
         patience_seconds: float = 30.0,
         folder: Path = Path(".susystream/tracking"),
@@ -77,7 +79,8 @@ class Tracker:
     ) -> None:
         self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
         self.experiment = experiment
-        self._system_metrics, self._timeout = system_metrics, timeout_seconds
+        self._system_metrics, self._pictures = system_metrics, pictures
+        self._timeout = timeout_seconds
         self._label = label or Label()
         self.run_id: str | None = None
         self._patience, self._folder, self._say = patience_seconds, folder, say
@@ -265,7 +268,8 @@ class Tracker:
                 uri=self.uri,
             )
             place = str(client.get_experiment(run.info.experiment_id).name)
-        tracked = TrackedRun(self._outbox, str(run.info.run_id), experiment=place)
+        run_id = str(run.info.run_id)
+        tracked = TrackedRun(self._outbox, run_id, experiment=place, pictures=self._pictures)
         return tracked, dict(run.data.params)
 
     def _end_broken(self, run: TrackedRun, error: BaseException) -> None:
