@@ -399,6 +399,8 @@ def test_a_signal_that_strikes_within_a_transaction_still_marks_the_run(database
 
 
 def test_a_run_gets_no_pictures_where_none_are_wanted(tracker: Tracker) -> None:
+    from matplotlib.figure import Figure
+
     plain = Tracker(tracker.uri, "tests", system_metrics=False, pictures=False)
     with plain.run("train", name="plain", params={}, tags={}) as run:
         run.log_figure("plots/m/roc.png", Figure())
