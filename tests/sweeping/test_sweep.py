@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
@@ -9,11 +10,22 @@ import signal
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from mlflow import MlflowClient
 from sweeping.desk import PREPARE, ROOT, SweepDesk, named
 
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+
+
+def living(group: int) -> list[str]:
+    """What still runs of a process group; what ended and is not reaped yet does not."""
+    found = []
+    for one in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            if os.getpgid(one.pid) == group and one.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(one.cmdline()))
+    return found
 
 
 def artifact(desk: SweepDesk, run_id: str, name: str) -> str:
@@ -162,8 +174,10 @@ def test_a_sweep_that_is_ended_marks_its_run_and_those_of_its_workers(
     (parent,), below = desk.runs()
     assert parent.info.status == "KILLED"
     assert {run.info.status for run in below[parent.info.run_id]} == {"KILLED"}
-    with pytest.raises(ProcessLookupError):  # nothing of it is left
-        os.killpg(process.pid, 0)
+    deadline = time.monotonic() + 20
+    while (left := living(process.pid)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left == []
 
 
 def test_a_sweep_is_run_again_where_that_is_asked(desk: SweepDesk) -> None:
