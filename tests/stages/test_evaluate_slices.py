@@ -79,7 +79,8 @@ def test_a_data_set_gives_the_figures_of_the_file_that_was_published(opened: Ope
     assert run.inputs is not None
     (logged,) = run.inputs.dataset_inputs
     assert (logged.dataset.source_type, logged.dataset.digest) == ("kafka_slice", record.digest)
-    assert json.loads(logged.dataset.source) == source
+    proof = {"digest": record.digest, "rows": record.rows}  # by which it can be loaded back
+    assert json.loads(logged.dataset.source) == {**source, **proof}
 
 
 @pytest.mark.parametrize("separator", ["/", ","])
