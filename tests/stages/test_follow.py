@@ -241,7 +241,7 @@ def test_a_second_command_does_not_follow_the_same_chain(
 def test_stage_train_follows_where_it_is_told_to(opened: Open, tmp_path: Path) -> None:
     published(opened, 0)
     with opened(*FOLLOW, "train.following.slices=1") as context:
-        auc = run_stage(context.settings, output=tmp_path / "mine")
+        auc = run_stage(context.settings, output=tmp_path / "mine").objective
     written = json.loads((tmp_path / "mine" / "result.json").read_text())
     assert written["stage"] == "follow"
     assert written["metrics"]["follow/test/auc"] == auc

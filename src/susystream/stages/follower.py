@@ -197,15 +197,22 @@ class Follower:
             context, document, test, first=self._models[0], before=self._before(test)
         )
         check_same(self._models[0], "digest", identity["digest"])
-        try:
+        if self._is_tracked(document.mlflow.run_id):
             context.tracker.add_metrics(document.mlflow.run_id, figures)
-        except TrackingError:
+        else:
             context.note(f"the run that trained {model.model_id} is not on this tracking server")
         context.store.add_metrics(model.model_id, figures, test_sets={KEY: identity})
         if not self._tested:
             self._run.log_dataset(NAME, identity, context="evaluation")
             self._tested = True
         return figures
+
+    def _is_tracked(self, run_id: str) -> bool:
+        """Whether the server has that run; of one that is away it is believed."""
+        try:
+            return bool(self._context.tracker.tags_of(run_id))
+        except TrackingError:
+            return True
 
     def _before(self, test: NamedSet) -> list[dict[str, float]]:
         """Figures to compare with: the chain's own, and first those of what it began from."""
