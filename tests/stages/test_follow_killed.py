@@ -137,8 +137,10 @@ def test_a_killed_trainer_loses_no_event_learns_none_twice_and_a_stop_leaves_no_
     client = MlflowClient(context.settings.tracking.uri)
     assert client.get_run(result["run_id"]).info.status == "FINISHED"
     runs = client.search_runs([client.get_run(result["run_id"]).info.experiment_id])
-    stopped = [run.data.tags["stage"] for run in runs if run.info.status == "KILLED"]
-    assert sorted(stopped) == ["follow", "train"]
+    ended = [run for run in runs if run.data.tags.get("error") == "ended by SIGTERM"]
+    assert sorted(run.data.tags["stage"] for run in ended) == ["follow", "train"]
+    assert {run.info.status for run in ended} == {"KILLED"}
+    assert {run.info.status for run in runs} == {"FINISHED", "KILLED"}  # kill -9 leaves none open
 
 
 def result_of(said: list[str]) -> dict[str, Any]:
