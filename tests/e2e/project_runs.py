@@ -16,6 +16,8 @@ import psutil
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from susystream.tracking.label import PROCESS
+
 ROOT = Path(__file__).parents[2]
 LONGEST_SECONDS = 240.0
 
@@ -133,7 +135,7 @@ class Going:
         deadline = time.monotonic() + LONGEST_SECONDS
         while time.monotonic() < deadline:
             assert self.mlflow.poll() is None, self.log.read_text()
-            said = [run.data.tags.get("process", "") for run in self.desk.runs()]
+            said = [run.data.tags.get(PROCESS, "") for run in self.desk.runs()]
             if any(said):
                 return psutil.Process(int(said[0].split("/")[-2]))
             time.sleep(0.2)

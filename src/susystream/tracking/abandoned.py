@@ -11,20 +11,20 @@ from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from susystream.process_identity import has_ended, own_identity
+from susystream.tracking.label import PROCESS
 from susystream.tracking.opened_by_mlflow import VARIABLE, never_begun
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-_TAG = "mlflow.process"  # MLflow's UI does not show tags of this beginning
 _AT_MOST = 1000
 _LOST = "its process was killed, or the machine lost it"
 
 
 def process_tag() -> dict[str, str]:
     """What each run says of the process that keeps it."""
-    return {_TAG: own_identity()}
+    return {PROCESS: own_identity()}
 
 
 def mark_abandoned(
@@ -70,7 +70,7 @@ def unmark(client: MlflowClient, run_id: str) -> None:
 
 
 def _reason(run: Run) -> str | None:
-    if has_ended(run.data.tags.get(_TAG, "")):
+    if has_ended(run.data.tags.get(PROCESS, "")):
         return _LOST
     if never_begun(run) and run.info.run_id != os.environ.get(VARIABLE):
         return "mlflow run ended before its command began: look at what it printed"

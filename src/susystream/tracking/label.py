@@ -12,6 +12,7 @@ CONFIG_HASH = "config_hash"
 RECIPE = "recipe"
 TRIAL_STATE = "trial_state"
 PRUNED = "pruned"
+PROCESS = "mlflow.process"  # MLflow's UI does not show tags of this beginning
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from susystream.tracking.address import sqlite_file
+from susystream.tracking.label import PROCESS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -70,4 +71,4 @@ def never_begun(run: Run) -> bool:
     """
     tags, age = run.data.tags, time.time() - run.info.start_time / 1000
     ours = tags.get("mlflow.source.type") == "PROJECT" and "overrides" in run.data.params
-    return ours and "process" not in tags and age > _BUILDING_SECONDS
+    return ours and PROCESS not in tags and age > _BUILDING_SECONDS
