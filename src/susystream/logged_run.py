@@ -17,13 +17,10 @@ from susystream.as_overrides import at, choices_of, differences
 from susystream.composition import composed_settings
 from susystream.errors import SettingsError
 from susystream.settings import Settings, check_settings, public_config
+from susystream.settings.places import PLACES, is_within
 from susystream.tracking.recorded_run import RecordedRun
 
-_PLACES = (
-    *("home", "tracking", "registry", "sweep", "repeats"),
-    *("stream.bootstrap_servers", "stream.security", "stream.timeout_seconds"),
-    "stream.reader.stall_seconds",
-)
+_OF_THIS_COMMAND = (*PLACES, "sweep", "repeats")
 _HIDDEN = "***"  # what stands in logs for a secret
 
 
@@ -61,11 +58,6 @@ def name_of(word: str) -> str:
     return word.lstrip("+~").partition("=")[0].replace("/", ".")
 
 
-def is_within(name: str, groups: Sequence[str]) -> bool:
-    """Whether a setting is one of these, or in one of them."""
-    return any(name == one or name.startswith(f"{one}.") for one in groups)
-
-
 def _check(run: RecordedRun, words: Sequence[str], wanted: Mapping[str, Any]) -> None:
     """Proves that overrides compose exactly the settings they were made of."""
     if public_config(composed_settings(words)) != wanted:
@@ -79,8 +71,10 @@ def _settings(run: RecordedRun, base: Settings, stage: str) -> Settings:
     """What the run logged, at the places of `base`, with exact ids for what it chose by name."""
     config: dict[str, Any] = dict(run.config)
     places = base.model_dump(mode="json")
-    for place in _PLACES:
-        config = _with(config, place, at(places, place))
+    for place in _OF_THIS_COMMAND:
+        group, _, name = place.rpartition(".")
+        if name in (at(places, group) if group else places):  # a local engine has no master
+            config = _with(config, place, at(places, place))
     for name, value in _exact(run, stage).items():
         config = _with(config, name, value)
     return check_settings(config)

@@ -13,8 +13,9 @@ import click
 
 from susystream.composition import composed_settings
 from susystream.errors import SettingsError
-from susystream.logged_run import is_within, name_of, overrides_of
+from susystream.logged_run import name_of, overrides_of
 from susystream.recipes import composed_values, pairs
+from susystream.settings.places import is_within
 from susystream.tracking.code import code_state, library_versions
 from susystream.tracking.recorded_run import RecordedRun
 from susystream.tracking.tracker import Tracker

@@ -11,11 +11,12 @@ from typing import Any
 
 from susystream.registry.document import canonical_json
 from susystream.settings import Settings, public_config
+from susystream.settings.places import PLACES, is_within
 from susystream.stages.context import StageContext
 from susystream.tracking.label import RECIPE
+from susystream.tracking.tracked_run import flat
 
-_PLACES = ("home", "tracking", "registry", "sweep", "experiment", "repeats")
-_PLACES_OF_STREAM = ("bootstrap_servers", "security", "timeout_seconds")
+_OF_NO_FIGURE = (*PLACES, "sweep", "experiment", "repeats")
 _LENGTH = 32
 REPEATABLE = ("prepare", "publish", "train", "evaluate", "pipeline")
 
@@ -34,10 +35,9 @@ def config_hash(context: StageContext) -> str | None:
     if stage not in REPEATABLE or settings.train.follow:
         return None
     config = public_config(settings)
-    plain: dict[str, Any] = {name: one for name, one in config.items() if name not in _PLACES}
-    for name in _PLACES_OF_STREAM:
-        plain["stream"].pop(name)
-    _name_exactly(plain, context)
+    _name_exactly(config, context)
+    told = flat(config)
+    plain = {name: one for name, one in told.items() if not is_within(name, _OF_NO_FIGURE)}
     return hashlib.sha256(canonical_json(plain).encode()).hexdigest()[:_LENGTH]
 
 

@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import Any
 
 from susystream.registry.document import DatasetRecord
+from susystream.settings.places import PLACES, is_within
 from susystream.stages.context import StageContext
 from susystream.tracking.tracked_run import flat
 
@@ -29,15 +30,13 @@ _READ = {
 }
 _BEHIND = {"prepare": 2, "publish": 3, "train": 5, "evaluate": 6}  # of the chain, each with its own
 _RECIPE = "experiment"
-# where things lie, and how long is waited: they change no figure
-_PLACES = (
-    *("stream.bootstrap_servers", "stream.timeout_seconds", "stream.security"),
-    *("stream.reader.stall_seconds", "evaluate.engine.master", "score.report_seconds"),
+_HOW_FOLLOWED = (  # how long, which changes no figure
     *("train.follow", "train.following.poll_seconds", "train.following.idle_seconds"),
     "train.following.slices",
 )
 # the ids that they come to are in tags and data set inputs
 _SELECTORS = ("train.dataset", "evaluate.models", "score.model")
+_UNTOLD = (*PLACES, *_HOW_FOLLOWED, *_SELECTORS)
 _PARENTS = ("train.parent", "train.following.since")
 _FOLLOWING = ("train.following",)
 _LONGEST_VALUE = 24
@@ -54,7 +53,7 @@ def differing(context: StageContext, stage: str, *, within_a_chain: bool) -> dic
     return {
         name: value
         for name, value in (context.differs or {}).items()
-        if _within(name, read) and not _within(name, (*_PLACES, *_SELECTORS))
+        if is_within(name, read) and not is_within(name, _UNTOLD)
     }
 
 
@@ -114,13 +113,9 @@ def read_by(stage: str, config: Mapping[str, Any]) -> dict[str, Any]:
         stage: Its name.
         config: The whole configuration without secrets, as plain data.
     """
-    left_out = (*_PLACES, *_SELECTORS, *_PARENTS, *(() if stage == "follow" else _FOLLOWING))
+    left_out = (*_UNTOLD, *_PARENTS, *(() if stage == "follow" else _FOLLOWING))
     return {
         name: value
         for name, value in flat(config).items()
-        if _within(name, _READ[stage]) and not _within(name, left_out)
+        if is_within(name, _READ[stage]) and not is_within(name, left_out)
     }
-
-
-def _within(name: str, groups: tuple[str, ...]) -> bool:
-    return any(name == group or name.startswith(f"{group}.") for group in groups)
