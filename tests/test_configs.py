@@ -12,7 +12,7 @@ from hydra._internal.utils import get_args_parser  # private: pinned by the lock
 from susystream.composition import (
     config_folder,
     known_keys,
-    overrides_first,
+    parted,
     run_composed,
     settings_of,
 )
@@ -223,14 +223,15 @@ def test_an_address_to_fetch_may_hold_what_is_no_login(url: str) -> None:
     ],
 )
 def test_flags_and_overrides_may_stand_in_any_order(typed: str, handed: str) -> None:
-    assert overrides_first(typed.split()) == handed.split()
+    overrides, flags = parted(typed.split())
+    assert [*overrides, *flags] == handed.split()
 
 
 def test_every_flag_of_hydra_keeps_its_value() -> None:
     for action in get_args_parser()._actions:
         for flag in action.option_strings:
             given = [flag, *([] if action.nargs in (0, argparse.SUPPRESS) else ["all"])]
-            assert overrides_first(["a=1", *given, "b=1"]) == ["a=1", "b=1", *given], flag
+            assert parted(["a=1", *given, "b=1"]) == (["a=1", "b=1"], given), flag
 
 
 def test_known_keys_are_the_settings_a_person_can_set() -> None:

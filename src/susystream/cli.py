@@ -92,16 +92,17 @@ def run(arguments: tuple[str, ...], quoted: str | None, verbose: bool) -> None:
     --overrides "a=1 b=2 -m"     more of these in one text (used by MLproject)
     """
     from susystream import repeating
-    from susystream.composition import run_composed
+    from susystream.composition import parted, run_composed
     from susystream.project_run import check_parameters, temporary_hint
     from susystream.recipes import check_recipe
 
     more = [word for word in split_overrides(quoted or "") if word != "-v"]
     words = [*arguments, *more]
-    # MLproject always gives --overrides: what stands before are an entry point's parameters
-    parameters, typed = ([], words) if quoted is None else (arguments, more)
-    if quoted is not None:
-        check_parameters(arguments)
+    parameters, typed = list[str](), words
+    if quoted is not None:  # as MLproject does: before it stand an entry point's parameters
+        parameters, flags = parted(arguments)
+        typed = [*flags, *more]
+        check_parameters(flags)
         if hint := temporary_hint(more):
             click.echo(f"susystream: {hint}", err=True)
     if repeating.is_asked(words):
@@ -121,9 +122,15 @@ def split_overrides(text: str) -> list[str]:
         return shlex.split(text)
     except ValueError as error:
         raise SettingsError(
-            f"expected overrides quoted as for a shell, received {text!r} ({error}); "
-            "close the quote"
+            "expected overrides quoted as for a shell, received a quote that is not closed behind "
+            f"{_before_the_quote(text)!r}; close it"
         ) from error
+
+
+def _before_the_quote(text: str) -> str:
+    """The setting whose value begins an open quotation; never the value, which may be a secret."""
+    words = text.replace("'", '"').partition('"')[0].split()
+    return words[-1].partition("=")[0] if words else ""
 
 
 @cli.group()

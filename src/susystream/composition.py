@@ -36,7 +36,7 @@ from susystream.sweeping.trials import run_trial_of
 _HYDRA_NOISE = "Error executing job with overrides"
 _WITH_VALUE = {  # Hydra's flags that take the next word
     *("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn"),
-    *("--config-dir", "-cd", "--experimental-rerun"),
+    *("--config-dir", "-cd", "--experimental-rerun", "--from-run"),
 }
 _INFO = {"--info", "-i"}  # takes the next word only if that is one of these
 _INFO_KINDS = {"all", "config", "defaults", "defaults-tree", "plugins", "searchpath"}
@@ -71,8 +71,9 @@ def run_composed(arguments: Sequence[str]) -> Any:
         SettingsError: The command cannot be composed; known names are listed.
     """
     task = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
+    overrides, flags = parted(arguments)
     with (
-        _arguments(overrides_first(arguments)),
+        _arguments([*overrides, *flags]),
         _raw_errors(),
         _told_in_one_line(),
         sweeps_reported(),
@@ -106,14 +107,14 @@ def _told_in_one_line() -> Iterator[None]:
         raise SettingsError(_unknown_key(str(error))) from error
 
 
-def overrides_first(arguments: Sequence[str]) -> list[str]:
-    """The arguments as Hydra's parser takes them: it refuses overrides on both sides of a flag."""
+def parted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Overrides, and flags with their values: Hydra refuses overrides on both sides of a flag."""
     overrides: list[str] = []
     flags: list[str] = []
     for before, word in zip(["", *arguments], arguments, strict=False):
         value = before in _WITH_VALUE or (before in _INFO and word in _INFO_KINDS)
         (flags if value or word.startswith("-") else overrides).append(word)
-    return [*overrides, *flags]
+    return overrides, flags
 
 
 def _run_job(config: DictConfig) -> float | None:

@@ -17,18 +17,24 @@ from susystream.composition import known_keys
 from susystream.errors import SettingsError
 
 HOME = "SUSYSTREAM_HOME"
+_FLAGS = {
+    *("--cfg", "--config-dir", "--config-name", "--config-path", "--experimental-rerun"),
+    *("--from-run", "--help", "--hydra-help", "--info", "--multirun", "--package", "--resolve"),
+    *("--run", "--shell-completion"),
+}
 
 
 def check_parameters(words: Sequence[str]) -> None:
     """Refuses parameters that the entry point does not have.
 
     Args:
-        words: Those that MLproject and MLflow wrote, without the ones of `overrides`.
+        words: Flags beside `--overrides`: Hydra's and ours, or what MLflow made of a parameter.
 
     Raises:
         SettingsError: Naming them, and the nearest settings.
     """
-    unknown = [word.removeprefix("--") for word in words if word.startswith("--")]
+    flags = (word.partition("=")[0] for word in words if word.startswith("--"))
+    unknown = [one.removeprefix("--") for one in flags if one not in _FLAGS]
     if not unknown:
         return
     near = [key for name in unknown for key in _settings_near(name)]

@@ -26,6 +26,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from PIL import Image
 from playwright.sync_api import Locator, Page, sync_playwright
+from tracking.tracking_server import WITHOUT_MORE
 
 REQUIRED = "SUSYSTREAM_REQUIRE_BROWSER"  # a missing browser is a failure then
 PICTURES = "SUSYSTREAM_UI_PICTURES"
@@ -64,7 +65,9 @@ def served(folder: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port)]
     command += ["--host", "127.0.0.1", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
     with (folder / "server.log").open("wb") as log:
-        server = subprocess.Popen(command, cwd=folder, env=clean, stdout=log, stderr=log)
+        server = subprocess.Popen(
+            command, cwd=folder, env={**clean, **WITHOUT_MORE}, stdout=log, stderr=log
+        )
     try:
         _await(f"http://127.0.0.1:{port}/health", server)
         yield f"http://127.0.0.1:{port}"

@@ -23,8 +23,9 @@ LONGEST_SECONDS = 240.0
 
 
 def as_in_a_terminal() -> None:
-    """Ctrl-C is heeded, also where this suite runs in the background and would hand on that not."""
+    """Signals are heeded, also where this suite runs in the background and they are ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup` ignores it
 
 
 @dataclass(frozen=True, slots=True)

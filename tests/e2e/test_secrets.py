@@ -182,6 +182,5 @@ def test_a_wrong_secret_is_told_and_shown_in_no_traceback_and_no_sweep(desk: Des
     for name, told in WRONG.items():
         assert "Traceback" in texts[name]
         assert told in texts[name].splitlines()[-1]
-        assert (desk.folder / name / "0").is_dir()
         assert not (desk.folder / name / "multirun.yaml").exists()  # overrides, as typed
     assert not desk.leaks()

@@ -68,8 +68,12 @@ class SweepDesk:
 
     def trials(self, out: str = "out") -> dict[int, dict[str, Any]]:
         """Outcomes by number."""
-        found = [json.loads(one.read_text()) for one in (self.folder / out).glob("*/trial.json")]
+        found = sorted(self.outcomes(out).values(), key=lambda one: int(one["number"]))
         return {one["number"]: one for one in found}
+
+    def outcomes(self, out: str = "out") -> dict[Path, dict[str, Any]]:
+        """By file, at any depth."""
+        return {one: json.loads(one.read_text()) for one in (self.folder / out).rglob("trial.json")}
 
     def count_runs(self) -> int:
         """How many there are so far; asks the file, for MLflow would make its tables."""
@@ -92,3 +96,10 @@ class SweepDesk:
 def named(runs: list[Run]) -> dict[str, str]:
     """{name: status}."""
     return {str(run.info.run_name): run.info.status for run in runs}
+
+
+def rows_of_uci(count: int) -> str:
+    """So many rows of the UCI form."""
+    features = ["1.0", "0.1", "0.2", "1.1", "-0.3", "0.4", "0.9", "0.5"]
+    row = ",".join([*features, *(["1.0"] * 10)])
+    return "".join(f"{number % 2}.0,{row}\n" for number in range(count))

@@ -28,6 +28,12 @@ from susystream.errors import SettingsError
         ("hydra/sweeper=tpe stage=train train.lr=interval(0.1,1)", "unknown setting 'train.lr'"),
         ("hydra/sweeper=tpe stage=train train.learning_rate=interval(0,1)", "learning_rate"),
         ("hydra/sweeper=tpes seed=1,2", "unknown hydra/sweeper 'tpes'"),
+        ("hydra/sweeper=tpe stage=train train.epochs=interval(9,1)", "its lower end first, rec"),
+        (
+            "hydra/sweeper=tpe stage=train train.validation_fraction=tag(log,interval(0,0.5))",
+            "train.validation_fraction: expected an interval.* above 0, received",
+        ),
+        ("seed=1,2 hydra.sweep.subdir=one", r"subdir: expected a folder of its own.*job\.num"),
     ],
 )
 def test_a_sweep_that_cannot_go_well_is_refused_before_it_begins(

@@ -8,13 +8,17 @@ import signal
 import time
 from pathlib import Path
 
+import optuna
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from sweeping.desk import PREPARE, SweepDesk
+from sweeping.desk import PREPARE, SweepDesk, rows_of_uci
 
 from hydra_plugins.susystream_search.search import split
+from susystream.errors import TrialPruned
+from susystream.stages.objective import Objective
+from susystream.stages.pruning import Study, journal, pruning
 
 TPE = ("hydra/sweeper=tpe", "hydra.sweeper.trials=4")
 
@@ -61,6 +65,78 @@ def test_a_search_that_was_killed_asks_for_the_trials_that_are_left(desk: SweepD
     assert len(below[parent.info.run_id]) == 4
 
 
+def test_what_failed_in_a_search_is_asked_for_again_until_all_is_done(desk: SweepDesk) -> None:
+    (desk.folder / "one.csv").write_text("1,2,3\n")
+    given = (*PREPARE, *TPE, "data=susy", "data.expected_rows=null", "data.path=one.csv,two.csv")
+    status, _, err = desk.sweep(*given)
+    assert status == 1
+    assert "8 that failed" in err  # who always fails is not asked for ever
+    for name in ("one.csv", "two.csv"):
+        (desk.folder / name).write_text(rows_of_uci(40))
+    status, _, err = desk.sweep(*given, out="again")
+    assert status == 0, err
+    states = [one["state"] for one in desk.trials("again").values()]
+    assert len(states) == 4
+    assert states[:2] == ["finished"] * 2
+
+
+def test_two_trials_of_a_search_run_at_once(desk: SweepDesk) -> None:
+    jobs = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    status, out, err = desk.sweep(*PREPARE, *TPE, *jobs, "data.rows=interval(1000,9000)")
+    assert status == 0, err
+    assert [one["state"] for one in desk.trials().values()] == ["finished"] * 4
+    (parent,), below = desk.runs()
+    assert len(below[parent.info.run_id]) == 4
+    assert "[1]" in out
+
+
+def test_a_search_that_is_not_to_be_resumed_runs_all_of_it_again(desk: SweepDesk) -> None:
+    given = (*PREPARE, *TPE, "data.rows=interval(1000,9000)", "sweep.resume=false")
+    for out in ("out", "again"):
+        status, _, err = desk.sweep(*given, "hydra.sweep.subdir=a/x${hydra.job.num}", out=out)
+        assert status == 0, err
+        assert [one["state"] for one in desk.trials(out).values()] == ["finished"] * 4
+
+
+def test_a_search_is_the_work_of_one_command(desk: SweepDesk) -> None:
+    given = (*PREPARE, *TPE, "data.rows=interval(3000000,3000100)")
+    first = desk.start("susystream", "run", "-m", *desk.overrides(*given))
+    deadline = time.monotonic() + 120
+    while desk.count_runs() < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    try:
+        status, _, err = desk.sweep(*given, out="second")
+        assert first.poll() is None
+    finally:
+        os.killpg(first.pid, signal.SIGKILL)
+        first.communicate(timeout=30)
+    assert status == 1
+    assert "expected a search that no other command is at" in err.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(("pruner", "ends"), [("median", 6), ("hyperband", 3), ("none", 0)])
+def test_each_pruner_judges_as_it_is_named(pruner: str, ends: int, tmp_path: Path) -> None:
+    """Nine learn, six do not: in a process that only knows the study's place."""
+    study = optuna.create_study(
+        storage=journal(tmp_path / "s.journal"), study_name="s", direction="maximize"
+    )
+    known, objective = Study(str(tmp_path / "s.journal"), "s", pruner), Objective("validation/auc")
+    ended = 0
+    for number in range(15):
+        study.ask()
+        judge = pruning(known, number, objective)
+        try:
+            for epoch in range(9):
+                judge(epoch, {"validation/auc": (0.8 if number < 9 else 0.5) + 0.01 * epoch})
+            study.tell(number, 0.88 if number < 9 else 0.58)
+        except TrialPruned:
+            assert number >= 9
+            study.tell(number, state=optuna.trial.TrialState.PRUNED)
+            ended += 1
+    assert ended >= ends
+    assert ended <= (0 if pruner == "none" else 6)
+
+
 def test_a_random_search_draws_from_the_whole_space(desk: SweepDesk) -> None:
     given = (*PREPARE, "hydra/sweeper=random", "hydra.sweeper.trials=5", "sweep.direction=minimize")
     status, _, err = desk.sweep(*given, "data.rows=interval(1000,9000)")
@@ -105,3 +181,12 @@ def test_a_trial_without_promise_is_ended_early_and_is_no_failure(
     tags = {run.info.run_id: run.data.tags for runs in below.values() for run in runs}
     assert {tags[one["run_id"]]["trial_state"] for one in pruned} == {"pruned"}
     assert len(list(Path(desk.folder, "home", "sweeps").glob("*.journal"))) == 1
+
+    status, out, err = desk.sweep(
+        *given, "hydra/sweeper=tpe", "hydra.sweeper.trials=10", "seed=1", space, out="again"
+    )
+    assert status == 0, err
+    again = [one for one in desk.trials("again").values() if one["state"] == "pruned"]
+    assert {one["run_id"]: one["objective"] for one in again} == {
+        one["run_id"]: one["objective"] for one in pruned
+    }

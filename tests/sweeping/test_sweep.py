@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import json
 import os
 import signal
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from mlflow import MlflowClient
-from sweeping.desk import PREPARE, ROOT, SweepDesk, named
+from sweeping.desk import PREPARE, ROOT, SweepDesk, named, rows_of_uci
 
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
 
@@ -79,7 +80,7 @@ def test_the_sweeps_run_holds_a_table_a_picture_and_a_note(desk: SweepDesk) -> N
 
 def test_a_trial_that_fails_stops_no_other(desk: SweepDesk) -> None:
     (desk.folder / "bad.csv").write_text("1,2,3\n")
-    (desk.folder / "good.csv").write_text(_rows(40))
+    (desk.folder / "good.csv").write_text(rows_of_uci(40))
     given = (*PREPARE, "data=susy", "data.expected_rows=null", "data.path=bad.csv,good.csv")
     status, _, err = desk.sweep(*given)
     assert status == 1
@@ -99,10 +100,10 @@ def test_a_trial_that_fails_stops_no_other(desk: SweepDesk) -> None:
 def test_only_what_did_not_finish_is_repeated(desk: SweepDesk) -> None:
     """A trial failed; it is given again once its file is right."""
     (desk.folder / "bad.csv").write_text("1,2,3\n")
-    (desk.folder / "good.csv").write_text(_rows(40))
+    (desk.folder / "good.csv").write_text(rows_of_uci(40))
     given = (*PREPARE, "data=susy", "data.expected_rows=null", "data.path=bad.csv,good.csv")
     assert desk.sweep(*given)[0] == 1
-    (desk.folder / "bad.csv").write_text(_rows(30))
+    (desk.folder / "bad.csv").write_text(rows_of_uci(30))
     status, _, err = desk.sweep(*given, out="again")
     assert status == 0, err
     states = {number: one["state"] for number, one in desk.trials("again").items()}
@@ -187,8 +188,66 @@ def test_a_sweep_is_run_again_where_that_is_asked(desk: SweepDesk) -> None:
     assert {one["state"] for one in desk.trials("again").values()} == {"finished"}
 
 
-def _rows(count: int) -> str:
-    """So many rows of the UCI form."""
-    features = ["1.0", "0.1", "0.2", "1.1", "-0.3", "0.4", "0.9", "0.5"]
-    row = ",".join([*features, *(["1.0"] * 10)])
-    return "".join(f"{number % 2}.0,{row}\n" for number in range(count))
+def test_nothing_typed_that_is_secret_is_in_the_folder_of_a_sweep(desk: SweepDesk) -> None:
+    secret = "stream.security={security.protocol: SSL, ssl.key.password: hunter2}"
+    status, out, err = desk.sweep(*PREPARE, "data.rows=1000,2000", secret)
+    assert status == 0, err
+    assert "hunter2" not in out + err
+    files = [one for one in (desk.folder / "out").rglob("*") if one.is_file()]
+    assert {"trial.json", "config.yaml", "result.json"} <= {one.name for one in files}
+    assert [one for one in files if b"hunter2" in one.read_bytes()] == []
+
+
+def test_two_sweeps_in_one_folder_are_two(desk: SweepDesk) -> None:
+    assert desk.sweep(*PREPARE, "data.rows=1000,2000")[0] == 0
+    status, out, err = desk.sweep(*PREPARE, "data.rows=choice(1500)")
+    assert status == 0, err
+    assert "best     trial 0: data.rows=1500" in out
+    (newest, _), below = desk.runs()
+    assert newest.data.metrics["sweep/finished"] == 1
+    assert len(below[newest.info.run_id]) == 1
+
+
+def test_events_that_are_not_prepared_here_are_prepared(desk: SweepDesk) -> None:
+    """A run elsewhere, on the same tracking server, left nothing here."""
+    given = (*PREPARE, "data.rows=1000,2000")
+    assert desk.sweep(*given)[0] == 0
+    status, _, err = desk.sweep(*given, f"home={desk.folder}/other", out="again")
+    assert status == 0, err
+    assert {one["state"] for one in desk.trials("again").values()} == {"finished"}
+    assert list((desk.folder / "other" / "data").glob("toy-*/train.parquet"))
+
+
+def test_a_sweep_takes_no_trials_from_one_that_still_runs(desk: SweepDesk) -> None:
+    given = (*PREPARE, "data.rows=1000,2000")
+    assert desk.sweep(*given)[0] == 0
+    (first,), _ = desk.runs()
+    client = MlflowClient(tracking_uri=desk.uri)
+    client.set_terminated(first.info.run_id, "RUNNING")  # on a machine that is not this one
+    client.delete_tag(first.info.run_id, "mlflow.process")
+    assert desk.sweep(*given, out="again")[0] == 0
+    _, below = desk.runs()
+    assert len(below[first.info.run_id]) == 2
+    assert {one["state"] for one in desk.trials("again").values()} == {"reused"}
+
+
+def test_a_sweep_that_is_ended_early_tells_what_it_has(desk: SweepDesk) -> None:
+    (desk.folder / "good.csv").write_text(rows_of_uci(40))
+    (desk.folder / "bad.csv").write_text("1,2,3\n")
+    given = (*PREPARE, "data=susy", "data.expected_rows=null", "data.path=good.csv,bad.csv,x.csv")
+    status, out, err = desk.sweep(*given, "sweep.stop_on_failure=true")
+    assert status == 1
+    assert "best     trial 0: data.path=good.csv" in out
+    found = json.loads((desk.folder / "out" / "result.json").read_text())
+    assert [one["state"] for one in found["trials"]] == ["finished", "failed"]
+    (parent,), _ = desk.runs()
+    assert parent.info.status == "FAILED"
+    assert parent.data.metrics["best/prepare/rows"] == 40
+    assert "expected every trial to finish" in err
+
+
+def test_hydras_globs_choose_too(desk: SweepDesk) -> None:
+    status, _, err = desk.sweep(*PREPARE, "data=glob(real*)")
+    assert status == 0, err
+    chosen = [one["parameters"]["data"] for one in desk.trials().values()]
+    assert chosen == ["real_low_level", "real_sample"]

@@ -406,3 +406,24 @@ def test_a_run_gets_no_pictures_where_none_are_wanted(tracker: Tracker) -> None:
         run.log_figure("plots/m/roc.png", Figure())
     names = {one.path for one in MlflowClient(tracker.uri).list_artifacts(run.run_id)}
     assert names == {"config.yaml"}
+
+
+def test_a_run_that_came_to_its_end_is_found_before_one_that_was_pruned(tmp_path: Path) -> None:
+    tracker = Tracker(f"sqlite:///{tmp_path}/mlflow.db", "e", system_metrics=False)
+
+    def made(**tags: str) -> str:
+        with tracker.run("train", name="n", params={}, tags={"config_hash": "h", **tags}) as run:
+            return run.run_id
+
+    pruned = made(trial_state="pruned", search="s", pruned_at="0.5")
+    assert tracker.finished_run("h", beside=pruned) is None
+    assert tracker.finished_run("h", beside=pruned, pruned_by="another") is None
+    found = tracker.finished_run("h", beside=pruned, pruned_by="s")
+    assert found is not None
+    assert found.run_id == pruned
+    whole = made()
+    made(trial_state="pruned", search="s")
+    for by in (None, "s"):
+        found = tracker.finished_run("h", beside=pruned, pruned_by=by)
+        assert found is not None
+        assert found.run_id == whole

@@ -13,6 +13,11 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 START_SECONDS = 120.0
+# its workers for language models take longer to start than the server itself
+WITHOUT_MORE = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+}
 
 
 class TrackingServer:
@@ -35,7 +40,7 @@ class TrackingServer:
             self._process = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env={**plain, "MLFLOW_DISABLE_TELEMETRY": "true"},
+                env={**plain, **WITHOUT_MORE},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

@@ -1,8 +1,9 @@
 """A Hydra sweeper that asks Optuna for each trial.
 
 In: overrides as typed; `interval(a,b)`, `range(a,b)`, `choice(a,b)` and `a,b` span the space. Out:
-trials, run by whichever launcher is chosen. The study is kept, so that a search that was killed
-goes on: what finished is taken over, what was cut off or failed is asked for again.
+trials, run by whichever launcher is chosen. Each command has a study of its own; what earlier
+commands of the same search asked for is asked for first, in the order of how far it came, so that
+what finished is looked up and what was cut off or failed is done again.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, Transformer
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig, OmegaConf
 
 from susystream.errors import SettingsError
+from susystream.file_lock import file_lock
+from susystream.stages.outcome import Outcome, read_outcome
 from susystream.stages.pruning import Study, journal
 from susystream.sweeping.known import jobs_of, known_sweep, remember_study
-from susystream.sweeping.space import settings_below
+from susystream.sweeping.space import overrides_of, settings_below
 
 if TYPE_CHECKING:
     import optuna
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 _SAMPLERS = ("tpe", "random")
 _PRUNERS = ("median", "hyperband", "none")
+_HOW_FAR = ("COMPLETE", "PRUNED", "RUNNING", "FAIL", "WAITING")
 
 
 class SearchSweeper(Sweeper):
@@ -39,15 +42,14 @@ class SearchSweeper(Sweeper):
     Args:
         sampler: `tpe` (tree-structured Parzen estimator) or `random`.
         pruner: `median`, `hyperband` or `none`.
-        trials: How many there are in all, those of an earlier command included.
-        params: The space, by setting, where it is not typed.
+        trials: How many there are in all, those of earlier commands included.
+        params: The space, by setting, where it is not typed; read with what is typed.
     """
 
     def __init__(
         self, sampler: str, pruner: str, trials: int, params: Mapping[str, Any] | None = None
     ) -> None:
         self._sampler, self._pruner, self._trials = sampler, pruner, trials
-        self._params = params or {}
         self._objective: Any = None
         self.config: Any = None  # Hydra's base declares it as maybe None
 
@@ -59,19 +61,18 @@ class SearchSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        """Runs what is left of the trials."""
+        """Runs what is left of the trials.
+
+        Raises:
+            SettingsError: The search cannot be made so, or another command is at it.
+        """
         self._check()
-        typed = [f"{name}={value}" for name, value in self._params.items()] + arguments
-        space, fixed = split(OverridesParser.create().parse_overrides(typed), self.config)
-        path, name = self._place(space, fixed)
-        study = self._study(path, name)
-        remember_study(Study(str(path), name, self._pruner))
-        self._take_over(study, fixed)
-        while left := self._trials - len(_done(study)):
-            asked = [study.ask(space) for _ in range(min(left, jobs_of(self.config.hydra)))]
-            self._run(study, asked, fixed)
-            if len(_tried(study)) >= 2 * self._trials:  # who always fails is not asked for ever
-                return
+        space, fixed = split(overrides_of(self.config.hydra), self.config)
+        path = self._journal_of(space, fixed)
+        with file_lock(path.with_suffix(".search"), deadline_seconds=0, late=_taken):
+            study = self._study(path)
+            while count := self._asked(study):
+                self._run(study, [study.ask(space) for _ in range(count)], fixed)
 
     def _check(self) -> None:
         """Finds what to search by.
@@ -93,71 +94,87 @@ class SearchSweeper(Sweeper):
                 "setting sweep.metric: expected a figure to search by, received none; name one"
             )
 
+    def _asked(self, study: optuna.Study) -> int:
+        """How many trials to ask for now; who always fails is not asked for ever."""
+        states = [one.state.name for one in study.get_trials(deepcopy=False)]
+        done = states.count("COMPLETE") + states.count("PRUNED")
+        left = min(self._trials - done, 2 * self._trials - done - states.count("FAIL"))
+        return max(0, min(max(left, states.count("WAITING")), jobs_of(self.config.hydra)))
+
     def _run(self, study: optuna.Study, asked: Sequence[Any], fixed: Sequence[str]) -> None:
-        """Launches trials and tells the study; their outcomes lie beside their results."""
+        """Launches trials and tells the study what became of them."""
         from optuna.trial import TrialState
 
         told = {"finished": TrialState.COMPLETE, "reused": TrialState.COMPLETE}
         told |= {"pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
-        self._launch(asked, fixed)
-        for trial in asked:
-            state, value = self._outcome(trial.number)
+        for trial, found in zip(asked, self._launch(asked, fixed), strict=True):
+            value = found.objective
             lost = value is None or value != value
-            end = TrialState.FAIL if lost and state != "pruned" else told[state]
+            end = TrialState.FAIL if lost and found.state != "pruned" else told[found.state]
             study.tell(trial.number, value if end == TrialState.COMPLETE else None, state=end)
 
-    def _launch(self, asked: Sequence[Any], fixed: Sequence[str]) -> None:
+    def _launch(self, asked: Sequence[Any], fixed: Sequence[str]) -> list[Outcome]:
+        """Outcomes lie beside the trials' results."""
         overrides = [[*_typed(trial.params), *fixed] for trial in asked]
-        self._launcher.launch(overrides, initial_job_idx=asked[0].number)
+        done = self._launcher.launch(overrides, initial_job_idx=asked[0].number)
+        folders = [str(one.hydra_cfg.hydra.runtime.output_dir) for one in done if one.hydra_cfg]
+        return [read_outcome(Path(one)) for one in folders]
 
-    def _outcome(self, number: int) -> tuple[str, float | None]:
-        path = Path(self.config.hydra.sweep.dir, str(number), "trial.json")
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return str(found["state"]), found["objective"]
-
-    def _take_over(self, study: optuna.Study, fixed: Sequence[str]) -> None:
-        """Launches what finished in an earlier command, to be looked up, and asks for the rest."""
-        from optuna.trial import TrialState
-
-        for trial in study.get_trials(deepcopy=False):
-            if trial.state == TrialState.RUNNING:
-                study.tell(trial.number, state=TrialState.FAIL)
-        done = _done(study)
-        for trial in done:
-            self._launch([trial], fixed)
-        known = [one.params for one in done]
-        for trial in _tried(study):
-            if trial.params not in known:
-                known.append(trial.params)
-                study.enqueue_trial(trial.params)
-
-    def _place(self, space: Mapping[str, Any], fixed: Sequence[str]) -> tuple[Path, str]:
-        """The file of the study and its name: the same search, the same study."""
+    def _journal_of(self, space: Mapping[str, Any], fixed: Sequence[str]) -> Path:
+        """The file of all studies of this search: the same search, the same file."""
         chosen = [asdict(self._objective), self._sampler, self._pruner]
         form = {name: repr(one) for name, one in space.items()}
         text = json.dumps([chosen, form, known_sweep().identity, list(fixed)])
         folder = Path(self.config.home, "sweeps").resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        name = hashlib.sha256(text.encode()).hexdigest()[:16]
-        return folder / f"{name}.journal", name
+        return folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.journal"
 
-    def _study(self, path: Path, name: str) -> optuna.Study:
+    def _study(self, path: Path) -> optuna.Study:
+        """A new one, which asks for what earlier ones asked for, unless that is not wanted."""
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        former = _asked_before(path) if self.config.sweep.resume else []
+        name = known_sweep().run_id
         study = optuna.create_study(
             storage=journal(path),
             study_name=name,
             direction="maximize" if self._objective.maximize else "minimize",
-            load_if_exists=True,
         )
-        seed = int(self.config.seed) + len(study.get_trials(deepcopy=False))
+        for params in former:
+            study.enqueue_trial(params)
+        seed = int(self.config.seed) + len(former)
         study.sampler = (
             optuna.samplers.TPESampler(seed=seed, constant_liar=True)
             if self._sampler == "tpe"
             else optuna.samplers.RandomSampler(seed=seed)
         )
+        remember_study(Study(str(path), name, self._pruner))
         return study
+
+
+def _taken(_known: str) -> SettingsError:
+    return SettingsError(
+        "expected a search that no other command is at, received one that another command runs; "
+        "wait for its end, or search with another seed"
+    )
+
+
+def _asked_before(path: Path) -> list[dict[str, Any]]:
+    """Each point of all studies in a journal once, those that came furthest first."""
+    import optuna
+
+    storage = journal(path)
+    trials = [
+        trial
+        for name in optuna.get_all_study_names(storage)
+        for trial in optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
+    ]
+    found: dict[str, dict[str, Any]] = {}
+    for trial in sorted(trials, key=lambda one: _HOW_FAR.index(one.state.name)):
+        if trial.params:  # one that waits has none yet, and is that of an earlier study
+            found.setdefault(json.dumps(trial.params, sort_keys=True), trial.params)
+    return list(found.values())
 
 
 def split(
@@ -200,16 +217,3 @@ def _distribution(override: Override, *, whole: bool) -> BaseDistribution:
 
 def _typed(params: Mapping[str, Any]) -> Iterator[str]:
     return (f"{name}={value}" for name, value in params.items())
-
-
-def _done(study: optuna.Study) -> list[Any]:
-    from optuna.trial import TrialState
-
-    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
-
-
-def _tried(study: optuna.Study) -> list[Any]:
-    from optuna.trial import TrialState
-
-    states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-    return study.get_trials(deepcopy=False, states=states)

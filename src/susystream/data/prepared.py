@@ -77,10 +77,9 @@ def prepare_events(
     Raises:
         DataError: The source holds no events, or too few for a training set.
     """
-    described = {**source.describe(), "test_fraction": test_fraction}
+    described = _described(source, test_fraction)
     folder = folder_of(under, source.name, described)
-    before = _loaded_or_none(folder)
-    if before is not None and before.source == described and _as_many(before, source):
+    if (before := prepared_before(source, under=under, test_fraction=test_fraction)) is not None:
         return before
     rows = source.rows if source.rows is not None else sum(len(b) for b in source.batches())
     rows_train = rows - round(rows * test_fraction)
@@ -99,6 +98,18 @@ def prepare_events(
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return load_prepared(folder)
+
+
+def prepared_before(source: Source, *, under: Path, test_fraction: float) -> Prepared | None:
+    """What `prepare_events` would find there; None where it would prepare anew."""
+    described = _described(source, test_fraction)
+    found = _loaded_or_none(folder_of(under, source.name, described))
+    whole = found is not None and found.source == described and _as_many(found, source)
+    return found if whole else None
+
+
+def _described(source: Source, test_fraction: float) -> dict[str, Any]:
+    return {**source.describe(), "test_fraction": test_fraction}
 
 
 def _as_many(before: Prepared, source: Source) -> bool:

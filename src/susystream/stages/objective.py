@@ -7,7 +7,7 @@ is computed, and the direction.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from susystream.direction import less_is_better
@@ -61,10 +61,6 @@ class Objective:
         """Its value, if it is there."""
         return None if self.name is None else metrics.get(self.name)
 
-    def better(self, one: float, other: float) -> bool:
-        """Whether the first value is better than the second."""
-        return one > other if self.maximize else one < other
-
 
 def objective_of(settings: Settings) -> Objective:
     """What the settings say a trial is judged by.
@@ -91,6 +87,14 @@ def known_figures(settings: Settings) -> tuple[str, ...]:
     return tuple(one for one in names if validated or not one.startswith("validation/"))
 
 
+def missing_figure(name: str, figures: Mapping[str, float]) -> str:
+    """What is told of a trial that finished without the figure it is judged by."""
+    return (
+        f"setting sweep.metric: expected the figure {name} of the finished trial, received "
+        f"{len(figures)} others; {_hint(name, tuple(figures))}"
+    )
+
+
 def _stage(settings: Settings) -> str:
     return "follow" if settings.train.follow else settings.stage.name
 
@@ -110,9 +114,12 @@ def _check(name: str, settings: Settings) -> None:
     of_any_set = f"test/*/{name.rpartition('/')[2]}"  # a given file names its figures itself
     if name in known or (of_any_set in known and name.startswith("test/")):
         return
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"choose one of {', '.join(known)}"
     raise SettingsError(
         f"setting sweep.metric: expected a figure of stage {_stage(settings)}, "
-        f"received {name!r}; {hint}"
+        f"received {name!r}; {_hint(name, known)}"
     )
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else f"choose one of {', '.join(known)}"

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 
-from susystream.data.prepared import Prepared, prepare_events
+from susystream.data.prepared import Prepared, prepare_events, prepared_before
+from susystream.settings.data import SusyData
 from susystream.stages import notes
 from susystream.stages.context import StageContext
 from susystream.stages.features_picture import features_picture
@@ -55,6 +56,16 @@ def _of_training(prepared: Prepared) -> dict[str, object]:
         "rows": prepared.rows_train,
         "digest": prepared.digest_train,
     }
+
+
+def is_prepared(context: StageContext) -> bool:
+    """Whether the events of `data` are prepared already; a file that was not fetched is none."""
+    data = context.settings.data
+    if isinstance(data, SusyData) and data.path is None:
+        return False
+    source = open_source(data, settings=context.settings, console=context.console)
+    found = prepared_before(source, under=context.prepared_folder, test_fraction=data.test_fraction)
+    return found is not None
 
 
 def prepare_data(context: StageContext) -> Prepared:

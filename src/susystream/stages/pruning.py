@@ -32,6 +32,20 @@ class Study:
     name: str
     pruner: str = "median"
 
+    @property
+    def search(self) -> str:
+        """The search that it goes on with, each command by a study of its own."""
+        return Path(self.path).stem
+
+    def trial(self, number: int) -> optuna.Trial:
+        """A trial of it that runs, in whichever process."""
+        import optuna
+
+        study, storage = self.open(), journal(Path(self.path))
+        study_id = storage.get_study_id_from_name(self.name)
+        trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, number)
+        return optuna.Trial(study, trial_id)
+
     def open(self) -> optuna.Study:
         """The study, with its pruner."""
         import optuna
@@ -77,11 +91,7 @@ def pruning(
     """What to call after each epoch of trial `number`; does nothing where nothing can be pruned."""
     if study is None or study.pruner == "none" or not objective.known_by_epoch:
         return lambda epoch, figures: None
-    import optuna
-
-    opened = study.open()
-    trial_id = opened._storage.get_trial_id_from_study_id_trial_number(opened._study_id, number)
-    trial = optuna.trial.Trial(opened, trial_id)
+    trial = study.trial(number)
 
     def judge(epoch: int, figures: Mapping[str, float]) -> None:
         value = objective.of(figures)

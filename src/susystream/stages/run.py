@@ -14,7 +14,7 @@ from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
 from susystream.stages.evaluate import evaluate
 from susystream.stages.follow import follow
-from susystream.stages.identity import config_hash, recipe_tags
+from susystream.stages.identity import config_hash, exact_settings, recipe_tags
 from susystream.stages.pipeline import pipeline
 from susystream.stages.prepare import prepare
 from susystream.stages.publish import publish
@@ -51,7 +51,8 @@ def run_stage(
     """
     console = Console()
     with open_context(settings, output=output, console=console, differs=differs) as context:
-        identity = config_hash(context)
+        context.settings = exact_settings(context)
+        identity = config_hash(context.settings)
         known = {CONFIG_HASH: identity} if identity else {}
         context.label = Label(tags={**recipe_tags(settings), **known})
         return run_in(context)

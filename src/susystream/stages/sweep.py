@@ -12,17 +12,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from susystream.errors import TrialsFailed
+from susystream.errors import TrackingError, TrialsFailed
 from susystream.settings import Settings, public_config
 from susystream.stages import sweep_report
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
-from susystream.stages.identity import config_hash, recipe_tags
+from susystream.stages.identity import config_hash, exact_settings, recipe_tags
 from susystream.stages.naming import read_by
 from susystream.stages.objective import objective_of
+from susystream.stages.outcome import Outcome, outcomes
 from susystream.stages.result import StageResult
 from susystream.stages.run import short
-from susystream.stages.trial import Outcome, outcomes
 from susystream.tracking.tracker import TrackedRun
 
 _NEEDS_BROKER = ("publish", "train", "score", "pipeline")
@@ -56,7 +56,8 @@ def open_sweep(settings: Settings, *, output: Path, swept: Sequence[str]) -> Ite
         SettingsError: What to optimise is no figure of the stage.
         TrialsFailed: Some trial did not finish.
     """
-    objective, config = objective_of(settings), public_config(settings)
+    objective_of(settings)  # an unknown one is told before anything begins
+    config = public_config(settings)
     started = time.monotonic()
     with open_context(settings, output=output, console=Console()) as context:
         context.console.heading(_name(swept))
@@ -73,12 +74,27 @@ def open_sweep(settings: Settings, *, output: Path, swept: Sequence[str]) -> Ite
         ) as run:
             try:
                 _hold_servers(context)
-                yield Sweep(run.run_id, config_hash(context) or run.run_id)
-            finally:  # whoever was ended with us could mark nothing
-                context.tracker.end_abandoned()
-            found = outcomes(output)
-            sweep_report.log(run, found, objective)
-            _end(context, run, found, started)
+                identity = config_hash(exact_settings(context)) or run.run_id
+                yield Sweep(run.run_id, identity)
+            except BaseException:
+                _report(context, run, started)
+                raise
+            _raise_failed(_report(context, run, started))
+
+
+def _report(context: StageContext, run: TrackedRun, started: float) -> list[Outcome]:
+    """Tells what became of the trials; what ended the sweep is not hidden by an error of this."""
+    try:  # whoever was ended with us could mark nothing
+        context.tracker.end_abandoned()
+    except TrackingError as error:
+        context.note(str(error))
+    found = outcomes(context.output, parent_run_id=run.run_id)
+    _end(context, run, found, started)
+    try:
+        sweep_report.log(run, found, objective_of(context.settings))
+    except TrackingError as error:
+        context.note(str(error))
+    return found
 
 
 def _name(swept: Sequence[str]) -> str:
@@ -114,7 +130,6 @@ def _end(context: StageContext, run: TrackedRun, found: list[Outcome], started: 
     context.console.say(f"sweep    run {run.run_id} in experiment {run.experiment}")
     context.console.say(f"UI       {context.tracker.ui_hint()}")
     context.console.say(f"result   {short(path)}")
-    _raise_failed(found)
 
 
 def _raise_failed(found: list[Outcome]) -> None:

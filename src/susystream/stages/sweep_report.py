@@ -16,7 +16,8 @@ from typing import Any
 from susystream.plots.sweep import parallel_coordinates_figure
 from susystream.stages.console import Console
 from susystream.stages.objective import Objective
-from susystream.stages.trial import Outcome, few_digits
+from susystream.stages.outcome import Outcome
+from susystream.stages.trial import few_digits
 from susystream.tracking.tracker import TrackedRun
 
 _STATES = ("finished", "reused", "pruned", "failed")

@@ -1,31 +1,29 @@
 """One trial of a sweep.
 
-In: settings, and the sweep it belongs to. Out: an outcome, in a file beside the trial's result, so
-that whoever started the sweep reads what became of it, whichever process or machine ran it.
+In: settings, and the sweep it belongs to. Out: an outcome, beside the trial's result.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from susystream.errors import NotFound, TrialPruned, line_of
+from susystream.errors import SettingsError, TrackingError, TrialPruned, line_of
 from susystream.settings import Settings
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
-from susystream.stages.identity import config_hash, recipe_tags
-from susystream.stages.objective import Objective, objective_of
+from susystream.stages.finished_before import finished_before
+from susystream.stages.identity import config_hash, exact_settings, recipe_tags
+from susystream.stages.objective import Objective, missing_figure, objective_of
+from susystream.stages.outcome import Outcome, State
 from susystream.stages.pruning import Study, pruning
 from susystream.stages.run import run_in
 from susystream.tracking.finished import FinishedRun
-from susystream.tracking.label import CONFIG_HASH, PRUNED, TRIAL_STATE, Label
+from susystream.tracking.label import CONFIG_HASH, PRUNED, PRUNED_AT, SEARCH, TRIAL_STATE, Label
 
-FILE = "trial.json"
-State = Literal["finished", "reused", "pruned", "failed"]
 _LONGEST_NAME = 100
 _LONGEST_NUMBER = 8
 
@@ -55,41 +53,9 @@ class Trial:
         text = f"trial {self.number}" + (f": {told}" if told else "")
         return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a trial.
-
-    Attributes:
-        number: Of the trial.
-        parameters: Of the trial.
-        state: `reused`: a run with the same configuration had finished before.
-        seconds: Wall time.
-        objective: What it is judged by; of a pruned one when it ended; none of a failed one.
-        rows: Events it handled.
-        run_id: Its run; none where it failed before one was opened.
-        model_ids: Models it stored.
-        metrics: All its figures.
-        error: One line, of a failed or pruned one.
-    """
-
-    number: int
-    parameters: Mapping[str, str]
-    state: State
-    seconds: float
-    objective: float | None = None
-    rows: int = 0
-    run_id: str | None = None
-    model_ids: tuple[str, ...] = ()
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    error: str | None = None
-
-    def write(self, folder: Path) -> None:
-        """Into `folder`, in one step."""
-        folder.mkdir(parents=True, exist_ok=True)
-        draft = folder / f"{FILE}.part"
-        draft.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        draft.replace(folder / FILE)
+    def outcome(self, state: State, seconds: float, **facts: Any) -> Outcome:
+        """What became of it; `facts`: other attributes of an outcome."""
+        return Outcome(self.parent_run_id, self.number, self.parameters, state, seconds, **facts)
 
 
 def told_briefly(parameters: Mapping[str, str]) -> str:
@@ -115,14 +81,6 @@ def few_digits(value: str) -> str:
         return value
 
 
-def outcomes(folder: Path) -> list[Outcome]:
-    """Of all trials whose folders lie in `folder`, by number."""
-    found = [
-        Outcome(**json.loads(path.read_text(encoding="utf-8"))) for path in folder.glob(f"*/{FILE}")
-    ]
-    return sorted(found, key=lambda one: one.number)
-
-
 def run_trial(
     settings: Settings, *, output: Path, trial: Trial, differs: Mapping[str, Any] | None = None
 ) -> Outcome:
@@ -143,37 +101,45 @@ def run_trial(
 
     def outcome(state: State, **facts: Any) -> Outcome:
         seconds = time.monotonic() - started
-        found = Outcome(trial.number, trial.parameters, state, seconds, **facts)
+        found = trial.outcome(state, seconds, **facts)
         found.write(output)
         return found
 
-    run_id = None
+    run_id, facts = None, dict[str, Any]()
     try:
         with open_context(settings, output=output, console=console, differs=differs) as context:
             try:
                 facts = _run(context, trial, objective_of(settings))
             finally:
                 run_id = context.tracker.run_id
-        return outcome(**{"run_id": run_id, **facts})
     except TrialPruned as pruned:
         console.say(f"  {pruned}")
         return outcome("pruned", objective=pruned.value, run_id=run_id, error=str(pruned))
     except Exception as error:
-        outcome("failed", run_id=run_id, error=line_of(error))
-        raise
+        if not (facts and isinstance(error, TrackingError)):
+            outcome("failed", run_id=run_id, error=line_of(error))
+            raise
+        console.say(f"  {error}")  # all is computed, and kept for the tracking server
+        facts["error"] = line_of(error)
+    return outcome(**{"run_id": run_id, **facts})
 
 
 def _run(context: StageContext, trial: Trial, objective: Objective) -> dict[str, Any]:
     """The state and the facts of its outcome."""
-    identity = config_hash(context)
-    tags = {"trial": str(trial.number)} | ({CONFIG_HASH: identity} if identity else {})
-    tags |= recipe_tags(context.settings)
+    context.settings = exact_settings(context)
+    identity = config_hash(context.settings)
+    tags = {"trial": str(trial.number), **recipe_tags(context.settings)}
+    tags |= {CONFIG_HASH: identity} if identity else {}
+    tags |= {SEARCH: trial.study.search} if trial.study else {}
     context.label = Label(trial.parent_run_id, trial.name, tags)
     context.on_epoch = pruning(trial.study, trial.number, objective)
-    if identity and (known := _known(context, trial, identity)):
+    known = identity and finished_before(context, identity, trial.parent_run_id, trial.study)
+    if known:
         return _reused(context, trial, known, objective)
     result = run_in(context)
     value = objective.of(result.metrics)
+    if value is None and objective.name is not None:
+        raise SettingsError(missing_figure(objective.name, result.metrics))
     if value is not None:
         figure = {f"trials/{objective.name}": value}
         context.tracker.add_metrics(trial.parent_run_id, figure, step=trial.number)
@@ -186,32 +152,16 @@ def _run(context: StageContext, trial: Trial, objective: Objective) -> dict[str,
     }
 
 
-def _known(context: StageContext, trial: Trial, identity: str) -> FinishedRun | None:
-    """A finished run with this configuration whose model is still there."""
-    if not context.settings.sweep.resume:
-        return None
-    found = context.tracker.finished_run(identity, beside=trial.parent_run_id)
-    if found is None or (found.tags.get(TRIAL_STATE) == PRUNED and trial.study is None):
-        return None
-    for model_id in filter(None, found.tags.get("model_id", "").split(",")):
-        try:
-            context.store.load_model(model_id)
-        except NotFound:
-            context.note(f"run {found.run_id} is done again: its model {model_id} is gone")
-            return None
-    return found
-
-
 def _reused(
     context: StageContext, trial: Trial, known: FinishedRun, objective: Objective
 ) -> dict[str, Any]:
     context.tracker.adopt(known, parent_run_id=trial.parent_run_id)
     pruned = known.tags.get(TRIAL_STATE) == PRUNED
-    context.note(f"{'pruned' if pruned else 'finished'} before, by run {known.run_id}")
+    value = float(known.tags[PRUNED_AT]) if pruned else objective.of(known.metrics)
     return {
         "state": "pruned" if pruned else "reused",
-        "objective": objective.of(known.metrics),
+        "objective": value,
         "run_id": known.run_id,
-        "model_ids": tuple(filter(None, known.tags.get("model_id", "").split(","))),
+        "model_ids": known.model_ids,
         "metrics": dict(known.metrics),
     }

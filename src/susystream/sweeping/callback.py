@@ -7,6 +7,7 @@ launcher of Hydra.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -45,12 +46,29 @@ def sweeps_reported() -> Iterator[None]:
             _commands.pop()
 
 
+@contextmanager
+def _nothing_as_typed(folder: Path) -> Iterator[None]:
+    """Hydra writes `multirun.yaml`, with the overrides as typed, secrets too: into nothing.
+
+    What ran is in `config.yaml` beside each result.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "multirun.yaml"
+    path.unlink(missing_ok=True)
+    path.symlink_to(os.devnull)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
 def _open(config: DictConfig) -> None:
     from susystream.stages.sweep import open_sweep
 
     settings = settings_below(config)
     check_trials(config)
     names, stack = swept(config.hydra), _commands[-1]
+    stack.enter_context(_nothing_as_typed(Path(config.hydra.sweep.dir)))
     shown = [f"{name}={value}" for name, value in names.items()]
     output = Path(config.hydra.sweep.dir)
     sweep = stack.enter_context(open_sweep(settings, output=output, swept=shown))

@@ -1,7 +1,7 @@
 """What the trials of a sweep differ in.
 
-In: Hydra's configuration of a multirun. Out: the swept settings as typed, and the first error that
-a trial's settings would have, before anything runs.
+In: Hydra's configuration of a multirun. Out: its overrides, the swept settings as typed, and the
+first error that a trial's settings would have, before anything runs.
 """
 
 from __future__ import annotations
@@ -15,9 +15,20 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import DictConfig, OmegaConf
 
 from susystream.disclosure import is_secret, public_text
+from susystream.errors import SettingsError
 from susystream.settings import Settings
 
 _MOST_CHECKED = 200  # trials of a grid: each takes some 50 ms
+
+
+def overrides_of(hydra: DictConfig) -> list[Override]:
+    """Of the sweeper's space and of the command line, which wins; one for each setting."""
+    found = OmegaConf.to_container(hydra.sweeper, resolve=True)
+    params: Mapping[object, object] = (found.get("params") or {}) if isinstance(found, dict) else {}
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    given = parser.parse_overrides([f"{name}={value}" for name, value in params.items()])
+    typed = parser.parse_overrides(list(hydra.overrides.task))
+    return list({one.get_key_element(): one for one in [*given, *typed]}.values())
 
 
 def swept(hydra: DictConfig) -> dict[str, str]:
@@ -26,7 +37,7 @@ def swept(hydra: DictConfig) -> dict[str, str]:
         one.get_key_element(): public(
             one.get_key_element(), (one.input_line or "").split("=", 1)[1]
         )
-        for one in _overrides(hydra)
+        for one in overrides_of(hydra)
         if one.is_sweep_override()
     }
 
@@ -42,10 +53,14 @@ def check_trials(config: DictConfig) -> None:
 
     Raises:
         HydraException: A swept setting does not exist.
-        SettingsError: A trial's settings are wrong.
+        SettingsError: A trial's settings are wrong, or all would use one folder.
     """
     loader = GlobalHydra.instance().config_loader()
-    for overrides in _trials(_overrides(config.hydra)):
+    _check_folders(config)
+    chosen = overrides_of(config.hydra)
+    for one in chosen:
+        _check_interval(one)
+    for overrides in _trials(chosen):
         settings_below(loader.load_sweep_config(config, overrides))
 
 
@@ -57,15 +72,28 @@ def settings_below(config: DictConfig) -> Settings:
     return settings_of(OmegaConf.masked_copy(config, keys))
 
 
-def _overrides(hydra: DictConfig) -> list[Override]:
-    """Of the sweeper's space and of the command line, which wins."""
-    found = OmegaConf.to_container(hydra.sweeper, resolve=True)
-    params: Mapping[object, object] = (found.get("params") or {}) if isinstance(found, dict) else {}
-    parser = OverridesParser.create()
-    given = parser.parse_overrides([f"{name}={value}" for name, value in params.items()])
-    typed = parser.parse_overrides(list(hydra.overrides.task))
-    last = {one.get_key_element(): one for one in [*given, *typed]}
-    return list(last.values())
+def _check_folders(config: DictConfig) -> None:
+    sweep = OmegaConf.to_container(config.hydra.sweep, resolve=False)
+    subdir = sweep.get("subdir") if isinstance(sweep, dict) else None
+    if "${" not in str(subdir):
+        raise SettingsError(
+            f"setting hydra.sweep.subdir: expected a folder of its own for each trial, received "
+            f"{subdir!r} for all; put ${{hydra.job.num}} into it"
+        )
+
+
+def _check_interval(override: Override) -> None:
+    interval = override.value()
+    if not isinstance(interval, IntervalSweep):
+        return
+    start, end = float(interval.start or 0), float(interval.end or 0)
+    if start > end or ("log" in interval.tags and start <= 0):
+        wanted = "its lower end first" + (" and above 0" if "log" in interval.tags else "")
+        raise SettingsError(
+            f"setting {override.get_key_element()}: expected an interval with {wanted}, received "
+            f"{override.input_line}; "
+            "correct its ends"
+        )
 
 
 def _trials(overrides: Sequence[Override]) -> Iterator[list[str]]:

@@ -15,7 +15,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from susystream.differences import differences
-from susystream.errors import SusystreamError, TrialsFailed, line_of
+from susystream.errors import TrialsFailed, line_of
 from susystream.interruption import end_on_signals
 from susystream.sweeping.known import Ended, known_sweep
 from susystream.sweeping.space import public
@@ -35,19 +35,16 @@ def run_trial_of(config: DictConfig, hydra: Any) -> float | None:
         Ended: It failed, and `sweep.stop_on_failure` is set.
     """
     from susystream.composition import settings_of
-    from susystream.stages.trial import Outcome, run_trial
+    from susystream.stages.trial import run_trial
 
-    # it holds the overrides as typed, secrets too; config.yaml beside each result is ours
-    Path(hydra.sweep.dir, "multirun.yaml").unlink(missing_ok=True)
     trial, output = _trial(hydra), Path(hydra.runtime.output_dir)
     _end_by_signals()
     try:
-        settings = settings_of(config)
-    except SusystreamError as error:
-        Outcome(trial.number, trial.parameters, "failed", 0.0, error=line_of(error)).write(output)
+        settings, differs = settings_of(config), differences(config)
+    except Exception as error:
+        trial.outcome("failed", 0.0, error=line_of(error)).write(output)
         return _failed(trial.number, error, stop=bool(config.sweep.stop_on_failure))
     try:
-        differs = differences(config)
         return run_trial(settings, output=output, trial=trial, differs=differs).objective
     except Exception as error:
         return _failed(trial.number, error, stop=settings.sweep.stop_on_failure)

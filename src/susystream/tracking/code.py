@@ -12,12 +12,10 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+from susystream import __version__
 from susystream.processors import processor_name, processors
 
-LIBRARIES = (
-    *("susystream", "tensorflow", "keras", "numpy", "openvino"),
-    *("mlflow", "kafka-python", "polars"),
-)
+LIBRARIES = (*("tensorflow", "keras", "numpy", "openvino", "mlflow", "kafka-python", "polars"),)
 
 
 @cache
@@ -32,7 +30,8 @@ def code_state() -> tuple[str, bool]:
 @cache
 def library_versions() -> dict[str, str]:
     """Versions of Python, and by distribution name of what figures and weights depend on."""
-    return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
+    ours = {"python": platform.python_version(), "susystream": __version__}
+    return ours | {name: version(name) for name in LIBRARIES}  # ours may run from a bare checkout
 
 
 @cache

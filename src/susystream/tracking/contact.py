@@ -5,6 +5,7 @@ In: its address. Out: MLflow's client of a server that answered, or one line.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -18,10 +19,23 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _POLL_SECONDS = 1.0
+_log = logging.getLogger(__name__)
 
 
-def opened(uri: str, *, timeout_seconds: float) -> MlflowClient:
+def opened(
+    uri: str,
+    *,
+    timeout_seconds: float,
+    patience_seconds: float = 0.0,
+    say: Callable[[str], None] = _log.warning,
+) -> MlflowClient:
     """A client; a local database is made if there is none.
+
+    Args:
+        uri: The address.
+        timeout_seconds: For each answer.
+        patience_seconds: For a server that went away to be back.
+        say: Tells a person of the waiting.
 
     Raises:
         TrackingError: Nothing that serves requests stands there.
@@ -33,6 +47,8 @@ def opened(uri: str, *, timeout_seconds: float) -> MlflowClient:
         check_ready(uri, timeout_seconds=timeout_seconds)
         ready_database(uri)
         client = MlflowClient(tracking_uri=uri)
+        if patience_seconds:
+            wait_for(client, uri, patience_seconds, say=say)
         client.search_experiments(max_results=1)
     return client
 

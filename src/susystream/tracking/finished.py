@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from susystream.tracking.label import CONFIG_HASH
+from susystream.tracking.label import CONFIG_HASH, PRUNED, SEARCH, TRIAL_STATE
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _PARENT = "mlflow.parentRunId"
+_ENDED_EARLY = ("FAILED", "KILLED")
+_MOST = 100  # runs of one configuration that are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,32 +33,62 @@ class FinishedRun:
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
 
+    @property
+    def model_ids(self) -> tuple[str, ...]:
+        """The models it stored or tested."""
+        return tuple(filter(None, self.tags.get("model_id", "").split(",")))
+
 
 def finished_run(
-    client: MlflowClient, experiment_id: str, *, config_hash: str
+    client: MlflowClient, experiment_id: str, *, config_hash: str, pruned_by: str | None
 ) -> FinishedRun | None:
-    """The newest finished run of an experiment with that configuration; None if there is none."""
+    """The newest finished run of an experiment with that configuration; None if there is none.
+
+    Args:
+        client: Of the server.
+        experiment_id: Where to look.
+        config_hash: Of the configuration.
+        pruned_by: A search; where no run came to its end, one that it pruned will do.
+    """
     found = client.search_runs(
         [experiment_id],
         f"attributes.status = 'FINISHED' and tags.{CONFIG_HASH} = '{config_hash}'",
-        max_results=1,
+        max_results=_MOST,
         order_by=["attributes.start_time DESC"],
     )
-    for run in found:
-        return FinishedRun(run.info.run_id, dict(run.data.metrics), dict(run.data.tags))
-    return None
+    runs = [FinishedRun(one.info.run_id, one.data.metrics, one.data.tags) for one in found]
+    whole = [one for one in runs if one.tags.get(TRIAL_STATE) != PRUNED]
+    pruned = [one for one in runs if pruned_by and one.tags.get(SEARCH) == pruned_by]
+    return next(iter([*whole, *pruned]), None)
 
 
 def adopt(client: MlflowClient, run: FinishedRun, *, parent_run_id: str) -> bool:
-    """Moves a run from a parent that never finished to the one that goes on with its work.
+    """Moves a run from a parent that ended early to the one that goes on with its work.
 
     Returns:
-        Whether it was moved: a run of a parent that finished, or of none, stays where it is.
+        Whether it was moved: a run of a parent that finished or still runs, or of none, stays
+        where it is.
     """
     former = run.tags.get(_PARENT)
-    if former in (None, parent_run_id) or client.get_run(former).info.status == "FINISHED":
+    if former in (None, parent_run_id):
+        return False
+    status = _status(client, former)
+    if status not in (None, *_ENDED_EARLY):
         return False
     client.set_tag(run.run_id, "former_parent", former)
     client.set_tag(run.run_id, _PARENT, parent_run_id)
-    client.set_tag(former, "continued_by", parent_run_id)
+    if status is not None:
+        client.set_tag(former, "continued_by", parent_run_id)
     return True
+
+
+def _status(client: MlflowClient, run_id: str) -> str | None:
+    """None of a run that was removed for good."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return str(client.get_run(run_id).info.status)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise

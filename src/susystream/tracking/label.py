@@ -12,6 +12,8 @@ CONFIG_HASH = "config_hash"
 RECIPE = "recipe"
 TRIAL_STATE = "trial_state"
 PRUNED = "pruned"
+PRUNED_AT = "pruned_at"  # the value it was judged by
+SEARCH = "search"
 PROCESS = "mlflow.process"  # MLflow's UI does not show tags of this beginning
 
 

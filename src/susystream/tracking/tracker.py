@@ -22,7 +22,7 @@ from susystream.tracking.address import DEFAULT_URI, tracking_errors, ui_hint
 from susystream.tracking.contact import opened, wait_for
 from susystream.tracking.ending import one_line, status_of
 from susystream.tracking.finished import FinishedRun, adopt, finished_run
-from susystream.tracking.label import PRUNED, TRIAL_STATE, Label
+from susystream.tracking.label import PRUNED, PRUNED_AT, TRIAL_STATE, Label
 from susystream.tracking.left_behind import deliver_all, kept_runs
 from susystream.tracking.opened_by_mlflow import opened_experiment
 from susystream.tracking.opening import begun_run, experiment_id
@@ -194,11 +194,13 @@ class Tracker:
         run = TrackedRun(self._outbox, run_id, experiment=self.experiment)
         run.log_metrics(metrics, step=step)
 
-    def finished_run(self, config_hash: str, *, beside: str) -> FinishedRun | None:
-        """The newest run that finished with a configuration, in the experiment of another run."""
+    def finished_run(
+        self, config_hash: str, *, beside: str, pruned_by: str | None = None
+    ) -> FinishedRun | None:
+        """As the function of that name, in the experiment of another run."""
         with tracking_errors(self.uri):
-            experiment = self._client.get_run(beside).info.experiment_id
-            return finished_run(self._client, experiment, config_hash=config_hash)
+            place = self._client.get_run(beside).info.experiment_id
+            return finished_run(self._client, place, config_hash=config_hash, pruned_by=pruned_by)
 
     def adopt(self, run: FinishedRun, *, parent_run_id: str) -> bool:
         """Moves a run from a parent that never finished to the one that goes on with its work."""
@@ -235,7 +237,11 @@ class Tracker:
     @property
     def _client(self) -> MlflowClient:
         if self._opened is None:
-            self._opened = opened(self.uri, timeout_seconds=self._timeout)
+            # a sweep's server did answer: it is waited for by each trial as in a run
+            patience = self._patience if self._label.parent_run_id else 0.0
+            self._opened = opened(
+                self.uri, timeout_seconds=self._timeout, patience_seconds=patience, say=self._say
+            )
         return self._opened
 
     def _place(self) -> str:
@@ -282,7 +288,7 @@ class Tracker:
             if status in ("FAILED", "KILLED"):  # `mlflow run` makes FAILED of KILLED: this stays
                 run.set_tags({"error": one_line(error)})
             if isinstance(error, TrialPruned):
-                run.set_tags({TRIAL_STATE: PRUNED})
+                run.set_tags({TRIAL_STATE: PRUNED, PRUNED_AT: repr(error.value)})
             run.finish_metrics()
             run.end(status)
         except TrackingError as second:

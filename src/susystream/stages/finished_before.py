@@ -1,0 +1,57 @@
+"""What a trial need not do again.
+
+In: the hash of its configuration. Out: a finished run with that configuration whose results are
+still where this command would look for them; or none.
+"""
+
+from __future__ import annotations
+
+from susystream.errors import NotFound
+from susystream.stages.context import StageContext
+from susystream.stages.prepare import is_prepared
+from susystream.stages.pruning import Study
+from susystream.tracking.code import code_state
+from susystream.tracking.finished import FinishedRun
+from susystream.tracking.label import PRUNED, TRIAL_STATE
+
+_SHORT = 9  # letters of a commit
+
+
+def finished_before(
+    context: StageContext, config_hash: str, beside: str, study: Study | None
+) -> FinishedRun | None:
+    """A finished run whose results are still there.
+
+    Args:
+        context: With the settings that the hash is of.
+        config_hash: Of the configuration.
+        beside: A run of the experiment to look in.
+        study: That prunes the trials, if one does: what this search pruned before stays pruned.
+    """
+    if not context.settings.sweep.resume or context.settings.stage.name == "publish":
+        return None  # publishing finds by itself what a topic holds
+    search = study.search if study and study.pruner != "none" else None
+    found = context.tracker.finished_run(config_hash, beside=beside, pruned_by=search)
+    if found is None or not _is_there(context, found):
+        return None
+    pruned = found.tags.get(TRIAL_STATE) == PRUNED
+    context.note(f"{'pruned' if pruned else 'finished'} before, by run {_told(found)}")
+    return found
+
+
+def _is_there(context: StageContext, found: FinishedRun) -> bool:
+    if context.settings.stage.name == "prepare":
+        return is_prepared(context)
+    for model_id in found.model_ids:
+        try:
+            context.store.load_model(model_id)
+        except NotFound:
+            context.note(f"run {found.run_id} is done again: its model {model_id} is gone")
+            return False
+    return True
+
+
+def _told(found: FinishedRun) -> str:
+    """Its id, and its commit where that is another than ours."""
+    former, (commit, _) = found.tags.get("commit", "unknown"), code_state()
+    return found.run_id + (f" of commit {former[:_SHORT]}" if former != commit else "")

@@ -1,0 +1,85 @@
+"""Sweeps whose tracking server goes away: nothing that a trial computed is lost."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sweeping.desk import PREPARE, SweepDesk
+from tracking.passage import Passage
+from tracking.tracking_server import TrackingServer
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
+    found = TrackingServer(tmp_path_factory.mktemp("server"))
+    try:
+        found.start()
+        yield found
+    finally:
+        found.stop()
+
+
+@pytest.fixture
+def passage(server: TrackingServer) -> Iterator[Passage]:
+    with Passage(server.address) as found:
+        yield found
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def running(server: TrackingServer) -> int:
+    """Runs that have begun, with their tags, and have no end."""
+    with closing(sqlite3.connect(f"file:{server.folder}/mlflow.db?mode=ro", uri=True)) as database:
+        query = (
+            "select count(*) from runs join tags on runs.run_uuid = tags.run_uuid "
+            "where runs.status = 'RUNNING' and tags.key = 'stage'"
+        )
+        return int(database.execute(query).fetchone()[0])
+
+
+def test_trials_wait_for_a_server_that_is_away_between_them(
+    desk: SweepDesk, passage: Passage
+) -> None:
+    desk.environment = {"MLFLOW_TRACKING_URI": passage.address}
+    words = desk.overrides(*PREPARE, "data.rows=1000,2000,3000")
+    process = desk.start("susystream", "run", "-m", *words)
+    until(lambda: bool(desk.trials()))
+    passage.close()
+    time.sleep(4)
+    passage.open()
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert "waiting for the tracking server" in out
+    assert [one["state"] for one in desk.trials().values()] == ["finished"] * 3
+
+
+def test_a_sweep_whose_server_is_away_at_its_end_tells_all_that_was_computed(
+    desk: SweepDesk, server: TrackingServer, passage: Passage, tmp_path: Path
+) -> None:
+    desk.environment = {"MLFLOW_TRACKING_URI": passage.address}
+    given = (*PREPARE, "data.rows=1000,3000000", "tracking.patience_seconds=0.5")
+    process = desk.start("susystream", "run", "-m", *desk.overrides(*given))
+    until(lambda: bool(desk.trials()) and running(server) == 2)
+    passage.close()
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "best     trial 1: data.rows=3000000" in out
+    assert "susystream: expected a tracking server" in err.strip().splitlines()[-1]
+    found = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert [one["state"] for one in found["trials"]] == ["finished"] * 2
+    assert found["objective"] == 3_000_000
+    passage.open()
+    status, _, err = desk.run("susystream", "runs", "deliver", "--home", f"{tmp_path}/home")
+    assert status == 0, err
+    assert running(server) == 0
