@@ -52,6 +52,7 @@ FLOOR = {
     "repeating": 4,
     "as_overrides": 4,
     "logged_run": 4,
+    "exact_ids": 4,
     "listing": 4,
     "mlflow_plugin": 4,
     "model_comparison": 4,

@@ -16,6 +16,8 @@ import pymongo
 import pytest
 from test_listing import dataset_record, one_line, trained
 
+from susystream.errors import SettingsError
+from susystream.model_comparison import compare as compare_command
 from susystream.registry.document import MlflowLink, ModelDocument, new_id
 from susystream.registry.store import ModelStore
 
@@ -137,3 +139,21 @@ def test_what_cannot_be_compared_is_one_line(
     line = one_line(compare(*words))
     assert any(one in line for one in stored.ids)
     assert "; name another" in line or "nonsense" in line
+
+
+def test_more_models_than_letters_are_one_line_or_json(
+    stored: Stored, store_uri: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database = f"t{uuid4().hex[:12]}"
+    many = [stored.models[0].model_copy(update={"model_id": new_id("m")}) for _ in range(27)]
+    ids = [one.model_id for one in many]
+    with ModelStore(store_uri, database) as store:
+        for one in many:
+            store.save_model(one)
+    words = [*ids, "--uri", store_uri, "--database", database]
+    with pytest.raises(SettingsError, match="at most 26 models in a table, received 27; name few"):
+        compare_command.main(words, standalone_mode=False)
+    compare_command.main([*words, "--json"], standalone_mode=False)
+    assert json.loads(capsys.readouterr().out)["models"] == ids
+    with pymongo.MongoClient[dict[str, Any]](store_uri) as client:
+        client.drop_database(database)

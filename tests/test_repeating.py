@@ -15,6 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag
 from omegaconf import OmegaConf
 
 from susystream.as_overrides import text_of
@@ -184,8 +185,77 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         follow = public_config(composed_settings(["stage=train", "train.follow=true"]))
         with tracker.run("follow", name="n", params=follow, tags={}) as run:
             ids["follow"] = run.run_id
+        ids |= chains(tracker)
         ids["foreign"] = str(MlflowClient(uri).create_run("0").info.run_id)
         yield Server(uri, ids)
+
+
+def sliced(dataset_id: str) -> dict[str, Any]:
+    """What is logged of a data set."""
+    span = {"topic": "t", "partitions": {"0": [0, 9]}}
+    facts = {"dataset_id": dataset_id, "cluster_id": "c", "slice": span, "codec": "block"}
+    return {**facts, "source": facts, "rows": 9, "digest": "m2:" + "0" * 32}
+
+
+def chains(tracker: Tracker) -> dict[str, str]:
+    """A chain whose steps took what `latest` named then, and one that was killed before."""
+    named = ["train.parent=latest", "evaluate.input='dataset:latest'"]
+    params = public_config(composed_settings(named))
+    with tracker.run("pipeline", name="n", params=params, tags={}) as chain:
+        steps = {
+            "publish": {"dataset_id": "dTRAIN"},
+            "train": {"dataset_id": "dTRAIN", "parent_model_id": "m0", "model_id": "m1"},
+            "evaluate": {"model_id": "m1"},
+        }
+        for stage, tags in steps.items():
+            with tracker.run(
+                stage, name="n", params={}, tags=tags, parent_run_id=chain.run_id
+            ) as step:
+                if stage == "evaluate":
+                    step.log_dataset("dTEST", sliced("dTEST"), context="evaluation")
+        chain.log_dataset("toy", sliced("dTRAIN"), context="training")
+        chain.set_tags({"dataset_id": "dTRAIN", "model_id": "m1"})
+    with tracker.run("pipeline", name="n", params=params, tags={}) as killed:
+        tags = steps["publish"]
+        with tracker.run("publish", name="n", params={}, tags=tags, parent_run_id=killed.run_id):
+            pass
+    return {"chain": chain.run_id, "killed": killed.run_id}
+
+
+@pytest.mark.parametrize(
+    ("stage", "words"),
+    [
+        ("pipeline", ["++train.parent=m0", "++evaluate.input='dataset:dTEST'"]),
+        ("train", ["++train.dataset=dTRAIN", "++train.parent=m0"]),
+        ("evaluate", ["++evaluate.models=[m1]", "++evaluate.input='dataset:dTEST'"]),
+    ],
+)
+def test_a_chain_takes_what_its_steps_took(server: Server, stage: str, words: list[str]) -> None:
+    told = server.repeat("--from-run", server.ids["chain"], f"stage={stage}")
+    assert set(words) <= {*told}
+    assert not [word for word in told if "latest" in word]
+
+
+def test_a_chain_that_never_said_what_latest_was_is_one_line(server: Server) -> None:
+    killed = ["--from-run", server.ids["killed"]]
+    for words, name in (
+        ([], "evaluate.input"),
+        (["evaluate.input=my.csv"], "train.parent"),
+        (["stage=train"], "train.parent"),
+        (["stage=evaluate", "evaluate.input=my.csv"], "evaluate.models"),
+    ):
+        told = server.refusal(SettingsError, *killed, *words)
+        assert re.search(rf"which id {name}=(dataset:)?latest was.*; type one: {name}=…$", told)
+    assert "++train.dataset=dTRAIN" in server.repeat(*killed, "stage=train", "train.parent=m5")
+
+
+def test_a_run_with_inputs_of_other_programs_is_repeated(server: Server) -> None:
+    client, run_id = MlflowClient(server.uri), server.ids["train"]
+    for source in ("s3://b/x", '["dataset_id", "slice"]', "3"):
+        dataset = Dataset(f"of {source[:2]}", "d", "s3", source)
+        inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", "evaluation")])]
+        client.log_inputs(run_id, inputs)
+    assert "++train.dataset=d1" in server.repeat("--from-run", run_id)
 
 
 def test_a_run_is_found_by_its_id_or_its_beginning(

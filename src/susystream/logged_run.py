@@ -11,11 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from pydantic import JsonValue
-
 from susystream.as_overrides import at, choices_of, differences
 from susystream.composition import composed_settings
 from susystream.errors import SettingsError
+from susystream.exact_ids import exact_ids, never_said
 from susystream.settings import Settings, check_settings, public_config
 from susystream.settings.places import PLACES, is_within
 from susystream.tracking.recorded_run import RecordedRun
@@ -33,7 +32,8 @@ def overrides_of(run: RecordedRun, *, stage: str, typed: Sequence[str]) -> list[
         typed: Overrides and flags that come behind: what they set is left out.
 
     Raises:
-        SettingsError: A setting is not known here, or was hidden in the log.
+        SettingsError: A setting is not known here, was hidden in the log, or names what the run
+            never said the id of.
     """
     chosen = _words(choices_of(run.config))
     with _of_another_version(run):
@@ -46,6 +46,7 @@ def overrides_of(run: RecordedRun, *, stage: str, typed: Sequence[str]) -> list[
     replaced = [name_of(word) for word in typed if not word.startswith("-")]
     kept = [word for name, word in [*told, *changes] if not is_within(name, replaced)]
     _check_nothing_hidden(run, kept)
+    _check_all_said(run, stage, replaced)
     return kept
 
 
@@ -75,7 +76,7 @@ def _settings(run: RecordedRun, base: Settings, stage: str) -> Settings:
         group, _, name = place.rpartition(".")
         if name in (at(places, group) if group else places):  # a local engine has no master
             config = _with(config, place, at(places, place))
-    for name, value in _exact(run, stage).items():
+    for name, value in exact_ids(run, stage).items():
         config = _with(config, name, value)
     return check_settings(config)
 
@@ -94,26 +95,6 @@ def _of_another_version(run: RecordedRun) -> Iterator[None]:
         ) from error
 
 
-def _exact(run: RecordedRun, stage: str) -> dict[str, JsonValue]:
-    """Ids in place of `latest` and the like, which name something else by now."""
-    tags, found = run.tags, dict[str, JsonValue]()
-    if stage == "train" and "dataset_id" in tags:
-        found["train.dataset"] = tags["dataset_id"]
-    if "parent_model_id" in tags:
-        found["train.parent"] = tags["parent_model_id"]
-    if stage == "evaluate" and "model_id" in tags:
-        found["evaluate.models"] = list(tags["model_id"].split(","))
-    if stage != "evaluate":
-        return found
-    given = str(at(run.config, "evaluate.input") or "")
-    for name, dataset_id in run.data_sets.items():
-        if given.startswith("dataset:"):
-            found["evaluate.input"] = f"dataset:{dataset_id}"
-        elif str(at(run.config, f"evaluate.sets.{name}.events")).startswith("dataset:"):
-            found[f"evaluate.sets.{name}.events"] = f"dataset:{dataset_id}"
-    return found
-
-
 def _with(config: Mapping[str, Any], path: str, value: object) -> dict[str, Any]:
     """A copy with another value at a dotted name."""
     name, _, rest = path.partition(".")
@@ -129,3 +110,15 @@ def _check_nothing_hidden(run: RecordedRun, words: Sequence[str]) -> None:
             f"expected {hidden[0]} to repeat run {run.run_id}, received a value that was hidden "
             f"when it was logged; type it: {hidden[0]}=…"
         )
+
+
+def _check_all_said(run: RecordedRun, stage: str, replaced: Sequence[str]) -> None:
+    """A name would be taken for what it names now."""
+    if "evaluate.input" in replaced:
+        replaced = [*replaced, "evaluate.sets"]
+    for name, text in never_said(run, stage).items():
+        if not is_within(name, replaced):
+            raise SettingsError(
+                f"expected run {run.run_id} to say which id {name}={text} was, received none: it "
+                f"ended before, or the run of that step is gone; type one: {name}=…"
+            )

@@ -136,7 +136,7 @@ class EventsSource(_RecordedSource):
         """The events, proven by count and digest; made again if they came from a generator.
 
         Args:
-            path: Of a file, or a glob; runs record no folders.
+            path: Of a file, or a glob; runs record no folders. Bad rows are passed over.
             event_numbers: Whether to add the column `event_number` before the others.
 
         Raises:

@@ -73,6 +73,7 @@ def compare(
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))
     else:
+        _check_lettered(found)
         _show(found)
 
 
@@ -162,12 +163,20 @@ def _record(store: ModelStore, model: ModelSummary) -> DatasetRecord | None:
         return None
 
 
+def _check_lettered(found: Compared) -> None:
+    if len(found.models) > len(_LETTERS):
+        raise SettingsError(
+            f"expected at most {len(_LETTERS)} models in a table, received {len(found.models)}; "
+            "name fewer, or give --json"
+        )
+
+
 def _show(found: Compared) -> None:
     """A table for each part that has something to say."""
     from susystream.stages.console import Console
 
     console, letters = Console(), _LETTERS[: len(found.models)]
-    for letter, model_id in zip(letters, found.models, strict=False):
+    for letter, model_id in zip(letters, found.models, strict=True):
         console.say(f"{letter}  {model_id}")
     figures = {name: each for name, each in found.figures.items() if _is_telling(name, each)}
     parts = (("settings", found.settings), ("data", found.data), ("code", found.code))

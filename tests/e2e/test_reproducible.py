@@ -107,6 +107,7 @@ def test_the_same_slice_settings_and_commit_give_the_same_weights(desk: Desk) ->
     assert again["dataset_ids"] == chain["dataset_ids"]
     assert desk.weights_of(again) == desk.weights_of(chain)
     assert desk.tags_of(again)["repeats_equal"] == "true"
+    assert again["repeats_equal"] is True
     assert figures(again) == figures(chain)
 
     desk.add_dataset()  # what `latest` names from now on
@@ -119,6 +120,8 @@ def test_the_same_slice_settings_and_commit_give_the_same_weights(desk: Desk) ->
     assert (tags["repeats"], tags["repeats_equal"]) == (first["run_id"], "true")
     assert "repeats" not in desk.tags_of(first)
 
-    evaluated, _ = desk.run("--from-run", desk.evaluation_of(chain))
+    evaluated, said = desk.run("--from-run", desk.evaluation_of(chain))
+    assert f"its figures equal those of run {desk.evaluation_of(chain)}, to the last bit" in said
+    assert desk.tags_of(evaluated)["repeats_equal"] == "true"
     assert evaluated["model_ids"] == chain["model_ids"]  # which are not the latest
     assert figures(evaluated) == figures(chain)

@@ -22,8 +22,12 @@ from mlflow.data.dataset_source_registry import get_registered_sources
 from mlflow.entities import DatasetInput
 from stages.desk import Open
 
+from susystream.data.enlarge import write_csv
+from susystream.data.files import sifted_events
 from susystream.data.frames import EVENT_NUMBER, batch_of
+from susystream.data.source import FileSource, ToySource
 from susystream.errors import (
+    BadRow,
     DataError,
     DigestMismatch,
     DocumentInvalid,
@@ -35,7 +39,7 @@ from susystream.errors import (
 )
 from susystream.mlflow_plugin import EventsSource, KafkaSliceSource
 from susystream.registry.document import DatasetRecord
-from susystream.schema import COLUMNS, LABEL
+from susystream.schema import COLUMNS, LABEL, concatenate
 from susystream.stages.context import StageContext
 from susystream.stages.evaluate import evaluate
 from susystream.stages.publish import publish
@@ -283,3 +287,40 @@ def test_the_events_an_evaluation_saw_are_made_again_or_read(
 def file_of(context: StageContext) -> Path:
     (folder,) = context.prepared_folder.iterdir()
     return folder / "test.parquet"
+
+
+def test_a_file_whose_bad_rows_were_passed_over_is_read_as_it_was_then(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "mine.csv"
+    write_csv(ToySource(300, 1).batches(), path, progress=lambda rows: None)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:41], "1,2,3", *lines[42:]]) + "\n")
+    events = concatenate([part.events for part in sifted_events(FileSource(path))])
+    digest = str(ContentDigest().update(events))
+    facts = {"kind": "file", "file": "mine.csv", "limit": None, "rows": 299, "digest": digest}
+    found = EventsSource(facts).load(path=path, event_numbers=True)
+    assert digest_of(found) == digest
+    assert found[EVENT_NUMBER].to_list() == [*range(41), *range(42, 300)]
+    assert "mine.csv: bad rows passed over: 1" in caplog.text
+    with pytest.raises(DataError, match="received 49 with"):
+        EventsSource({**facts, "limit": 50}).load(path=path)
+    with pytest.raises(BadRow, match="line 42"):  # nothing proves the others
+        EventsSource({"kind": "file", "limit": None}).load(path=path)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"kind": "real_sample", "digest": "x"},
+        {"kind": "real_sample", "digest": "x", "rows": "500"},
+        {"kind": "real_sample", "digest": None, "rows": 500},
+        {"kind": "toy", "rows": "9", "seed": 1, "offset": 0},
+        {"kind": "toy", "rows": 9, "seed": None, "offset": 0},
+        {},
+    ],
+    ids=str,
+)
+def test_a_source_of_events_that_is_not_whole_is_refused(facts: dict[str, Any]) -> None:
+    with pytest.raises(DocumentInvalid, match=r"that susystream logged, .*; name another input"):
+        EventsSource(facts).load()

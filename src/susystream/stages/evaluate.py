@@ -23,6 +23,7 @@ from susystream.stages.models import scorer_plan_of
 from susystream.stages.naming import end_of
 from susystream.stages.readers import bad_messages_logged
 from susystream.stages.recording import Evaluated
+from susystream.stages.repetition import compare_figures
 from susystream.stages.result import StageResult
 from susystream.stages.spark_counting import SparkCounting, spark_counting
 from susystream.stages.tested_runs import runs_of
@@ -53,6 +54,7 @@ def evaluate(context: StageContext, *, parent_run_id: str | None = None) -> Stag
         found = {name: recording.metrics_of(name, sets) for name in titles}
         recording.log(run, runs, found, sets, documents=documents)
         recording.store(context, documents, found, sets)
+        equal = compare_figures(context, run, found, sets)
         tested = result_notes.Tested(documents, titles, sets)
         result_notes.describe(context, run, runs, tested, nested=parent_run_id is not None)
     recording.show(context, titles, sets)
@@ -65,6 +67,7 @@ def evaluate(context: StageContext, *, parent_run_id: str | None = None) -> Stag
         inputs={one.name: one.identity for one in sets},
         metrics=found[ids[0]],
         models={name: {"metrics": figures} for name, figures in found.items()},
+        repeats_equal=equal,
     )
 
 

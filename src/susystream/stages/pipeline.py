@@ -14,7 +14,7 @@ from susystream.stages.evaluate import evaluate
 from susystream.stages.naming import dataset_title
 from susystream.stages.prepare import prepare
 from susystream.stages.publish import publish
-from susystream.stages.repetition import equal_of
+from susystream.stages.repetition import of_both, tags_of
 from susystream.stages.report_table import Chain, show_beside_report, step_figures
 from susystream.stages.result import StageResult
 from susystream.stages.tracked import tracked
@@ -62,7 +62,8 @@ def pipeline(context: StageContext, *, parent_run_id: str | None = None) -> Stag
         run.log_dataset(dataset_title(dataset), dataset.to_json(), context="training")
         place = run.experiment
         made = {"model_id": trained.model_ids[0], "dataset_id": published.dataset_ids[0]}
-        run.set_tags(made | equal_of(context, trained.run_id))
+        equal = of_both(trained.repeats_equal, evaluated.repeats_equal)
+        run.set_tags(made | tags_of(equal))
     if steps:
         show_beside_report(context.console, chain, steps)
     _show_where(context, trained, f"{run.run_id} in experiment {place}")
@@ -77,6 +78,7 @@ def pipeline(context: StageContext, *, parent_run_id: str | None = None) -> Stag
         metrics=metrics,
         models=evaluated.models,
         objective=trained.objective,
+        repeats_equal=equal,
     )
 
 

@@ -10,10 +10,12 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from operator import index
 from pathlib import Path
 from typing import Any
 
-from susystream.data.files import FilesSource, is_glob, matching
+from susystream.data.files import FilesSource, is_glob, matching, sifted_events
 from susystream.data.source import FileSource, RealLowLevelSource, ToySource, real_sample
 from susystream.errors import (
     BadMessage,
@@ -88,6 +90,9 @@ def slice_events(facts: Facts, kafka: KafkaConnection) -> Iterator[EventBatch]:
 def other_events(facts: Facts, path: Path | None) -> Iterator[EventBatch]:
     """Events that lay in no slice: generated, shipped, or those of a file.
 
+    Rows of a file that are no events are passed over and told, where a digest proves the others:
+    an evaluation may have passed over them too.
+
     Args:
         facts: `kind` and what else identifies them; `rows` and `digest`, which prove them.
         path: The file, or a glob; a run records no folder, which is nobody else's.
@@ -120,14 +125,14 @@ def _pass_over(place: Place, message: Message, error: BadMessage) -> None:
 
 
 def _source_of(facts: Facts, path: Path | None) -> Callable[[], Iterator[EventBatch]]:
-    kind, limit = str(facts["kind"]), facts.get("limit")
+    kind = str(facts["kind"])
     if path is not None:
-        if is_glob(path):
-            return FilesSource(path, matching(path), path.name, None, limit).batches
-        return FileSource(path, limit=limit).batches
+        files = _files(path, None if facts.get("limit") is None else index(facts["limit"]))
+        return partial(_good_events, files) if "digest" in facts else files.batches
     match kind:
         case "toy":
-            return _Toy(ToySource(facts["rows"], facts["seed"], offset=facts["offset"])).batches
+            rows, seed, offset = (index(facts[name]) for name in ("rows", "seed", "offset"))
+            return _Toy(ToySource(rows, seed, offset=offset)).batches
         case "real_sample":
             return real_sample().batches
         case "real_low_level":
@@ -137,6 +142,22 @@ def _source_of(facts: Facts, path: Path | None) -> Callable[[], Iterator[EventBa
         f"expected path=, where {stated} of this {kind} set lies here, received none; runs record "
         "no folders: give the file, or the glob"
     )
+
+
+def _files(path: Path, limit: int | None) -> FileSource | FilesSource:
+    if is_glob(path):
+        return FilesSource(path, matching(path), path.name, None, limit)
+    return FileSource(path, limit=limit)
+
+
+def _good_events(files: FileSource | FilesSource) -> Iterator[EventBatch]:
+    """The rows that are events; the others are counted."""
+    bad = 0
+    for part in sifted_events(files):
+        bad += len(part) - len(part.events)
+        yield part.events
+    if bad:
+        _log.warning("%s: bad rows passed over: %d", files.place, bad)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +176,16 @@ def _proven(
     batches: Iterator[EventBatch], facts: Facts, place: str, kind: type[SusystreamError]
 ) -> Iterator[EventBatch]:
     """All batches; then an error if they were not those of the facts."""
+    stated = facts.get("rows"), facts.get("digest")
+    if "digest" in facts and [type(one) for one in stated] != [int, str]:
+        raise _not_whole(facts)
     found = ContentDigest()
     for batch in batches:
         found = found.update(batch)
         yield batch
     if "digest" not in facts:
         _log.warning(_BEFORE)
-    elif (found.rows, str(found)) != (facts["rows"], facts["digest"]):
+    elif (found.rows, str(found)) != stated:
         raise kind(
             f"expected {facts['rows']:,} events with digest {facts['digest']} in {place}, received "
             f"{found.rows:,} with {found}; these are not the events of the run: look for them "

@@ -33,6 +33,8 @@ class StageResult:
         models: Several models: {id: {"metrics": {...}}}.
         objective: What it is judged by, if it has such a figure.
         trials: Of a sweep: what became of each.
+        repeats_equal: Whether weights and figures are those of the run that it repeats; None: it
+            repeats none, or nothing could be compared.
     """
 
     stage: str
@@ -46,6 +48,7 @@ class StageResult:
     models: dict[str, Any] = field(default_factory=dict)
     objective: float | None = None
     trials: tuple[dict[str, Any], ...] = ()
+    repeats_equal: bool | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The content of `result.json`."""

@@ -77,7 +77,7 @@ def train(
         _store(context, run, document)
         curves = learning_figure(epochs, title=document.model_id)
         run.log_figure("plots/learning_curves.png", curves)
-        compare_with_repeated(context, run, document)
+        equal = compare_with_repeated(context, run, document)
         nested = parent_run_id is not None and chain is None
         run.set_note(notes.of_train(context, record, document, metrics, nested=nested))
     context.note(f"model {document.model_id} is stored and proven")
@@ -91,6 +91,7 @@ def train(
         inputs={"slice": record.slice},
         metrics=metrics,
         objective=metrics.get(_BEST),
+        repeats_equal=equal,
     )
 
 

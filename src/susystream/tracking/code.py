@@ -20,11 +20,28 @@ LIBRARIES = (*("tensorflow", "keras", "numpy", "openvino", "mlflow", "kafka-pyth
 
 @cache
 def code_state() -> tuple[str, bool]:
-    """(commit, dirty); ("unknown", False) outside a git checkout."""
-    commit = _git("rev-parse", "HEAD")
+    """(commit, dirty) of this package; as `state_of`."""
+    return state_of(Path(__file__).parents[1])
+
+
+def state_of(package: Path) -> tuple[str, bool]:
+    """The commit that a package is a part of, and whether its files are others than that one's.
+
+    Args:
+        package: Its folder.
+
+    Returns:
+        (commit, dirty); ("unknown", False) outside a git checkout, and in one of another project,
+        which does not know the package.
+    """
+    if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
+        return "unknown", False
+    commit = _git(package, "rev-parse", "HEAD")
     if commit is None:
         return "unknown", False
-    return commit, bool(_git("status", "--porcelain", "--untracked-files=no"))
+    changed = _git(package, "status", "--porcelain", "--untracked-files=no")
+    new = _git(package, "ls-files", "--others", "--", "*.py")  # an import finds them too
+    return commit, bool(changed) or bool(new)
 
 
 @cache
@@ -40,11 +57,11 @@ def machine() -> str:
     return f"{processors()} processors, {processor_name()}"
 
 
-def _git(*arguments: str) -> str | None:
+def _git(folder: Path, *arguments: str) -> str | None:
     try:
         done = subprocess.run(
             ["git", *arguments],
-            cwd=Path(__file__).parent,
+            cwd=folder,
             capture_output=True,
             text=True,
             timeout=10,

@@ -1,6 +1,7 @@
 """A run of ours as the tracking server keeps it, to be repeated.
 
-In: a run id or its beginning. Out: the run's configuration, tags and data sets, as plain data.
+In: a run id or its beginning. Out: the run's configuration, tags and data sets, as plain data; of a
+chain also what its steps chose, which stands at their own runs alone.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import DatasetInput, Run
 
+CHAIN = "pipeline"  # the stage whose runs have a run below them for each step
 _CONFIG = "config.yaml"
 _WHOLE, _BEGINNING = re.compile("[0-9a-f]{32}"), re.compile("[0-9a-f]{4,31}")
+_TESTED = ("mlflow.data.context", "evaluation")
+_CHOSEN = ("dataset_id", "model_id", "parent_model_id")
 _CURE = "correct the id, or name the server that holds it (tracking.uri)"
 
 
@@ -32,9 +36,8 @@ class RecordedRun:
     Attributes:
         run_id: The whole id.
         config: Its resolved settings, without secrets.
-        tags: Of MLflow and of ours.
-        data_sets: The registered data sets it read, by the name of the input: of a test set, the
-            set's.
+        tags: Of MLflow and of ours; of a chain also what was trained, on what, and from what.
+        data_sets: The registered data sets it tested on, by the name of the set.
     """
 
     run_id: str
@@ -55,13 +58,46 @@ def recorded_run(client: MlflowClient, wanted: str, *, uri: str) -> RecordedRun:
         TrackingError: There is no such run, more than one, or it is none of ours.
     """
     run = _found(client, wanted, public_uri(uri))
-    inputs = run.inputs.dataset_inputs if run.inputs else []
+    steps = steps_of(client, run)
     return RecordedRun(
         run_id=str(run.info.run_id),
         config=_config(client, str(run.info.run_id)),
-        tags=dict(run.data.tags),
-        data_sets=dict(_data_sets(inputs)),
+        tags={**_chosen(steps), **run.data.tags},
+        data_sets=dict(_data_sets([run, *steps.values()])),
     )
+
+
+def steps_of(client: MlflowClient, run: Run) -> dict[str, Run]:
+    """The runs of a chain's steps by stage; none of any other run."""
+    if run.data.tags.get("stage") != CHAIN:
+        return {}
+    return {one.data.tags.get("stage", ""): one for one in runs_below(client, run)}
+
+
+def runs_below(client: MlflowClient, run: Run) -> list[Run]:
+    """The runs that are a part of a run, the oldest first."""
+    wanted = f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
+    oldest_first = ["attributes.start_time ASC"]
+    found = client.search_runs(
+        [run.info.experiment_id], wanted, max_results=1000, order_by=oldest_first
+    )
+    return list(found)
+
+
+def source_of(one: DatasetInput) -> Mapping[str, Any]:
+    """What an input says of its source; nothing where that is none of ours."""
+    try:
+        found = json.loads(one.dataset.source)
+    except ValueError:
+        return {}
+    return found if isinstance(found, Mapping) else {}
+
+
+def tested_on(run: Run) -> Iterator[DatasetInput]:
+    """The inputs of a run that are its test sets."""
+    for one in run.inputs.dataset_inputs if run.inputs else ():
+        if any((tag.key, tag.value) == _TESTED for tag in one.tags):
+            yield one
 
 
 def _found(client: MlflowClient, wanted: str, place: str) -> Run:
@@ -119,8 +155,14 @@ def _config(client: MlflowClient, run_id: str) -> dict[str, Any]:
     return {str(key): value for key, value in found.items()}
 
 
-def _data_sets(inputs: Iterable[DatasetInput]) -> Iterable[tuple[str, str]]:
-    for one in inputs:
-        dataset_id = json.loads(one.dataset.source).get("dataset_id")
-        if dataset_id and "slice" in one.dataset.source:
-            yield one.dataset.name, str(dataset_id)
+def _chosen(steps: Mapping[str, Run]) -> dict[str, str]:
+    """What a chain published and trained, also of one that ended before it could say so itself."""
+    made = (steps[stage].data.tags for stage in ("publish", "train") if stage in steps)
+    return {name: tags[name] for tags in made for name in _CHOSEN if name in tags}
+
+
+def _data_sets(runs: Iterable[Run]) -> Iterator[tuple[str, str]]:
+    for one in (one for run in runs for one in tested_on(run)):
+        source = source_of(one)
+        if "slice" in source and source.get("dataset_id"):
+            yield one.dataset.name, str(source["dataset_id"])

@@ -1,0 +1,94 @@
+"""What a logged run chose by name, told by its id.
+
+In: a run, and the stage that repeats it. Out: ids in place of `latest` and the like, which name
+something else by now; and which of those names the run ended too early to say the ids of.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import JsonValue
+
+from susystream.as_overrides import at
+from susystream.tracking.recorded_run import CHAIN, RecordedRun
+
+_ID = re.compile(r"[a-z]\d{8}-\d{9}-[0-9a-z]{5}")
+_DATASET = "dataset:"
+_INPUT, _SETS = "evaluate.input", "evaluate.sets"
+
+
+def exact_ids(run: RecordedRun, stage: str) -> dict[str, JsonValue]:
+    """Settings by dotted name that say exactly what the run took.
+
+    Args:
+        run: As it was logged.
+        stage: The stage to repeat: the run's own, or a step of its chain.
+    """
+    tags, found = run.tags, dict[str, JsonValue]()
+    if stage == "train" and "dataset_id" in tags:
+        found["train.dataset"] = tags["dataset_id"]
+    if "parent_model_id" in tags:
+        found["train.parent"] = tags["parent_model_id"]
+    if stage == "evaluate" and "model_id" in tags:
+        found["evaluate.models"] = list(tags["model_id"].split(","))
+    if stage == "evaluate" and _is_chain(run):
+        found["evaluate.ensemble"] = None  # as a chain does, which tests one model
+    return found | _data_sets(run)
+
+
+def never_said(run: RecordedRun, stage: str) -> dict[str, str]:
+    """Settings that name something by other than its id, of which the run logged no id.
+
+    Returns:
+        What was typed, by dotted name.
+    """
+    known = exact_ids(run, stage)
+    return {
+        name: text
+        for name, text in _names(run, stage)
+        if name not in known and not _ID.fullmatch(text.removeprefix(_DATASET))
+    }
+
+
+def _data_sets(run: RecordedRun) -> dict[str, JsonValue]:
+    """The data sets to test on; what is typed in place of all sets is called as it is."""
+    found = dict[str, JsonValue]()
+    for name in _named_sets(run.config):
+        of_set = name.removeprefix(f"{_SETS}.").removesuffix(".events")
+        known = run.data_sets.values() if name == _INPUT else [run.data_sets.get(of_set)]
+        if dataset_id := next(iter(known), None):
+            found[name] = f"{_DATASET}{dataset_id}"
+    return found
+
+
+def _names(run: RecordedRun, stage: str) -> Iterator[tuple[str, str]]:
+    """What a stage takes by a name, where a run may end before it says what that was."""
+    if stage in ("evaluate", CHAIN):
+        yield from _named_sets(run.config).items()
+    if not _is_chain(run):
+        return
+    parent = at(run.config, "train.parent")
+    if stage in ("train", CHAIN) and parent is not None:
+        yield "train.parent", str(parent)
+    if stage == "train":
+        yield "train.dataset", str(at(run.config, "train.dataset"))
+    if stage == "evaluate":
+        yield "evaluate.models", ",".join(at(run.config, "evaluate.models") or ())
+
+
+def _named_sets(config: Mapping[str, Any]) -> dict[str, str]:
+    """Settings that name a data set to test on."""
+    given = at(config, _INPUT)
+    if given is not None:  # in place of all sets
+        named = {_INPUT: given}
+    else:
+        sets = (at(config, _SETS) or {}).items()
+        named = {f"{_SETS}.{name}.events": at(one, "events") for name, one in sets}
+    return {name: str(text) for name, text in named.items() if str(text).startswith(_DATASET)}
+
+
+def _is_chain(run: RecordedRun) -> bool:
+    return run.tags.get("stage") == CHAIN
