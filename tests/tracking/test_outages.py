@@ -23,6 +23,7 @@ from tracking.tracking_server import TrackingServer
 
 from susystream.cli import cli
 from susystream.errors import TrackingError
+from susystream.tracking.delivery import Server
 from susystream.tracking.entries import Entry
 from susystream.tracking.journal import Journal
 from susystream.tracking.tracker import TrackedRun, Tracker
@@ -379,7 +380,7 @@ def test_a_line_that_a_kill_cut_in_two_ends_the_journal(tmp_path: Path) -> None:
     journal.unlock()
     sent: list[Entry] = []
     with Journal(journal.path) as found:
-        found.deliver(sent.append)
+        found.deliver(Server(sent.append))
     assert [one.data for one in sent] == [{"a": "1"}, {"b": "2"}]
 
 
@@ -389,7 +390,7 @@ def test_a_long_outage_is_a_few_requests(tmp_path: Path) -> None:
     for _ in range(2499):
         journal.append(Entry("r" * 32, "metrics", point))
     sent: list[Entry] = []
-    journal.deliver(sent.append)
+    journal.deliver(Server(sent.append))
     journal.unlock()
     assert [len(one.data) for one in sent] == [1000, 1000, 500]
 
