@@ -109,7 +109,7 @@ def test_damaged_journals_stop_no_command_and_no_other_journal(
     assert metrics_of(client, damaged) == {"a": 1.0, "c": 1.0}
     assert metrics_of(client, sound) == {"a": 1.0}
     assert len(said) == 4, said
-    for place in ("a-folder.jsonl", "notes.jsonl", "1 damaged line"):
+    for place in ("a-folder.jsonl", "notes.jsonl", "a refusal: a damaged line;"):
         assert sum(place in line for line in said) == 1, place
     assert path.with_suffix(".refused").exists()
     assert "a-folder.jsonl" in str(deliver().exception)

@@ -114,7 +114,8 @@ class Account:
 
 def _comes_behind(entry: Entry, other: Entry) -> bool:
     """Whether it must: of two tags of one name, the later one is to stay."""
-    return entry.kind == other.kind == "tags" and entry.run_id == other.run_id
+    tags = entry.kind == other.kind == "tags" and entry.run_id == other.run_id
+    return tags and not entry.data.keys().isdisjoint(other.data)
 
 
 def _name(entry: Entry) -> str:

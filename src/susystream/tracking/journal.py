@@ -88,8 +88,9 @@ class Journal:
 
     def __enter__(self) -> Journal:
         self.lock()
-        if self.path.stat().st_size == 0:  # it was just removed, and this lock made another file
-            self.remove()
+        if self.path.stat().st_size == 0 and self.path.suffix in {ENDING, REFUSED}:
+            self.path.unlink()  # it was just removed, and this lock made another file
+            self.unlock()
             raise FileNotFoundError(str(self.path))
         return self
 
@@ -157,7 +158,7 @@ class Journal:
 
     def missing(self) -> list[str]:
         """What the server does not have of what was to be sent, a line each."""
-        damaged = [f"{len(self._damaged)} damaged lines"] if self._damaged else []
+        damaged = ["a damaged line"] * len(self._damaged)
         return [*self.account.refused, *(told for _, told in self.account.left), *damaged]
 
     def progress(self) -> tuple[int, int]:

@@ -130,15 +130,14 @@ class Outbox:
     def _keep(self, entry: Entry, error: Exception) -> None:
         reason = self._reason = reason_of(str(error), self._uri)
         journal = self._journal = Journal.begin(self._folder, self._uri, entry)
+        state = "fails at a request" if is_inner(error) and self._answers() else "is away"
+        self._say(
+            f"the tracking server at {public_uri(self._uri)} {state} ({reason}): what is "
+            f"logged is kept in {journal.path} until it is back"
+        )
         self._ends = math.inf
         self._thread = threading.Thread(target=self._work, args=[journal], daemon=True)
         self._thread.start()
-        inner = is_inner(error) and self._answers()
-        state = f"{'fails at a request' if inner else 'is away'} ({reason})"
-        self._say(
-            f"the tracking server at {public_uri(self._uri)} {state}: what is "
-            f"logged is kept in {journal.path} until it is back"
-        )
 
     def _work(self, journal: Journal) -> None:
         """Tries again and again, until all is sent or `close` has waited long enough."""
