@@ -25,18 +25,12 @@ from susystream.delivering import runs
 from susystream.enlarging import enlarge
 from susystream.errors import SettingsError, line_of
 from susystream.interruption import end_on_signals
+from susystream.listing import home_option
 from susystream.model_listing import models
 from susystream.reporting import report
 from susystream.tracking.opened_by_mlflow import fail_opened_run
 
-_HOME = click.option(
-    "--home",
-    type=click.Path(path_type=Path),
-    default=Path(".susystream"),
-    show_default=True,
-    envvar="SUSYSTREAM_HOME",
-    help="Where embedded servers keep their data.",
-)
+_HOME = home_option("Where embedded servers keep their data.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 

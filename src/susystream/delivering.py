@@ -6,12 +6,14 @@ In: journals. Out: their entries on the server; one line each, and exit status 1
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from susystream.errors import TrackingError
+from susystream.listing import home_option
 
 _TIMEOUT_SECONDS = 10.0
 
@@ -23,14 +25,12 @@ def runs() -> None:
 
 @runs.command("deliver")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@home_option("Where commands keep it; all of it if no PATHS are given.")
 @click.option(
-    "--home",
-    type=click.Path(path_type=Path),
-    default=Path(".susystream"),
-    show_default=True,
-    help="Where commands keep it; all of it if no PATHS are given.",
+    "--tracking-uri",
+    help="Where the runs of PATHS are now; none: where they were. Without PATHS: only what was "
+    "kept for that server.",
 )
-@click.option("--tracking-uri", help="Where the runs are now; none: where they were.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def deliver_runs(
     paths: tuple[Path, ...], home: Path, tracking_uri: str | None, as_json: bool
@@ -39,21 +39,31 @@ def deliver_runs(
 
     The next command of the same home that uses the server does this too.
     """
-    from susystream.tracking.left_behind import journals
+    from susystream.tracking.journal_folder import journals_for
 
-    chosen = list(paths) or journals(home / "tracking")
+    folder = home / "tracking"
+    chosen = paths or journals_for(folder, tracking_uri)
     rows = [_delivered(path, tracking_uri) for path in chosen]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     elif not rows:
-        click.echo(f"nothing is kept in {home / 'tracking'}")
-    for row in () if as_json else rows:
-        if not row["error"]:
-            click.echo(f"{row['path']}: delivered to {row['server']}: {', '.join(row['runs'])}")
+        click.echo(f"nothing is kept in {folder}")
+    else:
+        _show(rows)
     errors = [row["error"] for row in rows if row["error"]]
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         raise TrackingError(f"{errors[0]}{more}")
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        if row["server"] is None and not row["error"]:
+            click.echo(f"{row['path']}: delivered by another command")
+        elif not row["error"]:
+            click.echo(f"{row['path']}: delivered to {row['server']}: {', '.join(row['runs'])}")
+        for note in row["notes"]:
+            click.echo(f"  {note}")
 
 
 def _delivered(path: Path, uri: str | None) -> dict[str, Any]:
@@ -63,10 +73,19 @@ def _delivered(path: Path, uri: str | None) -> dict[str, Any]:
     try:
         found = deliver(path, uri=uri, timeout_seconds=_TIMEOUT_SECONDS)
     except TrackingError as error:
-        return {"path": str(path), "server": None, "runs": [], "error": str(error)}
-    return {
-        "path": str(path),
-        "server": found.server,
-        "runs": list(found.runs),
-        "error": found.refused or None,
-    }
+        return _row(path, error=str(error))
+    if found is None:
+        return _row(path)
+    return _row(path, found.server, found.runs, notes=found.notes, error=found.missing or None)
+
+
+def _row(
+    path: Path,
+    server: str | None = None,
+    runs: Sequence[str] = (),
+    *,
+    notes: Sequence[str] = (),
+    error: str | None = None,
+) -> dict[str, Any]:
+    found = {"path": str(path), "server": server, "runs": list(runs)}
+    return {**found, "notes": list(notes), "error": error}

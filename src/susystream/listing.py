@@ -19,6 +19,18 @@ if TYPE_CHECKING:
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
+def home_option(told: str | None = None) -> _Decorator:
+    """`--home`, with what it is for."""
+    return click.option(
+        "--home",
+        type=click.Path(path_type=Path),
+        default=Path(".susystream"),
+        show_default=True,
+        envvar="SUSYSTREAM_HOME",
+        help=told,
+    )
+
+
 def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--home`, `--uri`, `--database` and `--json`."""
     options: list[_Decorator] = [
@@ -29,13 +41,7 @@ def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
             envvar="SUSYSTREAM_REGISTRY_URI",
             help="The store's address; none: the embedded store.",
         ),
-        click.option(
-            "--home",
-            type=click.Path(path_type=Path),
-            default=Path(".susystream"),
-            show_default=True,
-            envvar="SUSYSTREAM_HOME",
-        ),
+        home_option(),
     ]
     for option in options:
         command = option(command)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from susystream.schema import EventBatch
 
 ADDRESS = "SUSYSTREAM_BOOTSTRAP_SERVERS"
-_HOME = Path(".susystream")
+_HOME = ("SUSYSTREAM_HOME", ".susystream")  # as in conf/config.yaml
 _REFUSAL = "as text, which a notebook keeps; give {{{name!r}: 'env:VARIABLE'}}"
 
 
@@ -82,8 +82,8 @@ class KafkaSliceSource(_RecordedSource):
 
         Args:
             bootstrap_servers: `host:port[,host:port]`; None: the embedded broker of `home` if that
-                is given, else SUSYSTREAM_BOOTSTRAP_SERVERS, else the embedded one of .susystream.
-            home: Where an embedded broker keeps its data.
+                is given, else SUSYSTREAM_BOOTSTRAP_SERVERS, else the usual embedded one.
+            home: Where an embedded broker keeps its data; None: SUSYSTREAM_HOME, or .susystream.
             security: By Kafka's own names, as in `stream.security`; a secret as `env:VARIABLE`.
             event_numbers: Whether to add the column `event_number` before the others.
 
@@ -121,7 +121,8 @@ class KafkaSliceSource(_RecordedSource):
 
         address = address or (os.environ.get(ADDRESS) if home is None else None)
         stated = stated_security(security or {}, refusal=_REFUSAL)
-        with open_broker(address, home=Path(home or _HOME), security=stated) as kafka:
+        place = Path(home or os.environ.get(*_HOME))
+        with open_broker(address, home=place, security=stated) as kafka:
             yield from slice_events(self._facts, kafka)
 
 

@@ -200,6 +200,15 @@ def test_without_any_broker_none_is_started(
     assert not (tmp_path / "empty").exists()
 
 
+def test_the_embedded_broker_is_that_of_the_home_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("SUSYSTREAM_BOOTSTRAP_SERVERS", raising=False)
+    monkeypatch.setenv("SUSYSTREAM_HOME", str(tmp_path))
+    with pytest.raises(ServiceError, match=f"data in {tmp_path / 'kafka'}, received none"):
+        KafkaSliceSource({}).load()
+
+
 def test_another_cluster_is_refused(published: Published) -> None:
     source = published.source(cluster_id="elsewhere")
     told = refusal(StreamError, source, bootstrap_servers=published.broker)

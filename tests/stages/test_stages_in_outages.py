@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -17,6 +18,7 @@ from tracking.passage import Passage
 from tracking.tracking_server import TrackingServer
 
 from susystream.stages.context import StageContext
+from susystream.stages.evaluate import evaluate
 from susystream.stages.follow import follow
 from susystream.stages.publish import publish
 from susystream.stages.score import score
@@ -130,6 +132,31 @@ def test_following_goes_on_when_the_tracking_server_is_back(
             run = client.get_run(context.store.load_model(model_id).mlflow.run_id)
             assert (run.info.status, run.data.tags["model_id"]) == ("FINISHED", model_id)
             assert "follow/test/auc" in run.data.metrics
+
+
+def test_an_evaluation_goes_on_and_no_error_comes_of_a_model_from_elsewhere(
+    opened: Open, passage: Passage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened() as context:
+        publish(context)
+        (model_id,) = train(context).model_ids
+    sets = ("~evaluate.sets.toy_large", "~evaluate.sets.real", "~evaluate.sets.real_10k")
+    with opened(*sets, f"tracking.uri={passage.address}") as context:
+        heard = on_hearing(monkeypatch, context, {"standard error": passage.open})
+        add = context.store.add_metrics
+
+        def close_and_add(*words: Any, **given: Any) -> None:
+            passage.close()
+            add(*words, **given)
+
+        monkeypatch.setattr(context.store, "add_metrics", close_and_add)
+        result = evaluate(context)
+    assert any("is away" in one for one in heard)
+    assert sum(f"trained {model_id} is not on this tracking server" in one for one in heard) == 1
+    run = MlflowClient(passage.address).get_run(result.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["test/holdout/auc"] == result.metrics["test/holdout/auc"]
+    assert "holdout" in run.data.tags["mlflow.note.content"]
 
 
 def test_live_scoring_goes_on_and_misses_no_figure(

@@ -18,11 +18,13 @@ from click.testing import CliRunner, Result
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Run
+from tracking.failing_way import FailingWay
 from tracking.passage import Passage
 from tracking.tracking_server import TrackingServer
 
 from susystream.cli import cli
 from susystream.errors import TrackingError
+from susystream.tracking.delivery import Server
 from susystream.tracking.entries import Entry
 from susystream.tracking.journal import Journal
 from susystream.tracking.tracker import TrackedRun, Tracker
@@ -45,6 +47,12 @@ with Tracker({uri!r}, "tests", system_metrics=False, patience_seconds=0.5) as tr
 @pytest.fixture
 def passage(server: str) -> Iterator[Passage]:
     with Passage(server) as found:
+        yield found
+
+
+@pytest.fixture
+def failing_way(server: str) -> Iterator[FailingWay]:
+    with FailingWay(server) as found:
         yield found
 
 
@@ -330,6 +338,67 @@ def test_what_is_refused_after_an_outage_is_set_aside_and_told(passage: Passage)
     assert not list(KEPT.glob("*.jsonl"))
 
 
+def test_what_the_server_fails_at_is_left_aside_and_all_else_arrives(
+    failing_way: FailingWay,
+) -> None:
+    said: list[str] = []
+
+    def logs() -> None:
+        with (
+            tracker_of(failing_way.address, said, patience_seconds=1) as tracker,
+            tracker.run("train", name="n", params={}, tags={}) as run,
+        ):
+            runs.append(run.run_id)
+            failing_way.fails = {b"model.json": 500, b"poison": 500}
+            log_all(run)
+            for step in range(50):
+                run.log_metrics({"poison" if step == 20 else "loss": float(step)}, step=step)
+
+    runs: list[str] = []
+    with pytest.raises(TrackingError, match=r"and 1 more; the rest is there.*\.refused$"):
+        logs()
+    assert "fails at a request (an error inside the server)" in said[0]
+    steps = [one.step for one in history(failing_way.address, runs[0], "loss")]
+    assert steps == [step for step in range(50) if step != 20]
+    assert stored(failing_way.address, runs[0]).info.status == "FINISHED"
+    failing_way.fails = {}
+    assert deliver(*KEPT.glob("*.refused")).exit_code == 0
+    check_all(failing_way.address, runs[0])
+    assert stored(failing_way.address, runs[0]).data.metrics["poison"] == 20
+    assert kept() == []
+
+
+def test_a_server_that_is_busy_for_a_while_gets_all_of_it(failing_way: FailingWay) -> None:
+    said: list[str] = []
+    with (
+        tracker_of(failing_way.address, said) as tracker,
+        tracker.run("train", name="n", params={}, tags={}) as run,
+    ):
+        failing_way.fails = {b"runs/": 503}
+        log_all(run)
+        threading.Timer(1, failing_way.fails.clear).start()
+    check_all(failing_way.address, run.run_id)
+    assert [one.rpartition(" ")[2] for one in said] == ["back", "there"]
+
+
+def test_a_server_that_is_back_and_slow_is_not_told_to_be_away(failing_way: FailingWay) -> None:
+    def logs() -> None:
+        with (
+            tracker_of(failing_way.address, patience_seconds=1, timeout_seconds=1) as tracker,
+            tracker.run("train", name="n", params={}, tags={}) as run,
+        ):
+            failing_way.fails = {b"runs/": 503}
+            for number in range(30):
+                run.set_tags({f"tag{number}": "x"})
+            failing_way.delay_seconds = 0.3
+            failing_way.fails = {}
+
+    with pytest.raises(TrackingError, match=r"received \d+ of 31 entries there; .*jsonl$"):
+        logs()
+    failing_way.delay_seconds = 0
+    wait_for(lambda: not kept())
+
+
 def test_the_next_run_of_a_command_waits_for_the_server(passage: Passage) -> None:
     said: list[str] = []
     with tracker_of(passage.address, said) as tracker:
@@ -379,7 +448,7 @@ def test_a_line_that_a_kill_cut_in_two_ends_the_journal(tmp_path: Path) -> None:
     journal.unlock()
     sent: list[Entry] = []
     with Journal(journal.path) as found:
-        found.deliver(sent.append)
+        found.deliver(Server(sent.append))
     assert [one.data for one in sent] == [{"a": "1"}, {"b": "2"}]
 
 
@@ -389,7 +458,7 @@ def test_a_long_outage_is_a_few_requests(tmp_path: Path) -> None:
     for _ in range(2499):
         journal.append(Entry("r" * 32, "metrics", point))
     sent: list[Entry] = []
-    journal.deliver(sent.append)
+    journal.deliver(Server(sent.append))
     journal.unlock()
     assert [len(one.data) for one in sent] == [1000, 1000, 500]
 

@@ -197,10 +197,11 @@ class Follower:
             context, document, test, first=self._models[0], before=self._before(test)
         )
         check_same(self._models[0], "digest", identity["digest"])
+        absent = f"the run that trained {model.model_id} is not on this tracking server"
         if self._is_tracked(document.mlflow.run_id):
-            context.tracker.add_metrics(document.mlflow.run_id, figures)
+            context.tracker.add_metrics(document.mlflow.run_id, figures, absent=absent)
         else:
-            context.note(f"the run that trained {model.model_id} is not on this tracking server")
+            context.note(absent)
         context.store.add_metrics(model.model_id, figures, test_sets={KEY: identity})
         if not self._tested:
             self._run.log_dataset(NAME, identity, context="evaluation")

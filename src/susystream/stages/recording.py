@@ -132,13 +132,14 @@ def store(
         _tell_replaced(context.console, document, identities)
         context.store.add_metrics(model_id, found, test_sets=identities)
         lasting = {name: one for name, one in found.items() if not name.endswith(precision.NAME)}
+        absent = (
+            f"the run that trained {model_id} is not on this tracking server; "
+            "the figures are in this run and in the model's document"
+        )
         try:  # a run forgets no figure: there the cost of a precision would stay beside others
-            context.tracker.add_metrics(document.mlflow.run_id, lasting)
+            context.tracker.add_metrics(document.mlflow.run_id, lasting, absent=absent)
         except TrackingError:
-            context.note(
-                f"the run that trained {model_id} is not on this tracking server; "
-                "the figures are in this run and in the model's document"
-            )
+            context.note(absent)
 
 
 def _tell_replaced(

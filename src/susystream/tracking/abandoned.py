@@ -53,9 +53,16 @@ def mark_abandoned(
     ]
 
 
-def mark_if_abandoned(client: MlflowClient, run: Run) -> bool:
-    """Ends a run whose process ended without a word, or never began, if so."""
-    run_id, reason = run.info.run_id, _reason(run)
+def mark_if_abandoned(client: MlflowClient, run: Run, *, gone: bool = False) -> bool:
+    """Ends a run whose process ended without a word, or never began, if so.
+
+    Args:
+        client: Of the server.
+        run: As it was found.
+        gone: Whether its process is known to be: after the machine was started again, what the
+            run says of it does not tell.
+    """
+    run_id, reason = run.info.run_id, _LOST if gone else _reason(run)
     if reason is None or client.get_run(run_id).info.status != "RUNNING":
         return False
     client.set_tag(run_id, "error", reason)

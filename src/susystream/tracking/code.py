@@ -15,7 +15,7 @@ from pathlib import Path
 from susystream import __version__
 from susystream.processors import processor_name, processors
 
-LIBRARIES = (*("tensorflow", "keras", "numpy", "openvino", "mlflow", "kafka-python", "polars"),)
+LIBRARIES = ("tensorflow", "keras", "numpy", "openvino", "mlflow", "kafka-python", "polars")
 
 
 @cache

@@ -56,14 +56,23 @@ def opened(
 def wait_for(client: MlflowClient, uri: str, seconds: float, *, say: Callable[[str], None]) -> None:
     """Until the server answers, so long at most."""
     ends, told = time.monotonic() + seconds, False
-    while not _answers(client, uri) and time.monotonic() < ends:
+    while not _answers_to(client, uri) and time.monotonic() < ends:
         if not told:
             say(f"waiting for the tracking server at {public_uri(uri)}")
             told = True
         time.sleep(_POLL_SECONDS)
 
 
-def _answers(client: MlflowClient, uri: str) -> bool:
+def answers(client: MlflowClient) -> bool:
+    """Whether the server answers at the moment."""
+    try:
+        client.search_experiments(max_results=1)
+    except Exception:  # whatever it is: it does not
+        return False
+    return True
+
+
+def _answers_to(client: MlflowClient, uri: str) -> bool:
     try:
         client.search_experiments(max_results=1)
     except Exception as error:

@@ -1,12 +1,13 @@
 """How a run ended.
 
-In: what broke off the block of a run. Out: the status that MLflow shows, and a line that says why.
+In: what broke off the block of a run. Out: the status that MLflow shows, and tags that say why.
 """
 
 from __future__ import annotations
 
 from susystream.errors import TrialPruned, line_of
 from susystream.interruption import told
+from susystream.tracking.label import PRUNED, PRUNED_AT, TRIAL_STATE
 
 _LONGEST_ERROR = 1000
 
@@ -22,7 +23,11 @@ def status_of(error: BaseException) -> str:
     return "KILLED"  # Ctrl-C, or the exit from a SIGTERM handler
 
 
-def one_line(error: BaseException) -> str:
-    """What to show of it on the run."""
+def ending_tags(error: BaseException) -> dict[str, str]:
+    """What of it is shown on the run; `mlflow run` makes FAILED of KILLED, but the tag stays."""
+    if isinstance(error, TrialPruned):
+        return {TRIAL_STATE: PRUNED, PRUNED_AT: repr(error.value)}
+    if status_of(error) == "FINISHED":
+        return {}
     text = line_of(error) if isinstance(error, Exception) else told(error)
-    return text[:_LONGEST_ERROR]
+    return {"error": text[:_LONGEST_ERROR]}

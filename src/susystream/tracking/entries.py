@@ -34,12 +34,16 @@ class Entry:
             1970, step) each. `input`: `dataset` and `tags`, as MLflow's own plain data. `file`:
             the artifact folder, or None. `end`: `status`, and `time` in milliseconds.
         file: The file to send, on this machine.
+        own: Whether the process that logs it opened the run, and nobody else ends that.
+        absent: What to say if there is no such run, which is then no error; empty: it is one.
     """
 
     run_id: str
     kind: Kind
     data: Any
     file: Path | None = None
+    own: bool = False
+    absent: str = ""
 
 
 def send(client: MlflowClient, entry: Entry) -> None:
@@ -65,10 +69,25 @@ def joined(entries: Iterable[tuple[Entry, int]]) -> Iterator[tuple[Entry, int]]:
         yield before
 
 
+def halves(entry: Entry) -> tuple[Entry, ...]:
+    """Two entries that together say the same; none if it is one thing only.
+
+    Example:
+        >>> one, other = halves(Entry("r1", "metrics", [["a", 1.0, 0, 0], ["b", 2.0, 0, 0]]))
+        >>> other.data
+        [['b', 2.0, 0, 0]]
+    """
+    if entry.kind != "metrics" or len(entry.data) < 2:
+        return ()
+    middle = len(entry.data) // 2
+    first, second = entry.data[:middle], entry.data[middle:]
+    return replace(entry, data=first), replace(entry, data=second)
+
+
 def _fit(one: Entry, other: Entry) -> bool:
     return (
         one.kind == other.kind == "metrics"
-        and one.run_id == other.run_id
+        and (one.run_id, one.absent) == (other.run_id, other.absent)
         and len(one.data) + len(other.data) <= _METRICS_BATCH
     )
 
@@ -105,7 +124,17 @@ def _send_input(client: MlflowClient, entry: Entry) -> None:
 
 
 def _send_file(client: MlflowClient, entry: Entry) -> None:
-    client.log_artifact(entry.run_id, str(entry.file), entry.data)
+    """Stores of files have clients of their own, whose errors are of no family that we know."""
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+
+    try:
+        client.log_artifact(entry.run_id, str(entry.file), entry.data)
+    except (MlflowException, RequestException, OSError, ImportError):
+        raise
+    except Exception as error:  # it counts as an error inside the server: training goes on
+        told = f"the store of files: {type(error).__name__} {error}".strip()
+        raise MlflowException(told) from error
 
 
 def _send_end(client: MlflowClient, entry: Entry) -> None:

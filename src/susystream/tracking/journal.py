@@ -4,35 +4,47 @@ In: entries, in order. Out: the same entries to whoever sends them, in the same 
 
 `<time>-<run>.jsonl` has a line that names the server, and one for each entry; files to send lie in
 the folder `<time>-<run>` beside it. Its process holds the lock of the file as long as it lives, so
-nobody else sends these entries meanwhile; a line that a kill cut in two is not read. It holds what
-the server would have got and its address without a login: no secret.
+nobody else sends these entries meanwhile; a line that a kill cut in two is not read, and one that
+is damaged is left out and told. It holds what the server would have got and its address without a
+login: no secret.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
-from susystream.disclosure import public_text
-from susystream.errors import TrackingError
 from susystream.file_lock import file_lock
+from susystream.tracking import kept_line
 from susystream.tracking.address import server_of
+from susystream.tracking.delivery import Account, Server
 from susystream.tracking.entries import Entry, joined
-from susystream.tracking.outage import is_outage
+from susystream.tracking.kept_line import kept_in, read_from
 
 ENDING = ".jsonl"
+DRAFT = ".part"
 REFUSED = ".refused"
-_VERSION = 1
-_LONGEST = 240
 
 
 class InUse(Exception):  # no error of ours: whoever asks goes on without that journal
     """Another process writes or sends this journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRun:
+    """A run of which a journal holds something.
+
+    Attributes:
+        own: Whether the journal's process opened it.
+        ended: Whether its end is there.
+    """
+
+    own: bool = False
+    ended: bool = False
 
 
 class Journal:
@@ -43,12 +55,13 @@ class Journal:
 
     Attributes:
         path: Of the file.
-        refused: What the server said of entries that it will never take.
+        account: What the server said of its entries.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.refused = path, list[str]()
+        self.path, self.account = path, Account()
         self._stack, self._sent = ExitStack(), 0
+        self._damaged = set[int]()  # where such lines end
 
     @classmethod
     def begin(cls, folder: Path, uri: str, entry: Entry) -> Journal:
@@ -58,24 +71,27 @@ class Journal:
             TrackingError: It cannot be written.
         """
         now = datetime.now(timezone.utc)
-        journal = cls(folder / f"{now:%Y%m%d-%H%M%S-%f}-{entry.run_id[:12]}{ENDING}")
-        draft, whole = journal.path.with_suffix(".part"), journal.path
-        with _kept_in(whole):
-            folder.mkdir(parents=True, exist_ok=True)
-            journal.path = draft
-            journal.lock()
-            _append(draft, {"journal": _VERSION, "server": server_of(uri)})
-            journal.append(entry)
-            draft.rename(whole)  # the lock is of the file, not of its name
+        whole = folder / f"{now:%Y%m%d-%H%M%S-%f}-{entry.run_id[:12]}{ENDING}"
+        journal = cls(whole.with_suffix(DRAFT))
+        try:
+            with kept_in(whole):
+                folder.mkdir(parents=True, exist_ok=True)
+                journal._take()
+                kept_line.append(journal.path, kept_line.first_line(server_of(uri)))
+                journal.append(entry)
+                journal.path.rename(whole)  # the lock is of the file, not of its name
+        except Exception:
+            journal.remove()
+            raise
         journal.path = whole
         return journal
 
     def __enter__(self) -> Journal:
         self.lock()
-        if self.path.stat().st_size == 0:  # it was just removed, and this lock made another file
-            self.path.unlink()
+        if self.path.stat().st_size == 0 and self.path.suffix in {ENDING, REFUSED}:
+            self.path.unlink()  # it was just removed, and this lock made another file
             self.unlock()
-            raise InUse(str(self.path))
+            raise FileNotFoundError(str(self.path))
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -86,8 +102,10 @@ class Journal:
 
         Raises:
             InUse: Another process holds it.
+            TrackingError: It cannot be opened.
         """
-        self._stack.enter_context(file_lock(self.path, deadline_seconds=0, late=InUse))
+        with read_from(self.path):
+            self._take()
 
     def unlock(self) -> None:
         """Lets others have it."""
@@ -99,63 +117,81 @@ class Journal:
         Raises:
             TrackingError: It cannot be written.
         """
-        line = {"run": entry.run_id, "kind": entry.kind, "data": entry.data}
-        with _kept_in(self.path):
-            if entry.file is not None:
-                line["file"] = self._copied(entry.file)
-            _append(self.path, line)
+        with kept_in(self.path):
+            file = self._copied(entry.file) if entry.file is not None else None
+            kept_line.append(self.path, kept_line.line_of(entry, file=file))
 
-    def deliver(self, send: Callable[[Entry], None]) -> int:
-        """Sends what was not sent yet; what the server refuses is noted and left out.
-
-        Returns:
-            The number of entries, of which neighbours may have become one.
+    def deliver(self, server: Server) -> None:
+        """Sends what was left, and what was not sent yet; `account` says what became of it.
 
         Raises:
             Exception: The outage that ended it; sent entries are not sent again.
         """
-        count = 0
+        self.account.give_again(server)
         for entry, end in joined(self._entries(self._sent)):
-            try:
-                send(entry)
-            except Exception as error:
-                if is_outage(error):
-                    raise
-                told = " ".join(public_text(str(error)).split())[:_LONGEST]
-                self.refused.append(f"{entry.kind} of run {entry.run_id}: {told}")
+            self.account.give(entry, server)
             self._sent = end
-            count += 1
-        return count
 
     def finish(self) -> Path | None:
-        """Removes the journal, or sets it aside if something was refused; returns that place."""
-        aside = None
-        if self.refused:
-            aside = self.path.rename(self.path.with_suffix(REFUSED))
-        else:
-            self.path.unlink()
-            shutil.rmtree(self._folder, ignore_errors=True)
+        """Removes the journal, or sets it aside if something was not taken; returns that place.
+
+        It stays where it is if the server knows none of its runs.
+
+        Raises:
+            TrackingError: It cannot be moved.
+        """
+        if not self.missing():
+            self.remove()
+            return None
+        with read_from(self.path):
+            if not self.account.knows_nothing:
+                self.path = self.path.rename(self.path.with_suffix(REFUSED))
         self.unlock()
-        return aside
+        return self.path
+
+    def remove(self) -> None:
+        """With the copies of files."""
+        with read_from(self.path):
+            self.path.unlink(missing_ok=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self.unlock()
+
+    def missing(self) -> list[str]:
+        """What the server does not have of what was to be sent, a line each."""
+        damaged = ["a damaged line"] * len(self._damaged)
+        return [*self.account.refused, *(told for _, told in self.account.left), *damaged]
+
+    def progress(self) -> tuple[int, int]:
+        """How many entries it was tried with so far, of how many."""
+        with read_from(self.path), self.path.open("rb") as handle:
+            tried = handle.read(self._sent).count(b"\n")
+            whole = tried + handle.read().count(b"\n")
+        return max(0, tried - 1), whole - 1
 
     def server(self) -> str:
         """Whose entries they are: an address without a login.
 
         Raises:
-            TrackingError: The file is no journal.
+            TrackingError: The file is no journal, or cannot be read.
+            FileNotFoundError: It is not there any more.
         """
-        with self.path.open("rb") as handle:
-            first = _parsed(self.path, handle.readline())
-        if first.get("journal") != _VERSION:
-            raise _foreign(self.path, f"version {first.get('journal')}")
-        return str(first["server"])
+        with read_from(self.path), self.path.open("rb") as handle:
+            return kept_line.server_in(self.path, handle.readline())
 
-    def ends(self) -> dict[str, bool]:
-        """Its runs, and whether each one's end is in it."""
-        found: dict[str, bool] = {}
+    def runs(self) -> dict[str, KeptRun]:
+        """Its runs.
+
+        Raises:
+            TrackingError: It cannot be read.
+        """
+        found: dict[str, KeptRun] = {}
         for entry, _ in self._entries(0):
-            found[entry.run_id] = found.get(entry.run_id, False) or entry.kind == "end"
+            one = found.get(entry.run_id, KeptRun())
+            found[entry.run_id] = KeptRun(one.own or entry.own, one.ended or entry.kind == "end")
         return found
+
+    def _take(self) -> None:
+        self._stack.enter_context(file_lock(self.path, deadline_seconds=0, late=InUse))
 
     @property
     def _folder(self) -> Path:
@@ -165,60 +201,41 @@ class Journal:
         self._folder.mkdir(exist_ok=True)
         place = self._folder / str(sum(1 for _ in self._folder.iterdir()))
         place.mkdir()
-        shutil.copyfile(file, place / file.name)
+        try:
+            shutil.copyfile(file, place / file.name)
+        except BaseException:  # half of it would only fill the disk
+            shutil.rmtree(place, ignore_errors=True)
+            raise
         return f"{place.name}/{file.name}"
 
     def _entries(self, start: int) -> Iterator[tuple[Entry, int]]:
         """Those behind a place in the file, each with the place behind itself."""
-        with self.path.open("rb") as handle:
+        with read_from(self.path), self.path.open("rb") as handle:
             handle.seek(start)
+            if start == 0:
+                handle.readline()  # the server
             while (line := handle.readline()).endswith(b"\n"):
-                found = _parsed(self.path, line)
-                if "run" in found:
-                    yield self._entry(found), handle.tell()
-
-    def _entry(self, found: dict[str, Any]) -> Entry:
-        file = self._folder / found["file"] if "file" in found else None
-        return Entry(found["run"], found["kind"], found["data"], file)
+                entry = kept_line.entry_in(line, folder=self._folder)
+                if entry is not None:
+                    yield entry, handle.tell()
+                else:
+                    self._damaged.add(handle.tell())
 
 
 def refusal(journal: Journal, aside: Path) -> str:
-    """What to tell of entries that were kept, and are refused now."""
-    many = f" and {len(journal.refused) - 1} more" if len(journal.refused) > 1 else ""
+    """What to tell of entries that were kept, and are not taken now.
+
+    Args:
+        journal: It is finished.
+        aside: Where it lies.
+    """
+    missing, again = journal.missing(), f"susystream runs deliver {aside}"
+    many = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+    if journal.account.knows_nothing:
+        rest, cure = "nothing is there", f"name the server that has these runs: {again}"
+    else:
+        rest, cure = "the rest is there", f"to try again: {again}"
     return (
-        f"expected the tracking server to take all that was kept for it, received a refusal: "
-        f"{journal.refused[0]}{many}; the rest is there, and all of it in {aside}"
-    )
-
-
-def _append(path: Path, line: dict[str, Any]) -> None:
-    with path.open("ab") as handle:
-        handle.write(json.dumps(line).encode() + b"\n")
-
-
-@contextmanager
-def _kept_in(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise TrackingError(
-            f"expected to keep in {path} what is logged while the tracking server is away, "
-            f"received: {error}; free disk space, or choose another place (home=...)"
-        ) from error
-
-
-def _parsed(path: Path, line: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(line)
-    except ValueError as error:
-        raise _foreign(path, repr(line[:40])) from error
-    if not isinstance(found, dict):
-        raise _foreign(path, repr(line[:40]))
-    return found
-
-
-def _foreign(path: Path, received: str) -> TrackingError:
-    return TrackingError(
-        f"expected {path} to hold what a run kept for its tracking server, received {received}; "
-        "name another file"
+        "expected the tracking server to take all that was kept for it, received a refusal: "
+        f"{missing[0]}{many}; {rest}, and all of it in {aside}; {cure}"
     )

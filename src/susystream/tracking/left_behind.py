@@ -6,7 +6,7 @@ In: journals. Out: their entries on the server, once it is back, and runs with t
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 from susystream.errors import TrackingError
 from susystream.tracking.abandoned import mark_if_abandoned, unmark
-from susystream.tracking.address import server_of, tracking_errors
-from susystream.tracking.contact import opened
+from susystream.tracking.address import reason_of, server_of, tracking_errors
+from susystream.tracking.contact import answers, opened
+from susystream.tracking.delivery import Server
 from susystream.tracking.entries import send
-from susystream.tracking.journal import ENDING, InUse, Journal, refusal
+from susystream.tracking.journal import InUse, Journal, KeptRun, refusal
+from susystream.tracking.journal_folder import journals, sweep
 from susystream.tracking.outage import is_outage
 
 if TYPE_CHECKING:
@@ -30,45 +32,38 @@ class Delivered:
 
     Attributes:
         path: The journal's.
-        server: Whose entries it held.
+        server: Whose entries it held; empty if that cannot be read.
         runs: Their ids.
-        refused: What the server will never take, on one line; empty if it took all.
+        missing: What the server does not have of it, on one line; empty if it has all.
+        notes: What else is to be said.
     """
 
     path: Path
-    server: str
-    runs: tuple[str, ...]
-    refused: str = ""
+    server: str = ""
+    runs: tuple[str, ...] = ()
+    missing: str = ""
+    notes: tuple[str, ...] = ()
 
 
-def deliver_all(folder: Path, uri: str, client: MlflowClient) -> list[Delivered]:
+def deliver_all(folder: Path, uri: str, client: MlflowClient) -> list[str]:
     """Delivers what ended commands left in a folder for one server.
 
-    Journals of commands that still run are theirs; one that is damaged is nobody's.
+    Journals of commands that still run are theirs; one that cannot be delivered stays, and stops
+    no other.
+
+    Returns:
+        What to say of it.
 
     Raises:
         Exception: MLflow's own: the server went away.
     """
-    wanted = [path for path in journals(folder) if _server(path) == server_of(uri)]
-    return [found for path in wanted if (found := _delivered(path, client))]
+    tried = [_tried(path, uri, client) for path in journals(folder)]
+    sweep(folder)
+    return [line for one in tried if one is not None for line in _told(one)]
 
 
-def journals(folder: Path) -> list[Path]:
-    """All of them, the oldest first."""
-    return sorted(folder.glob(f"*{ENDING}"))
-
-
-def kept_runs(folder: Path) -> set[str]:
-    """The runs of all journals that are there, whoever has them now."""
-    found: set[str] = set()
-    for path in journals(folder):
-        with suppress(TrackingError, FileNotFoundError):
-            found |= Journal(path).ends().keys()
-    return found
-
-
-def deliver(path: Path, *, uri: str | None, timeout_seconds: float) -> Delivered:
-    """Delivers one journal.
+def deliver(path: Path, *, uri: str | None, timeout_seconds: float) -> Delivered | None:
+    """Delivers one journal; None if another process just did.
 
     Args:
         path: Of it, or of one that was set aside.
@@ -79,23 +74,48 @@ def deliver(path: Path, *, uri: str | None, timeout_seconds: float) -> Delivered
     Raises:
         TrackingError: The server is still away, the file is no journal, or in use.
     """
-    address = uri or _with_login(Journal(path).server())
+    try:
+        address = uri or _with_login(Journal(path).server())
+    except FileNotFoundError:
+        return None
     client = opened(address, timeout_seconds=timeout_seconds)
-    with tracking_errors(address):
-        found = _delivered(path, client)
-    if found is None:
+    try:
+        return _delivered(path, client)
+    except FileNotFoundError:
+        return None
+    except InUse as error:
         raise TrackingError(
             f"expected {path} of a command that has ended, received one in use by another "
             "process, which delivers it; wait for it or end it"
-        )
-    return found
+        ) from error
+    except Exception:
+        with tracking_errors(address):
+            raise
 
 
-def _server(path: Path) -> str | None:
+def _tried(path: Path, uri: str, client: MlflowClient) -> Delivered | None:
+    """None if it is of another server, or another process has it or had it."""
     try:
-        return Journal(path).server()
-    except (TrackingError, FileNotFoundError):
-        return None
+        if Journal(path).server() == server_of(uri):
+            return _delivered(path, client)
+    except (InUse, FileNotFoundError):
+        pass
+    except TrackingError as error:
+        return Delivered(path, missing=str(error))
+    except Exception as error:
+        if is_outage(error) and not answers(client):
+            raise
+        return Delivered(
+            path,
+            missing=f"expected the tracking server to take what {path} keeps for it, received: "
+            f"{reason_of(str(error), uri)}; it stays there, and the next command tries again",
+        )
+    return None
+
+
+def _told(one: Delivered) -> list[str]:
+    there = f"what {one.path} kept for this tracking server is there"
+    return [one.missing or there, *one.notes]
 
 
 def _with_login(server: str) -> str:
@@ -103,30 +123,32 @@ def _with_login(server: str) -> str:
     return given if given and server_of(given) == server else server
 
 
-def _delivered(path: Path, client: MlflowClient) -> Delivered | None:
-    """None if another process has it, or had it."""
-    try:
-        with Journal(path) as journal:
-            ends, server = journal.ends(), journal.server()
-            journal.deliver(partial(send, client))
-            for run_id, ended in ends.items():
-                _end_truly(client, run_id, ended=ended)
-            aside = journal.finish()
-            refused = refusal(journal, aside) if aside else ""
-            return Delivered(path, server, tuple(ends), refused)
-    except (InUse, FileNotFoundError):
-        return None
+def _delivered(path: Path, client: MlflowClient) -> Delivered:
+    there = Server(partial(send, client), partial(answers, client))
+    with Journal(path) as journal:
+        runs, server = journal.runs(), journal.server()
+        journal.deliver(there)
+        if journal.account.left:
+            journal.deliver(there)  # it may have been of that moment
+        _end_truly(client, runs)
+        aside = journal.finish()
+        missing = refusal(journal, aside) if aside else ""
+        return Delivered(path, server, tuple(runs), missing, tuple(journal.account.notes))
 
 
-def _end_truly(client: MlflowClient, run_id: str, *, ended: bool) -> None:
-    """A run is what its process said, whatever others took it for, or was killed before it said."""
+def _end_truly(client: MlflowClient, runs: Mapping[str, KeptRun]) -> None:
+    """A run is what its process said, whatever others took it for, or was killed before it said.
+
+    Nobody else held the journal: the process that opened its own runs is gone.
+    """
     from mlflow.exceptions import MlflowException
 
-    try:
-        if ended:
-            unmark(client, run_id)
-        else:
-            mark_if_abandoned(client, client.get_run(run_id))
-    except MlflowException as error:
-        if is_outage(error):
-            raise  # else the run is not there, as the refusals of its entries say
+    for run_id, kept in runs.items():
+        try:
+            if kept.ended:
+                unmark(client, run_id)
+            else:
+                mark_if_abandoned(client, client.get_run(run_id), gone=kept.own)
+        except MlflowException as error:
+            if is_outage(error):
+                raise  # else the run is not there, as the refusals of its entries say

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING
 from susystream.errors import TrackingError
 from susystream.settings import public_uri
 from susystream.tracking.address import reason_of, refused, tracking_errors
+from susystream.tracking.contact import answers
+from susystream.tracking.delivery import Server
 from susystream.tracking.entries import Entry, send
 from susystream.tracking.journal import Journal, refusal
-from susystream.tracking.outage import is_outage
+from susystream.tracking.outage import is_inner, is_outage
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -74,7 +76,7 @@ class Outbox:
         """Waits so long for what is kept to be sent, and at most for one time-out more.
 
         Raises:
-            TrackingError: The server is still away, or refused something that was kept.
+            TrackingError: The server is still away, or did not take all that was kept.
         """
         if self._thread is not None:
             self._ends = time.monotonic() + seconds
@@ -82,12 +84,22 @@ class Outbox:
             self._thread.join(seconds + self._timeout)
         left, self._journal, self._thread = self._journal, None, None
         if left is not None:
-            cure = (
-                f"all that was logged is kept; start it, then: susystream runs deliver {left.path}"
-            )
-            raise refused(self._uri, self._reason, cure)
+            raise self._not_all(left)
         if self._refused:
             raise TrackingError(self._refused)
+
+    def _not_all(self, left: Journal) -> TrackingError:
+        again = f"susystream runs deliver {left.path}"
+        if self._reason:
+            return refused(
+                self._uri, self._reason, f"all that was logged is kept; start it, then: {again}"
+            )
+        tried, whole = left.progress()
+        return TrackingError(
+            f"expected the tracking server at {public_uri(self._uri)} to take in time all that "
+            f"was kept for it, received {tried:,} of {whole:,} entries there; the rest is kept "
+            f"too: {again}"
+        )
 
     def _outage_at(self, entry: Entry) -> Exception | None:
         """Sends it; a connection that was closed while it was idle is no outage yet."""
@@ -108,34 +120,46 @@ class Outbox:
 
     def _send(self, entry: Entry) -> None:
         send(self._client(), entry)
+        self._reason = ""
+
+    def _answers(self) -> bool:
+        there = answers(self._client())
+        self._reason = "" if there else self._reason
+        return there
 
     def _keep(self, entry: Entry, error: Exception) -> None:
-        self._reason = reason_of(str(error), self._uri)
+        reason = self._reason = reason_of(str(error), self._uri)
         journal = self._journal = Journal.begin(self._folder, self._uri, entry)
+        state = "fails at a request" if is_inner(error) and self._answers() else "is away"
+        self._say(
+            f"the tracking server at {public_uri(self._uri)} {state} ({reason}): what is "
+            f"logged is kept in {journal.path} until it is back"
+        )
         self._ends = math.inf
         self._thread = threading.Thread(target=self._work, args=[journal], daemon=True)
         self._thread.start()
-        self._say(
-            f"the tracking server at {public_uri(self._uri)} is away ({self._reason}): what is "
-            f"logged is kept in {journal.path} until it is back"
-        )
 
     def _work(self, journal: Journal) -> None:
         """Tries again and again, until all is sent or `close` has waited long enough."""
-        pause = _FIRST_PAUSE
-        while not self._delivered(journal):
-            if time.monotonic() >= self._ends:
+        pause, last = _FIRST_PAUSE, False
+        while not self._delivered(journal, last=last):
+            if last:
                 journal.unlock()
                 return
-            self._woken.wait(pause)
+            self._woken.wait(min(pause, max(0.0, self._ends - time.monotonic())))
+            last = time.monotonic() >= self._ends
             self._woken.clear()
             pause = _FIRST_PAUSE if self._ends < math.inf else min(2 * pause, _LONGEST_PAUSE)
 
-    def _delivered(self, journal: Journal) -> bool:
+    def _delivered(self, journal: Journal, *, last: bool) -> bool:
+        """Whether all was sent; `last`: what the server fails at is then set aside."""
+        there = Server(self._send, self._answers)
         try:
-            journal.deliver(self._send)  # while others go on logging
+            journal.deliver(there)  # while others go on logging
+            if journal.account.left and not last:
+                return False
             with self._lock:
-                journal.deliver(self._send)  # the few that came meanwhile
+                journal.deliver(there)  # the few that came meanwhile
                 self._end(journal)
         except Exception as error:  # a thread has nobody to tell: `close` does
             self._reason = reason_of(str(error), self._uri)
@@ -146,6 +170,8 @@ class Outbox:
         aside = journal.finish()
         if self._journal is journal:
             self._journal = None
+        for note in journal.account.notes:
+            self._say(note)
         if aside is None:
             self._say("the tracking server is back: all that was kept is there")
         else:

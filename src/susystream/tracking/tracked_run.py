@@ -9,11 +9,13 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from susystream.disclosure import public_text
+from susystream.errors import TrackingError
 from susystream.tracking.entries import Entry, Kind
 from susystream.tracking.lineage import dataset_input
 from susystream.tracking.outbox import Outbox
@@ -34,16 +36,31 @@ class TrackedRun:
 
     While the server is away nothing is raised: what is logged is kept, and sent when it is back.
 
+    Args:
+        outbox: Where entries go.
+        run_id: Of the run.
+        experiment: As below.
+        pictures: Whether it gets those that are logged.
+        own: Whether this process opened it.
+        absent: What to say if it is found later that there is no such run; empty: an error.
+
     Attributes:
         run_id: MLflow's id of the run.
         experiment: The name of the experiment it lies in, which `mlflow run` may have chosen.
     """
 
     def __init__(
-        self, outbox: Outbox, run_id: str, *, experiment: str, pictures: bool = True
+        self,
+        outbox: Outbox,
+        run_id: str,
+        *,
+        experiment: str,
+        pictures: bool = True,
+        own: bool = True,
+        absent: str = "",
     ) -> None:
         self.run_id, self.experiment = run_id, experiment
-        self._pictures = pictures
+        self._pictures, self._own, self._absent = pictures, own, absent
         self._outbox, self._precedence = outbox, Precedence()
 
     def log_params(self, config: Mapping[str, Any], *, known: Mapping[str, str]) -> None:
@@ -114,14 +131,28 @@ class TrackedRun:
 
     def _put_made(self, name: str, make: Callable[[Path], object]) -> None:
         folder = os.path.dirname(name)  # noqa: PTH120  # an artifact path, not a file
-        with tempfile.TemporaryDirectory() as scratch:
-            path = Path(scratch) / Path(name).name
+        with _scratch(name) as path:
             make(path)
             self._put("file", folder or None, path)
 
     def _put(self, kind: Kind, data: Any, file: Path | None = None) -> None:
         if data or file is not None:
-            self._outbox.put(Entry(self.run_id, kind, data, file))
+            self._outbox.put(
+                Entry(self.run_id, kind, data, file, own=self._own, absent=self._absent)
+            )
+
+
+@contextmanager
+def _scratch(name: str) -> Iterator[Path]:
+    """A place for a file that is made to be sent."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder) / Path(name).name
+    except OSError as error:
+        raise TrackingError(
+            f"expected room for {name} in the folder for temporary files, received: {error}; "
+            "free disk space, or name another folder (TMPDIR)"
+        ) from error
 
 
 def new_params(config: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, str]:

@@ -16,14 +16,15 @@ from traceback import clear_frames
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from susystream.errors import TrackingError, TrialPruned
+from susystream.errors import TrackingError
 from susystream.tracking.abandoned import mark_abandoned, process_tag
 from susystream.tracking.address import DEFAULT_URI, tracking_errors, ui_hint
 from susystream.tracking.contact import opened, wait_for
-from susystream.tracking.ending import one_line, status_of
+from susystream.tracking.ending import ending_tags, status_of
 from susystream.tracking.finished import FinishedRun, adopt, finished_run
-from susystream.tracking.label import PRUNED, PRUNED_AT, TRIAL_STATE, Label
-from susystream.tracking.left_behind import deliver_all, kept_runs
+from susystream.tracking.journal_folder import kept_runs
+from susystream.tracking.label import Label
+from susystream.tracking.left_behind import deliver_all
 from susystream.tracking.opened_by_mlflow import opened_experiment
 from susystream.tracking.opening import begun_run, experiment_id
 from susystream.tracking.origin import origin_tags
@@ -175,11 +176,11 @@ class Tracker:
             return
         self._looked = True
         with tracking_errors(self.uri):
-            delivered = deliver_all(self._folder, self.uri, self._client)
+            told = deliver_all(self._folder, self.uri, self._client)
             kept = kept_runs(self._folder)  # another command may be at it
             marked = mark_abandoned(self._client, self._place(), kept=kept)
-        for one in delivered:
-            self._say(one.refused or f"what {one.path} kept for this tracking server is there")
+        for line in told:
+            self._say(line)
         if marked:
             _log.warning(
                 "%d runs are marked KILLED, whose processes ended without a word: %s",
@@ -188,10 +189,15 @@ class Tracker:
             )
 
     def add_metrics(
-        self, run_id: str, metrics: Mapping[str, float], *, step: int | None = None
+        self,
+        run_id: str,
+        metrics: Mapping[str, float],
+        *,
+        step: int | None = None,
+        absent: str = "",
     ) -> None:
-        """Adds figures to a run of another command, or to one that ended."""
-        run = TrackedRun(self._outbox, run_id, experiment=self.experiment)
+        """Adds figures to a run of another command, or an ended one; `absent` as of TrackedRun."""
+        run = TrackedRun(self._outbox, run_id, experiment=self.experiment, own=False, absent=absent)
         run.log_metrics(metrics, step=step)
 
     def finished_run(
@@ -285,10 +291,7 @@ class Tracker:
             # a signal may strike within a transaction, whose frame would hold the database
             clear_frames(error.__traceback__)
         try:
-            if status in ("FAILED", "KILLED"):  # `mlflow run` makes FAILED of KILLED: this stays
-                run.set_tags({"error": one_line(error)})
-            if isinstance(error, TrialPruned):
-                run.set_tags({TRIAL_STATE: PRUNED, PRUNED_AT: repr(error.value)})
+            run.set_tags(ending_tags(error))
             run.finish_metrics()
             run.end(status)
         except TrackingError as second:

@@ -1,0 +1,314 @@
+"""What was kept for a tracking server reaches it, whatever became of the files it is kept in."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import socket
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from sqlalchemy import Engine, event
+
+from susystream.cli import cli
+from susystream.errors import TrackingError
+from susystream.tracking.contact import opened
+from susystream.tracking.delivery import Server
+from susystream.tracking.entries import Entry
+from susystream.tracking.journal import Journal
+from susystream.tracking.journal_folder import kept_runs
+from susystream.tracking.label import PROCESS
+from susystream.tracking.left_behind import deliver_all
+from susystream.tracking.tracker import Tracker
+
+KEPT = Path(".susystream/tracking")
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One database for this module, made once."""
+    address = f"sqlite:///{tmp_path_factory.mktemp('tracking')}/mlflow.db"
+    opened(address, timeout_seconds=10)
+    return address
+
+
+@pytest.fixture
+def client(database: str) -> MlflowClient:
+    return MlflowClient(database)
+
+
+def new_run(client: MlflowClient, **tags: str) -> str:
+    return str(client.create_run("0", tags=tags).info.run_id)
+
+
+def metrics(run_id: str, name: str, value: float = 1.0, **more: Any) -> Entry:
+    return Entry(run_id, "metrics", [[name, value, 1, 0]], **more)
+
+
+def journal_of(address: str, *entries: Entry, folder: Path = KEPT) -> Path:
+    """What a command that ended left."""
+    journal = Journal.begin(folder, address, entries[0])
+    for entry in entries[1:]:
+        journal.append(entry)
+    journal.unlock()
+    return journal.path
+
+
+def damage(path: Path, number: int) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[number] = lines[number][:20] + b"\0\xff\n"
+    path.write_bytes(b"".join(lines))
+
+
+def deliver(*words: str | Path, **environment: str) -> Result:
+    return CliRunner().invoke(cli, ["runs", "deliver", *map(str, words)], env=environment)
+
+
+def tracker_of(
+    address: str, said: list[str], experiment: str = "tests", **settings: Any
+) -> Tracker:
+    return Tracker(address, experiment, **{"system_metrics": False, "say": said.append, **settings})
+
+
+def begin(address: str) -> list[str]:
+    """A command that begins a run; what it says."""
+    said: list[str] = []
+    with (
+        tracker_of(address, said) as tracker,
+        tracker.run("train", name="n", params={}, tags={}),
+    ):
+        pass
+    return said
+
+
+def metrics_of(client: MlflowClient, run_id: str) -> dict[str, float]:
+    return dict(client.get_run(run_id).data.metrics)
+
+
+def test_damaged_journals_stop_no_command_and_no_other_journal(
+    database: str, client: MlflowClient
+) -> None:
+    damaged, sound = new_run(client), new_run(client)
+    path = journal_of(database, *(metrics(damaged, name) for name in "abc"))
+    damage(path, 2)
+    (KEPT / "a-folder.jsonl").mkdir()
+    (KEPT / "notes.jsonl").write_text("hello\n")
+    journal_of(database, metrics(sound, "a"))
+    assert kept_runs(KEPT) == {damaged, sound}
+    said = begin(database)
+    assert metrics_of(client, damaged) == {"a": 1.0, "c": 1.0}
+    assert metrics_of(client, sound) == {"a": 1.0}
+    assert len(said) == 4, said
+    for place in ("a-folder.jsonl", "notes.jsonl", "a refusal: a damaged line;"):
+        assert sum(place in line for line in said) == 1, place
+    assert path.with_suffix(".refused").exists()
+    assert "a-folder.jsonl" in str(deliver().exception)
+
+
+@contextmanager
+def full_disk(room: int) -> Iterator[None]:
+    """No file of this process may become longer than so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_fills_halfway_through_a_line_harms_no_other_line(tmp_path: Path) -> None:
+    journal = Journal.begin(tmp_path, "sqlite:///x", Entry("r" * 32, "tags", {"a": "1"}))
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(b"x" * 9000)
+    with full_disk(room=journal.path.stat().st_size + 40):
+        for entry in (
+            Entry("r" * 32, "tags", {"long": "x" * 5000}),
+            Entry("r" * 32, "file", None, picture),
+        ):
+            with pytest.raises(TrackingError, match="free disk space"):
+                journal.append(entry)
+    journal.append(Entry("r" * 32, "tags", {"b": "2"}))
+    sent: list[Entry] = []
+    journal.deliver(Server(sent.append))
+    assert [one.data for one in sent] == [{"a": "1"}, {"b": "2"}]
+    assert journal.finish() is None
+    assert list(tmp_path.iterdir()) == [picture]
+
+
+def test_a_journal_that_cannot_be_begun_leaves_nothing(tmp_path: Path) -> None:
+    long = Entry("r" * 32, "tags", {"long": "x" * 5000})
+    with full_disk(room=100), pytest.raises(TrackingError, match="free disk space"):
+        Journal.begin(tmp_path, "sqlite:///x", long)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def impatient() -> Iterator[None]:
+    """MLflow waits 20 s for a lock of SQLite; here a tenth of a second."""
+
+    def shorter(_: object, __: object, text: str, given: Any, *___: object) -> tuple[str, Any]:
+        return text.replace("busy_timeout = 20000", "busy_timeout = 100"), given
+
+    event.listen(Engine, "before_cursor_execute", shorter, retval=True)
+    yield
+    event.remove(Engine, "before_cursor_execute", shorter)
+
+
+@contextmanager
+def locked(address: str) -> Iterator[None]:
+    """Another program writes into the database, and does not come to an end."""
+    path = address.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("begin immediate")
+        yield
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_locked_database_is_an_outage_and_gets_all_of_it(
+    database: str, client: MlflowClient
+) -> None:
+    """Of a run that is not there, too, what may be absent is told and no error."""
+    said: list[str] = []
+    with tracker_of(database, said) as tracker:
+        with tracker.run("train", name="n", params={}, tags={}) as run, locked(database):
+            for step in range(5):
+                run.log_metrics({"loss": float(step)}, step=step)
+            tracker.add_metrics("f" * 32, {"auc": 0.5}, absent="that run is elsewhere")
+        assert "is away (the database is locked)" in said[0]
+    assert [one.step for one in client.get_metric_history(run.run_id, "loss")] == [*range(5)]
+    assert client.get_run(run.run_id).info.status == "FINISHED"
+    assert said[1:] == [
+        "that run is elsewhere",
+        "the tracking server is back: all that was kept is there",
+    ]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_journal_for_a_locked_database_is_told_and_stays(
+    database: str, client: MlflowClient
+) -> None:
+    run_id = new_run(client)
+    path = journal_of(database, metrics(run_id, "a"))
+    with locked(database):
+        (line,) = deliver_all(KEPT, database, client)
+    assert f"what {path} keeps for it, received: the database is locked; it stays" in line
+    assert deliver_all(KEPT, database, client) == [
+        f"what {path} kept for this tracking server is there"
+    ]
+
+
+def test_one_refused_point_takes_no_neighbour_with_it(database: str, client: MlflowClient) -> None:
+    run_id = new_run(client)
+    names = [*(f"m{number}" for number in range(20)), "bad@name", "last"]
+    path = journal_of(database, *(metrics(run_id, name) for name in names))
+    done = deliver(path)
+    aside = path.with_suffix(".refused")
+    assert metrics_of(client, run_id).keys() == {*names} - {"bad@name"}
+    assert done.exit_code == 1
+    assert str(done.exception).endswith(f"to try again: susystream runs deliver {aside}")
+    assert "more" not in str(done.exception), "one refusal"
+
+
+def test_what_was_kept_for_other_servers_goes_to_no_server_that_was_not_named_for_it(
+    database: str, client: MlflowClient
+) -> None:
+    elsewhere = "http://127.0.0.1:9"
+    path = journal_of(elsewhere, metrics("e" * 32, "a"), metrics("d" * 32, "a"))
+    done = deliver("--tracking-uri", database)
+    assert (done.exit_code, elsewhere in str(done.exception)) == (1, True)
+    done = deliver("--tracking-uri", database, path)
+    assert (done.exit_code, "nothing is there" in str(done.exception)) == (1, True)
+    assert path.exists()
+    run_id = new_run(client)
+    moved = journal_of(elsewhere, metrics(run_id, "a"))
+    own = journal_of(database, metrics(run_id, "b"))
+    assert deliver("--tracking-uri", database).exit_code == 0
+    assert (own.exists(), moved.exists()) == (False, True)
+    twice = deliver("--tracking-uri", database, moved, moved)
+    assert twice.stdout.endswith(f"{moved}: delivered by another command\n")
+    assert metrics_of(client, run_id).keys() == {"a", "b"}
+
+
+def test_the_home_of_the_environment_is_looked_at(tmp_path: Path) -> None:
+    done = deliver(SUSYSTREAM_HOME=str(tmp_path / "other"))
+    assert done.stdout == f"nothing is kept in {tmp_path / 'other' / 'tracking'}\n"
+
+
+def test_a_run_ends_whose_machine_was_started_again(database: str, client: MlflowClient) -> None:
+    """What the run says of its process cannot be told from another machine's."""
+    own, other = (new_run(client, **{PROCESS: "elsewhere/1/1.0"}) for _ in range(2))
+    journal_of(database, metrics(own, "a", own=True), metrics(other, "a"))
+    begin(database)
+    assert stored(client, own).info.status == "KILLED"
+    assert stored(client, other).info.status == "RUNNING"
+
+
+def stored(client: MlflowClient, run_id: str) -> Run:
+    return client.get_run(run_id)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_store_of_files_that_breaks_off_ends_no_run(database: str, client: MlflowClient) -> None:
+    """The errors of its client are of no family that MLflow knows."""
+    said: list[str] = []
+
+    def logs() -> None:
+        with (
+            tracker_of(database, said, patience_seconds=0.1, experiment="files") as tracker,
+            tracker.run("train", name="n", params={}, tags={}) as run,
+        ):
+            runs.append(run.run_id)
+            run.log_metrics({"loss": 0.5})
+
+    runs: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        place = f"ftp://127.0.0.1:{listener.getsockname()[1]}/files"
+        client.create_experiment("files", artifact_location=place)
+        threading.Thread(target=hang_up, args=[listener], daemon=True).start()
+        with pytest.raises(TrackingError, match=r"file of run .* the store of files: EOFError"):
+            logs()
+    assert "fails at a request (the store of files: EOFError)" in said[0]
+    run = stored(client, runs[0])
+    assert (run.info.status, run.data.metrics) == ("FINISHED", {"loss": 0.5})
+    (aside,) = KEPT.glob("*.refused")
+    assert b"config.yaml" in aside.read_bytes()
+    gc.collect()  # MLflow leaves its broken connections open: that is of this test
+
+
+def hang_up(listener: socket.socket) -> None:
+    while True:
+        try:
+            listener.accept()[0].close()
+        except OSError:
+            return
+
+
+def test_what_kills_left_between_two_steps_is_swept_away(
+    database: str, client: MlflowClient
+) -> None:
+    picture = Path("picture.png")
+    picture.write_bytes(b"x")
+    run_id = new_run(client)
+    elsewhere = journal_of("http://127.0.0.1:9", Entry(run_id, "file", None, picture))
+    begun = journal_of(database, Entry(run_id, "file", None, picture))
+    draft = begun.rename(begun.with_suffix(".part"))
+    old = time.time() - 7200
+    os.utime(draft, (old, old))
+    (KEPT / "20261126-010203-000000-abc" / "0").mkdir(parents=True)
+    (KEPT / "mine").mkdir()
+    with Journal(draft):
+        deliver_all(KEPT, database, client)
+        assert draft.exists(), "its process is at it"
+    deliver_all(KEPT, database, client)
+    left = {path.name for path in KEPT.iterdir()}
+    assert left == {"mine", elsewhere.name, elsewhere.stem}
