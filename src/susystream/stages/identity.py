@@ -7,17 +7,20 @@ where things lie: servers, folders, addresses and how long they are waited for.
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from susystream.registry.document import canonical_json
 from susystream.settings import Settings, public_config
 from susystream.settings.places import PLACES, is_within
 from susystream.stages.context import StageContext
-from susystream.tracking.label import RECIPE
+from susystream.tracking.label import RECIPE, VARIANT
 from susystream.tracking.tracked_run import flat
 
 _OF_NO_FIGURE = (*PLACES, "sweep", "experiment", "repeats")
 _LENGTH = 32
+_LONGEST_TAG = 8000  # of MLflow
 REPEATABLE = ("prepare", "publish", "train", "evaluate", "pipeline")
 
 
@@ -44,6 +47,16 @@ def config_hash(context: StageContext) -> str | None:
 def recipe_tags(settings: Settings) -> dict[str, str]:
     """By what `susystream report` finds the runs of a recipe."""
     return {RECIPE: settings.experiment.name} if settings.experiment else {}
+
+
+def variant_tags(variant: Mapping[str, Any] | None) -> dict[str, str]:
+    """What a run says of the settings that are not as in its recipe, if anybody knows them."""
+    if variant is None:
+        return {}
+    text = json.dumps(variant, default=str)
+    if len(text) > _LONGEST_TAG:
+        text = json.dumps({"settings": f"{len(variant)} of them, see config.yaml"})
+    return {VARIANT: text}
 
 
 def _name_exactly(config: dict[str, Any], context: StageContext) -> None:

@@ -17,7 +17,7 @@ from susystream.errors import NotFound, TrialPruned, line_of
 from susystream.settings import Settings
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
-from susystream.stages.identity import config_hash, recipe_tags
+from susystream.stages.identity import config_hash, recipe_tags, variant_tags
 from susystream.stages.objective import Objective, objective_of
 from susystream.stages.pruning import Study, pruning
 from susystream.stages.run import run_in
@@ -124,7 +124,12 @@ def outcomes(folder: Path) -> list[Outcome]:
 
 
 def run_trial(
-    settings: Settings, *, output: Path, trial: Trial, differs: Mapping[str, Any] | None = None
+    settings: Settings,
+    *,
+    output: Path,
+    trial: Trial,
+    differs: Mapping[str, Any] | None = None,
+    variant: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Runs the stage, or takes a run that finished with this configuration before.
 
@@ -133,6 +138,7 @@ def run_trial(
         output: The folder for this trial's files.
         trial: Which it is.
         differs: As for `run_stage`.
+        variant: The same.
 
     Raises:
         SusystreamError: What the stage raised, after the outcome was written.
@@ -150,6 +156,7 @@ def run_trial(
     run_id = None
     try:
         with open_context(settings, output=output, console=console, differs=differs) as context:
+            context.label = Label(everywhere=variant_tags(variant))
             try:
                 facts = _run(context, trial, objective_of(settings))
             finally:
@@ -168,7 +175,7 @@ def _run(context: StageContext, trial: Trial, objective: Objective) -> dict[str,
     identity = config_hash(context)
     tags = {"trial": str(trial.number)} | ({CONFIG_HASH: identity} if identity else {})
     tags |= recipe_tags(context.settings)
-    context.label = Label(trial.parent_run_id, trial.name, tags)
+    context.label = Label(trial.parent_run_id, trial.name, tags, context.label.everywhere)
     context.on_epoch = pruning(trial.study, trial.number, objective)
     if identity and (known := _known(context, trial, identity)):
         return _reused(context, trial, known, objective)

@@ -47,12 +47,14 @@ def sweeps_reported() -> Iterator[None]:
 
 def _open(config: DictConfig) -> None:
     from susystream.stages.sweep import open_sweep
+    from susystream.variant import variant_of
 
     settings = settings_below(config)
     check_trials(config)
     names, stack = swept(config.hydra), _commands[-1]
     shown = [f"{name}={value}" for name, value in names.items()]
     output = Path(config.hydra.sweep.dir)
-    sweep = stack.enter_context(open_sweep(settings, output=output, swept=shown))
+    variant = variant_of(config, config.hydra, sweep=True)
+    sweep = stack.enter_context(open_sweep(settings, output=output, swept=shown, variant=variant))
     known = Known(sweep.run_id, sweep.identity, tuple(names), jobs_of(config.hydra))
     stack.enter_context(told(known))

@@ -19,6 +19,7 @@ from susystream.errors import SusystreamError, TrialsFailed, line_of
 from susystream.interruption import end_on_signals
 from susystream.sweeping.known import Ended, known_sweep
 from susystream.sweeping.space import public
+from susystream.variant import variant_of
 
 
 def run_trial_of(config: DictConfig, hydra: Any) -> float | None:
@@ -47,8 +48,13 @@ def run_trial_of(config: DictConfig, hydra: Any) -> float | None:
         Outcome(trial.number, trial.parameters, "failed", 0.0, error=line_of(error)).write(output)
         return _failed(trial.number, error, stop=bool(config.sweep.stop_on_failure))
     try:
-        differs = differences(config)
-        return run_trial(settings, output=output, trial=trial, differs=differs).objective
+        return run_trial(
+            settings,
+            output=output,
+            trial=trial,
+            differs=differences(config),
+            variant=variant_of(config, hydra),
+        ).objective
     except Exception as error:
         return _failed(trial.number, error, stop=settings.sweep.stop_on_failure)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 CONFIG_HASH = "config_hash"
 RECIPE = "recipe"
+VARIANT = "recipe_variant"  # JSON of the settings that are not as in the recipe: {} of none
 TRIAL_STATE = "trial_state"
 PRUNED = "pruned"
 PROCESS = "mlflow.process"  # MLflow's UI does not show tags of this beginning
