@@ -44,15 +44,23 @@ class Table:
         name: In `result.json`.
         rows: What they are, by the runs.
         columns: What is shown of them; of the rows, where that depends on them.
+        drawn: Figures of a row that only the picture shows.
     """
 
     name: str
     rows: Callable[[Reading], list[Row]]
     columns: Sequence[Column] | Callable[[Sequence[Row]], Sequence[Column]]
+    drawn: Sequence[str] = ()
 
     def columns_of(self, rows: Sequence[Row]) -> Sequence[Column]:
         """What is shown of rows."""
         return self.columns(rows) if callable(self.columns) else self.columns
+
+    def figures_of(self, rows: Sequence[Row]) -> list[str]:
+        """What every row must have, if only to say that there is none."""
+        shown = self.columns_of(rows)
+        errors = [one.error for one in shown if one.error is not None]
+        return [*(one.figure for one in shown), *errors, *self.drawn]
 
 
 @dataclass(frozen=True, slots=True)

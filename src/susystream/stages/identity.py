@@ -53,7 +53,7 @@ def variant_tags(variant: Mapping[str, Any] | None) -> dict[str, str]:
     """What a run says of the settings that are not as in its recipe, if anybody knows them."""
     if variant is None:
         return {}
-    text = json.dumps(variant, default=str)
+    text = json.dumps(dict(variant), default=str)
     if len(text) > _LONGEST_TAG:
         text = json.dumps({"settings": f"{len(variant)} of them, see config.yaml"})
     return {VARIANT: text}
