@@ -57,10 +57,8 @@ class Table:
         return self.columns(rows) if callable(self.columns) else self.columns
 
     def figures_of(self, rows: Sequence[Row]) -> list[str]:
-        """What every row must have, if only to say that there is none."""
-        shown = self.columns_of(rows)
-        errors = [one.error for one in shown if one.error is not None]
-        return [*(one.figure for one in shown), *errors, *self.drawn]
+        """What every row must have, if only to say that there is none; an error may be missing."""
+        return [*(one.figure for one in self.columns_of(rows)), *self.drawn]
 
 
 @dataclass(frozen=True, slots=True)
