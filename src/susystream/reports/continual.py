@@ -25,7 +25,8 @@ from susystream.stages.forgetting import (
 from susystream.tracking.recipe_runs import RecipeRun
 
 _FIGURES = (TEST_AUC, TEST_STDERR, FORGETTING)
-_PERHAPS = (OWN_AUC, FIRST_AUC)  # a data set without a validation part, or that is gone, has none
+# a data set without a validation part, or one that is gone, has none
+_PERHAPS = (OWN_AUC, FIRST_AUC)
 _BEFORE = "0, the model it began from"
 
 
