@@ -47,6 +47,7 @@ FLOOR = {
     "composition": 4,
     "project_run": 4,
     "differences": 4,
+    "variant": 4,
     "recipes": 4,
     "sweeping": 4,
     "repeating": 4,
@@ -69,8 +70,8 @@ ADAPTERS = (
     "evaluate.spark_engine",
 )
 ONLY_IN = {
-    "hydra": ("composition", "differences", "recipes", "sweeping"),
-    "omegaconf": ("composition", "differences", "recipes", "sweeping"),
+    "hydra": ("composition", "differences", "recipes", "sweeping", "variant"),
+    "omegaconf": ("composition", "differences", "recipes", "sweeping", "variant"),
     "optuna": ("stages.pruning",),
     "mlflow": ("tracking", "mlflow_plugin"),
     "pymongo": ("registry.store", "services"),

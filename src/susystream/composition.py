@@ -32,6 +32,7 @@ from susystream.errors import SettingsError
 from susystream.settings import Settings, check_settings
 from susystream.sweeping.callback import sweeps_reported
 from susystream.sweeping.trials import run_trial_of
+from susystream.variant import variant_of
 
 _HYDRA_NOISE = "Error executing job with overrides"
 _WITH_VALUE = {  # Hydra's flags that take the next word
@@ -124,7 +125,10 @@ def _run_job(config: DictConfig) -> float | None:
     from susystream.stages.run import run_stage  # the stages load TensorFlow: only when needed
 
     return run_stage(
-        settings_of(config), output=Path(known.runtime.output_dir), differs=differences(config)
+        settings_of(config),
+        output=Path(known.runtime.output_dir),
+        differs=differences(config),
+        variant=variant_of(config, known),
     ).objective
 
 

@@ -27,8 +27,13 @@ def differences(config: DictConfig) -> dict[str, Any]:
     Args:
         config: Of the job that runs: Hydra knows its choices.
     """
+    return differences_of(config, made=HydraConfig.get().runtime.choices)
+
+
+def differences_of(config: DictConfig, *, made: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of a configuration that was composed of the choices `made`, group by group."""
     try:
-        chosen, plain = _choices(dict(HydraConfig.get().runtime.choices))
+        chosen, plain = _choices(made)
     except HydraException:  # a choice that conf/ does not have alone, as of `+group=`: by values
         chosen, plain = {}, hydra.compose("config")
     ours, defaults = dict(_leaves(_public(config))), dict(_leaves(_public(plain)))

@@ -7,7 +7,6 @@ of each one's folder; or whether a README says what its `result.json` says.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,8 +18,6 @@ from susystream.errors import DataError, SettingsError
 if TYPE_CHECKING:
     from susystream.reports.form import Report
     from susystream.reports.result import Result
-
-_DPI = 120
 
 
 @click.command("report")
@@ -36,6 +33,11 @@ _DPI = 120
 )
 @click.option("--check", is_flag=True, help="Only compare each README with its result.json.")
 @click.option("--render", is_flag=True, help="Ask no server: render result.json again.")
+@click.option(
+    "--any-settings",
+    is_flag=True,
+    help="Take the newest runs, with other settings than the recipe's too; the result names them.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def report(
     names: tuple[str, ...],
@@ -44,9 +46,12 @@ def report(
     folder: Path,
     check: bool,
     render: bool,
+    any_settings: bool,
     as_json: bool,
 ) -> None:
     """Write the results of experiments, from the newest finished runs of their recipes.
+
+    Runs that set something otherwise than the recipe does are left out.
 
     \b
     susystream report low_vs_high     experiments/low_vs_high/: result.json, figure.png, README.md
@@ -58,7 +63,7 @@ def report(
     elif render:
         found = [_rendered(one, folder) for one in chosen]
     else:
-        found = _written(chosen, folder, tracking_uri)
+        found = _written(chosen, folder, tracking_uri, any_settings)
     if as_json:
         click.echo(json.dumps([one.to_json() for one in found], indent=2))
         return
@@ -88,7 +93,7 @@ def _chosen(names: Sequence[str], every: bool, folder: Path) -> list[Report]:
     return [report_of(one, recipes=recipes) for one in chosen]
 
 
-def _written(chosen: Sequence[Report], folder: Path, uri: str) -> list[Result]:
+def _written(chosen: Sequence[Report], folder: Path, uri: str, any_settings: bool) -> list[Result]:
     from susystream.reports.rendering import standing
     from susystream.reports.result import result_of
     from susystream.tracking.recipe_runs import open_runs
@@ -96,43 +101,45 @@ def _written(chosen: Sequence[Report], folder: Path, uri: str) -> list[Result]:
     for one in chosen:
         standing(folder / one.recipe)  # told before anything is asked or written
     with open_runs(uri) as runs:
-        found = [result_of(one, runs) for one in chosen]
+        found = [result_of(one, runs, any_settings=any_settings) for one in chosen]
     for one, result in zip(chosen, found, strict=True):
-        result.write(folder / one.recipe)
         _render(one, result, folder / one.recipe)
+        result.write(folder / one.recipe)  # last: by it the others are judged
     return found
 
 
 def _rendered(one: Report, folder: Path) -> Result:
     from susystream.reports.result import read_result
 
-    result = read_result(folder / one.recipe)
+    result = read_result(folder / one.recipe, one)
     _render(one, result, folder / one.recipe)
     return result
 
 
 def _render(one: Report, result: Result, place: Path) -> None:
-    from susystream.reports.rendering import PICTURE, block, put
+    from susystream.reports.picture import PICTURE, drawn
+    from susystream.reports.rendering import block, put
 
-    draft = place / f"{os.getpid()}.{PICTURE}"
-    try:
-        one.draw(result.tables).savefig(draft, dpi=_DPI)
-        draft.replace(place / PICTURE)
-    finally:
-        draft.unlink(missing_ok=True)
-    put(place, block(one, result))
+    with drawn(one, result, place) as picture:
+        put(place, block(one, result))
+        picture.replace(place / PICTURE)
 
 
 def _checked(one: Report, folder: Path) -> Result:
-    """Raises DataError where the README says something else."""
-    from susystream.reports.rendering import PICTURE, block, standing
+    """Raises DataError where the README says, or the picture shows, something else."""
+    from susystream.reports.picture import PICTURE, is_of
+    from susystream.reports.rendering import block, standing
     from susystream.reports.result import read_result
 
     place = folder / one.recipe
-    result = read_result(place)
-    if standing(place) != block(one, result) or not (place / PICTURE).exists():
-        raise DataError(
-            f"expected {place / 'README.md'} to say what {place / 'result.json'} says, received "
-            f"something else; write it again: susystream report {one.recipe} --render"
-        )
+    result = read_result(place, one)
+    for name, agrees in (
+        ("README.md", standing(place) == block(one, result)),
+        (PICTURE, is_of(result, place)),
+    ):
+        if not agrees:
+            raise DataError(
+                f"expected {place / name} to say what {place / 'result.json'} says, received "
+                f"something else; write it again: susystream report {one.recipe} --render"
+            )
     return result

@@ -6,10 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from susystream.errors import SusystreamError
 from susystream.reporting import report
+from susystream.stages.identity import variant_tags
 from susystream.tracking.label import RECIPE, Label
 from susystream.tracking.tracker import Tracker
 
@@ -43,16 +45,21 @@ class ReportDesk:
         tags: Mapping[str, str] | None = None,
         parent: str | None = None,
         trials: str | None = None,
+        variant: Mapping[str, Any] | None = MappingProxyType({}),
+        learned: tuple[str, int] | None = None,
         fails: bool = False,
     ) -> str:
         """A run as a command would have tracked it; returns its id."""
-        label = Label(parent, tags={RECIPE: recipe})
+        label = Label(parent, tags={RECIPE: recipe}, everywhere=variant_tags(variant))
         tracker = Tracker(self.uri, "susystream", system_metrics=False, label=label)
         try:
             with tracker.run(stage, name=stage, params=params or {}, tags=tags or {}) as run:
                 run.log_metrics(metrics)
                 if trials is not None:
                     run.log_artifact_text("trials.csv", trials)
+                if learned is not None:
+                    facts = {"rows": learned[1], "digest": "d", "source": {}}
+                    run.log_dataset(learned[0], facts, context="training")
                 if fails:
                     raise SusystreamError("for this test")
         except SusystreamError:

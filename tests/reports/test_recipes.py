@@ -14,6 +14,8 @@ import pytest
 from mlflow import MlflowClient
 from reports.desk import ReportDesk
 
+from susystream.errors import TrackingError
+
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 SMALL = (
     *("data.rows=1200", "train.epochs=1"),
@@ -60,12 +62,15 @@ class ToyDesk:
         """The tables of the report, made in a folder with a copy of the committed README."""
         committed = (EXPERIMENTS / recipe / "README.md").read_text()
         place = self.desk.place(recipe, committed)
-        self.desk.report(recipe)
+        with pytest.raises(TrackingError, match=r"other settings, .*data.rows=1200"):
+            self.desk.report(recipe)
+        self.desk.report(recipe, "--any-settings")
         self.desk.report(recipe, "--check")
         assert (place / "README.md").read_text() != committed
         assert (place / "figure.png").read_bytes()[:4] == b"\x89PNG"
         result = self.desk.result(recipe)
         assert result["params"]["train.epochs"] == "1"
+        assert result["variant"]["data.rows"] == "1200"
         return {str(name): rows for name, rows in result["tables"].items()}
 
     def metrics(self, number: int = 0, *, recipe: str) -> Mapping[str, float]:

@@ -5,15 +5,26 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from reports.desk import ReportDesk, of_set
 
-from susystream.errors import DataError, SettingsError, SusystreamError, TrackingError
+from susystream.errors import (
+    DataError,
+    EvaluationError,
+    SettingsError,
+    SusystreamError,
+    TrackingError,
+)
 from susystream.reporting import report
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 PLAIN = "quickstart"  # a recipe without a declaration of its own
+STEPS = (
+    *("steps/load_seconds", "steps/produce_seconds", "steps/consume_seconds"),
+    *("steps/train_seconds", "test/toy_large/rows_per_second"),
+)
 
 
 def test_a_recipe_needs_no_declaration_to_be_reported(desk: ReportDesk) -> None:
@@ -67,13 +78,64 @@ def test_a_readme_that_was_changed_by_hand_is_told_and_rendered_again(desk: Repo
     desk.report(PLAIN)
     desk.report(PLAIN, "--check")
     written = (place / "README.md").read_text()
+    drawn = (place / "figure.png").read_bytes()
     (place / "README.md").write_text(written.replace("0.8000", "0.9000"))
     with pytest.raises(DataError, match="write it again: susystream report quickstart --render"):
         desk.report(PLAIN, "--check")
     (desk.folder / "mlflow.db").unlink()  # the runs need not be there any more
     desk.report(PLAIN, "--render")
     assert (place / "README.md").read_text() == written
+    assert (place / "figure.png").read_bytes() == drawn
     desk.report("--all", "--check")
+
+
+def test_a_picture_of_other_figures_is_told(desk: ReportDesk) -> None:
+    place = desk.place(PLAIN)
+    desk.tracked(PLAIN, "pipeline", of_set("a", 0.8))
+    desk.report(PLAIN)
+    former = (place / "figure.png").read_bytes()
+    desk.tracked(PLAIN, "pipeline", of_set("a", 0.7))
+    desk.report(PLAIN)
+    (place / "figure.png").write_bytes(former)
+    with pytest.raises(DataError, match=r"expected .*figure\.png to say what .*--render"):
+        desk.report(PLAIN, "--check")
+
+
+def test_what_cannot_be_drawn_replaces_nothing(desk: ReportDesk) -> None:
+    place = desk.place("seed_report")
+    figures = dict.fromkeys(STEPS, 1.0) | of_set("toy_large", 0.8)
+    desk.tracked("seed_report", "pipeline", figures)
+    desk.report("seed_report")
+    before = {one.name: one.read_bytes() for one in place.iterdir()}
+    desk.tracked("seed_report", "pipeline", {**figures, "steps/train_seconds": -1.0})
+    _check_line(desk, ["seed_report"], EvaluationError, "expected positive values of seconds")
+    assert {one.name: one.read_bytes() for one in place.iterdir()} == before
+
+
+DAMAGED: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"tables": {}}, "nothing in table results"),
+    ({"tables": {"results": []}}, "nothing in table results"),
+    ({"tables": {"results": [{}]}}, "nothing in table results"),
+    ({"tables": {"results": [{"set": "a"}]}}, "a row of results without rows"),
+    ({"tables": {"results": [{"set": "a"}, 7]}}, r"at tables\.results\.1"),
+    ({"tables": []}, "at tables: "),
+    ({"runs": []}, "runs without run_id"),
+    ({"runs": [{"run_id": "r"}]}, "runs without run_id"),
+    ({"params": {"seed": 7}}, r"at params\.seed: "),
+    ({"recipe": "ensemble"}, "recipe ensemble"),
+)
+
+
+def test_a_result_that_misses_something_is_one_line(desk: ReportDesk) -> None:
+    place = desk.place(PLAIN)
+    desk.tracked(PLAIN, "pipeline", of_set("a", 0.8))
+    desk.report(PLAIN)
+    whole = desk.result(PLAIN)
+    for change, what in DAMAGED:
+        (place / "result.json").write_text(json.dumps({**whole, **change}))
+        expected = f"expected a result of {PLAIN} in .*result.json, received .*{what}"
+        for how in ("--check", "--render"):
+            _check_line(desk, [PLAIN, how], DataError, expected)
 
 
 def test_results_are_printed_as_json(desk: ReportDesk, capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,8 +224,8 @@ def test_no_readme_is_one_line(desk: ReportDesk) -> None:
     [
         (None, "no such file; write it: susystream report quickstart"),
         ("{", "expected JSON"),
-        ("{}", "result of form 1"),
-        ('{"schema_version": 9}', "result of form 1"),
+        ("{}", "result of form 2"),
+        ('{"schema_version": 9}', "result of form 2"),
     ],
 )
 def test_a_result_that_cannot_be_read_is_one_line(

@@ -79,7 +79,7 @@ def grouped_figure(
         log: Whether the axis is logarithmic, for positive values.
 
     Raises:
-        EvaluationError: There is no finite value.
+        EvaluationError: There is no finite value, or on such an axis one that is not positive.
     """
     flat = [one for rows in groups.values() for one in rows]
     if not any(math.isfinite(value) for _, value, _ in flat):

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from susystream.errors import EvaluationError
 from susystream.plots.frame import label
 from susystream.plots.style import GREY, SMALL, shown
 
@@ -58,8 +59,17 @@ def show_rows(
         rows: At least one with a value.
         x: Label of the values' axis.
         highest: The largest value there can be.
-        log: Whether the axis is logarithmic; then all values are positive.
+        log: Whether the axis is logarithmic.
+
+    Raises:
+        EvaluationError: It is, and some value is not positive.
     """
+    values = [row.value for row in rows if math.isfinite(row.value)]
+    if log and min(values) <= 0:
+        raise EvaluationError(
+            f"expected positive values of {x} on a logarithmic axis, received {min(values):g}; "
+            "correct it"
+        )
     for at, row in enumerate(rows):
         if math.isfinite(row.value):
             _point(axes, row, at)
@@ -71,7 +81,7 @@ def show_rows(
         _say(axes, _TEXT - 0.025, at, row.number, color=colour, ha="right")
     axes.set_ylim(len(rows) - 0.4, -0.6)
     if log:
-        _frame_of_decades(axes, [row.value for row in rows if math.isfinite(row.value)])
+        _frame_of_decades(axes, values)
     else:
         _frame(axes, highest)
     label(axes, x=x)

@@ -6,44 +6,76 @@ Out: what each model knows of a fixed test set, of its own data set and of the f
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 
 from susystream.plots.chain import forgetting_figure
 from susystream.plots.style import Figure
 from susystream.reports.form import Column, Report, Row, Table, Tables
 from susystream.reports.reading import Reading
-from susystream.reports.standard import ERROR
-from susystream.stages.forgetting import FIRST_AUC, FORGETTING, OWN_AUC, TEST_AUC, TEST_STDERR
+from susystream.reports.standard import ERROR, number
+from susystream.stages.forgetting import (
+    FIRST_AUC,
+    FORGETTING,
+    OWN_AUC,
+    PARENT_AUC,
+    TEST_AUC,
+    TEST_STDERR,
+    point_0,
+)
 from susystream.tracking.recipe_runs import RecipeRun
 
-_FIGURES = (TEST_AUC, TEST_STDERR, FORGETTING, OWN_AUC, FIRST_AUC)
+_FIGURES = (TEST_AUC, TEST_STDERR, FORGETTING)
+# a data set without a validation part, or one that is gone, has none
+_PERHAPS = (OWN_AUC, FIRST_AUC)
+_BEFORE = "0, the model it began from"
 
 
 def _rows(reading: Reading) -> list[Row]:
     trainings = _chain(reading, reading.newest("follow"))
-    return [_row(reading, one, number) for number, one in enumerate(trainings, start=1)]
+    begin = point_0(trainings[0].metrics)
+    rows = [_begin(begin)] if begin else []
+    return rows + [_row(reading, one, at) for at, one in enumerate(trainings, start=1)]
 
 
 def _chain(reading: Reading, follow: RecipeRun) -> list[RecipeRun]:
     """The trainings of the chain, the first one first; the run names its last model."""
-    found = [reading.training(follow)]
-    while parent := found[0].tags.get("parent_model_id"):
-        found.insert(0, reading.training(follow, parent))
+    found = [reading.as_recipe(reading.training(follow))]
+    while parent := _parent(reading, found[0]):
+        found.insert(0, reading.as_recipe(reading.training(follow, parent)))
     return found
 
 
-def _row(reading: Reading, training: RecipeRun, number: int) -> Row:
+def _parent(reading: Reading, training: RecipeRun) -> str | None:
+    """The model before that of a training, unless the chain only began from it."""
+    parent = training.tags.get("parent_model_id")
+    if parent is None or PARENT_AUC in training.metrics:
+        return None
+    before = reading.runs.training_of(parent)
+    belongs = before is None or before.tags.get("chain") == training.tags.get("chain")
+    return parent if belongs else None
+
+
+def _begin(figures: Mapping[str, float]) -> Row:
+    nothing = dict.fromkeys((TEST_STDERR, FORGETTING, *_PERHAPS))
+    return {"data_set": _BEFORE, "rows": None, **nothing, **figures}
+
+
+def _row(reading: Reading, training: RecipeRun, at: int) -> Row:
+    if len(training.learned) != 1:
+        raise reading.missing("the data set that was learned from", training)
     ((name, rows),) = training.learned.items()
-    return reading.row(training, _FIGURES, data_set=f"{number}, {name}", rows=float(rows))
+    perhaps = {figure: training.metrics.get(figure) for figure in _PERHAPS}
+    known = reading.row(training, _FIGURES, data_set=f"{at}, {name}", rows=float(rows))
+    return {**known, **perhaps}
 
 
 def _draw(tables: Tables) -> Figure:
     rows = tables["chain"]
     test, own, first = (
-        [math.nan if row[name] is None else float(row[name] or 0) for row in rows]
-        for name in (TEST_AUC, OWN_AUC, FIRST_AUC)
+        [number(row, name) for row in rows] for name in (TEST_AUC, OWN_AUC, FIRST_AUC)
     )
-    return forgetting_figure(test=test, own=own, first=first)
+    begin = 0 if rows[0]["data_set"] == _BEFORE else 1
+    return forgetting_figure(test=test, own=own, first=first, begin=begin)
 
 
 REPORT = Report(

@@ -10,7 +10,7 @@ from susystream.evaluate.ensemble import NAME
 from susystream.plots.comparison import comparison_figure
 from susystream.plots.style import Figure
 from susystream.reports.form import Column, Report, Row, Table, Tables
-from susystream.reports.reading import Reading, param_of
+from susystream.reports.reading import Reading
 from susystream.reports.standard import (
     ERROR,
     PAIRED,
@@ -32,10 +32,11 @@ _MEAN = "mean of all"
 def _rows(reading: Reading) -> list[Row]:
     run = reading.newest("evaluate")
     ids = run.tags.get("model_id", "").split(",")
-    names = [param_of(reading.training(run, one), "model.name") for one in ids]
-    tested = reading.tested(run)
-    rows = zip([*ids, NAME], [*names, _MEAN], strict=True)
-    return [reading.row(tested.get(one, run), _FIGURES, network=name) for one, name in rows]
+    tested = reading.tested(run, [*ids, NAME])
+    trained = [reading.as_recipe(reading.training(run, one)) for one in ids]
+    names = [reading.setting(one, "model.name") for one in trained]
+    rows = zip(tested, [*names, _MEAN], strict=True)
+    return [reading.row(one, _FIGURES, network=name) for one, name in rows]
 
 
 def _draw(tables: Tables) -> Figure:

@@ -44,15 +44,21 @@ class Table:
         name: In `result.json`.
         rows: What they are, by the runs.
         columns: What is shown of them; of the rows, where that depends on them.
+        drawn: Figures of a row that only the picture shows.
     """
 
     name: str
     rows: Callable[[Reading], list[Row]]
     columns: Sequence[Column] | Callable[[Sequence[Row]], Sequence[Column]]
+    drawn: Sequence[str] = ()
 
     def columns_of(self, rows: Sequence[Row]) -> Sequence[Column]:
         """What is shown of rows."""
         return self.columns(rows) if callable(self.columns) else self.columns
+
+    def figures_of(self, rows: Sequence[Row]) -> list[str]:
+        """What every row must have, if only to say that there is none; an error may be missing."""
+        return [*(one.figure for one in self.columns_of(rows)), *self.drawn]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from susystream.reports.standard import (
     auc_column,
     auc_figures,
     number,
-    trial_rows,
 )
+from susystream.tracking.recipe_runs import RecipeRun
 
 _SWEPT = "model.features"
 _HEADINGS = {
@@ -33,8 +33,13 @@ _PAPER = {_TREES: "paper: boosted trees", _DEEP: "paper: deep, dropout"}
 
 
 def _rows(reading: Reading) -> list[Row]:
-    found = trial_rows(reading, reading.newest("sweep"), auc_figures(TOY, REAL))
-    return [{**row, **_paper(str(row[_SWEPT]))} for row in found]
+    trials = reading.trials(reading.newest("sweep"))
+    return [_row(reading, one, reading.setting(one, _SWEPT)) for one in trials]
+
+
+def _row(reading: Reading, trial: RecipeRun, features: str) -> Row:
+    row = reading.row(trial, auc_figures(TOY, REAL), **{**trial.swept, _SWEPT: features})
+    return {**row, **_paper(features)}
 
 
 def _paper(features: str) -> Row:
@@ -43,9 +48,15 @@ def _paper(features: str) -> Row:
 
 
 def _draw(tables: Tables) -> Figure:
-    rows = {str(row[_SWEPT]): _group(row) for row in tables["features"]}
-    groups = {_HEADINGS.get(features, features): group for features, group in rows.items()}
+    groups = {_heading(row): _group(row) for row in tables["features"]}
     return grouped_figure(groups, quantity="AUC")
+
+
+def _heading(row: Row) -> str:
+    """The features, and what else was swept: figures have a slash in their names."""
+    features = str(row[_SWEPT])
+    more = [f"{name}={one}" for name, one in row.items() if "/" not in name and name != _SWEPT]
+    return ", ".join([_HEADINGS.get(features, features), *more])
 
 
 def _group(row: Row) -> list[tuple[str, float, float | None]]:

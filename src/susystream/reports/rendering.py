@@ -6,15 +6,16 @@ In: a result. Out: Markdown between two marks, put into a README or compared wit
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from susystream.errors import DataError
 from susystream.reports.form import Column, Report, Row
+from susystream.reports.picture import PICTURE
 from susystream.reports.result import Result
 
 BEGIN, END = "<!-- result -->", "<!-- /result -->"
-README, PICTURE = "README.md", "figure.png"
+README = "README.md"
 _SHORT = 9  # letters of a commit
 _SHOWN_VERSIONS = ("susystream", "python", "tensorflow", "openvino", "polars")
 
@@ -107,15 +108,29 @@ def _origin(result: Result) -> str:
     first, more = result.runs[0], len(result.runs) - 1
     commits = dict.fromkeys(_short(one["commit"]) for one in result.runs)
     versions = [f"{name} {result.versions.get(name, '?')}" for name in _SHOWN_VERSIONS]
-    settings = " ".join(f"{name}={value}" for name, value in result.params.items())
     return "\n".join(
         [
             f"Made by `susystream report {result.recipe}` from run `{first['run_id']}`"
             + (f" and {more} more ([result.json](result.json))" if more else "")
             + f" of {first['started'][:10]}: commit {', '.join(commits)}; {', '.join(versions)};",
-            f"{result.machine}. Settings: `{settings}`.",
+            f"{result.machine}. {_settings(result)}{_left_out(result)}",
         ]
     )
+
+
+def _settings(result: Result) -> str:
+    text = f"Settings: `{_typed(result.params)}`"
+    more = f"; not as in the recipe: `{_typed(result.variant)}`" if result.variant else ""
+    return f"{text}{more}."
+
+
+def _typed(settings: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in settings.items()).replace("`", "'")
+
+
+def _left_out(result: Result) -> str:
+    told = ", ".join(f"{count} {state}" for state, count in result.left_out.items())
+    return f" Trials left out: {told}." if told else ""
 
 
 def _short(commit: str) -> str:

@@ -6,8 +6,10 @@ that a recipe needs no declaration of its own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+from susystream.errors import DataError
 from susystream.plots.comparison import comparison_figure
 from susystream.plots.style import Figure
 from susystream.reports.form import Column, Report, Row, Table, Tables
@@ -64,11 +66,6 @@ def set_rows(reading: Reading, run: RecipeRun) -> list[Row]:
     return found
 
 
-def trial_rows(reading: Reading, sweep: RecipeRun, figures: Sequence[str]) -> list[Row]:
-    """A row for each trial: what it was set to, and figures."""
-    return [reading.row(one, figures, **one.swept) for one in reading.trials(sweep)]
-
-
 def auc_column(name: str, title: str) -> Column:
     """The AUC on a test set with its error."""
     return Column(title, f"test/{name}/auc", error=f"test/{name}/auc_stderr")
@@ -89,7 +86,7 @@ def draw_first_with_error(tables: Tables) -> Figure:
             (
                 " ".join(str(row[name]) for name in words),
                 number(row, column.figure),
-                number(row, column.error) if column.error else 0.0,
+                number(row, column.error) if column.error else math.nan,
             )
             for row in rows
         ],
@@ -98,8 +95,18 @@ def draw_first_with_error(tables: Tables) -> Figure:
 
 
 def number(row: Row, name: str) -> float:
-    """A figure of a row."""
-    return float(row[name] or 0.0)
+    """A figure of a row; NaN where it is missing.
+
+    Raises:
+        DataError: It is a text.
+    """
+    value = row.get(name)
+    if isinstance(value, str):
+        raise DataError(
+            f"expected a number as {name}, received {value!r}; make the result again: "
+            "susystream report NAME"
+        )
+    return math.nan if value is None else float(value)
 
 
 def _rows(reading: Reading) -> list[Row]:

@@ -19,6 +19,7 @@ from susystream.reports.standard import (
     auc_figures,
     number,
 )
+from susystream.tracking.recipe_runs import RecipeRun
 
 _SWEPT = "model.hidden"
 _PARAMETERS = "model/parameters"
@@ -28,12 +29,20 @@ def _rows(reading: Reading) -> list[Row]:
     found = []
     for trial in reading.trials(reading.newest("sweep")):
         training = reading.training(trial)
-        width = trial.swept[_SWEPT].strip("[]").split(",")[0]
+        hidden = reading.setting(trial, _SWEPT)
         figures = [*auc_figures(TOY, REAL), "validation/auc"]
-        own: dict[str, Value] = {_SWEPT: trial.swept[_SWEPT], "width": float(width)}
+        own: dict[str, Value] = {_SWEPT: hidden, "width": _width(reading, trial, hidden)}
         own[_PARAMETERS] = reading.figure(training, _PARAMETERS)
         found.append(reading.row(trial, figures, **own))
     return found
+
+
+def _width(reading: Reading, trial: RecipeRun, hidden: str) -> float:
+    """Of the first layer."""
+    try:
+        return float(hidden.strip("[]").split(",")[0])
+    except ValueError:
+        raise reading.missing(f"a first layer in {_SWEPT}={hidden}", trial) from None
 
 
 def _draw(tables: Tables) -> Figure:
@@ -59,6 +68,7 @@ REPORT = Report(
                 Column("AUC, validation", "validation/auc"),
                 auc_column(REAL, "AUC, real events"),
             ),
+            drawn=("width",),
         ),
     ),
     draw=_draw,

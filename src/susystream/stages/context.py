@@ -82,7 +82,7 @@ class StageContext:
     def tracker(self) -> Tracker:
         """The tracking server; at the end of the command it gets what was kept for it."""
         tracking, repeats = self.settings.tracking, self.settings.repeats
-        everywhere = {} if repeats is None else {"repeats": repeats}
+        everywhere = {**self.label.everywhere, **({} if repeats is None else {"repeats": repeats})}
         tracker = Tracker(
             tracking.uri,
             tracking.experiment,

@@ -8,7 +8,8 @@ addresses and how long they are waited for.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,12 @@ from susystream.settings.data import FileSet, SliceSet, SusyData, TestSet
 from susystream.settings.places import PLACES, is_within
 from susystream.settings.training import TrainSettings
 from susystream.stages.context import StageContext
-from susystream.tracking.label import RECIPE
+from susystream.tracking.label import RECIPE, VARIANT
 from susystream.tracking.tracked_run import flat
 
 _OF_NO_FIGURE = (*PLACES, "sweep", "experiment", "repeats")
 _LENGTH = 32
+_LONGEST_TAG = 8000  # of MLflow
 _DATASET = "dataset:"
 _REPEATABLE = ("prepare", "publish", "train", "evaluate", "pipeline")
 _READS_SOURCE = ("prepare", "publish", "pipeline")
@@ -68,6 +70,16 @@ def exact_settings(context: StageContext) -> Settings:
 def recipe_tags(settings: Settings) -> dict[str, str]:
     """By what `susystream report` finds the runs of a recipe."""
     return {RECIPE: settings.experiment.name} if settings.experiment else {}
+
+
+def variant_tags(variant: Mapping[str, Any] | None) -> dict[str, str]:
+    """What a run says of the settings that are not as in its recipe, if anybody knows them."""
+    if variant is None:
+        return {}
+    text = json.dumps(dict(variant), default=str)
+    if len(text) > _LONGEST_TAG:
+        text = json.dumps({"settings": f"{len(variant)} of them, see config.yaml"})
+    return {VARIANT: text}
 
 
 def _is_repeatable(settings: Settings) -> bool:

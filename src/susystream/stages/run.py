@@ -14,7 +14,7 @@ from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
 from susystream.stages.evaluate import evaluate
 from susystream.stages.follow import follow
-from susystream.stages.identity import config_hash, exact_settings, recipe_tags
+from susystream.stages.identity import config_hash, exact_settings, recipe_tags, variant_tags
 from susystream.stages.pipeline import pipeline
 from susystream.stages.prepare import prepare
 from susystream.stages.publish import publish
@@ -40,7 +40,11 @@ STAGES: dict[str, Callable[[StageContext], StageResult]] = {
 
 
 def run_stage(
-    settings: Settings, *, output: Path, differs: Mapping[str, Any] | None = None
+    settings: Settings,
+    *,
+    output: Path,
+    differs: Mapping[str, Any] | None = None,
+    variant: Mapping[str, Any] | None = None,
 ) -> StageResult:
     """Opens what the stage needs and runs it.
 
@@ -48,13 +52,16 @@ def run_stage(
         settings: Checked.
         output: The folder for this command's files.
         differs: Settings that are not as usual, by dotted name: runs are named by them.
+        variant: Those that are not as in the recipe: runs are tagged with them.
     """
     console = Console()
     with open_context(settings, output=output, console=console, differs=differs) as context:
         context.settings = exact_settings(context)
         identity = config_hash(context.settings)
         known = {CONFIG_HASH: identity} if identity else {}
-        context.label = Label(tags={**recipe_tags(settings), **known})
+        context.label = Label(
+            tags={**recipe_tags(settings), **known}, everywhere=variant_tags(variant)
+        )
         return run_in(context)
 
 

@@ -7,17 +7,18 @@ picture in its run, `result.json`, and an error if some trial failed.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from susystream.errors import TrackingError, TrialsFailed
 from susystream.settings import Settings, public_config
 from susystream.stages import sweep_report
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
-from susystream.stages.identity import config_hash, exact_settings, recipe_tags
+from susystream.stages.identity import config_hash, exact_settings, recipe_tags, variant_tags
 from susystream.stages.naming import read_by
 from susystream.stages.objective import objective_of
 from susystream.stages.outcome import Outcome, outcomes
@@ -44,13 +45,20 @@ class Sweep:
 
 
 @contextmanager
-def open_sweep(settings: Settings, *, output: Path, swept: Sequence[str]) -> Iterator[Sweep]:
+def open_sweep(
+    settings: Settings,
+    *,
+    output: Path,
+    swept: Sequence[str],
+    variant: Mapping[str, Any] | None = None,
+) -> Iterator[Sweep]:
     """The sweep's run and the servers all trials use, until the block ends; then the report.
 
     Args:
         settings: What all trials share.
         output: The folder below which each trial has its own.
         swept: What differs between the trials, as typed; without secrets.
+        variant: Settings that are not as in the recipe, swept or not.
 
     Raises:
         SettingsError: What to optimise is no figure of the stage.
@@ -68,6 +76,7 @@ def open_sweep(settings: Settings, *, output: Path, swept: Sequence[str]) -> Ite
             config=config,
             tags={
                 **recipe_tags(settings),
+                **variant_tags(variant),
                 "sweep_of": settings.stage.name,
                 "sweep": " ".join(swept),
             },

@@ -16,7 +16,7 @@ from susystream.settings import Settings
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
 from susystream.stages.finished_before import finished_before
-from susystream.stages.identity import config_hash, exact_settings, recipe_tags
+from susystream.stages.identity import config_hash, exact_settings, recipe_tags, variant_tags
 from susystream.stages.objective import Objective, missing_figure, objective_of
 from susystream.stages.outcome import Outcome, State
 from susystream.stages.pruning import Study, pruning
@@ -82,7 +82,12 @@ def few_digits(value: str) -> str:
 
 
 def run_trial(
-    settings: Settings, *, output: Path, trial: Trial, differs: Mapping[str, Any] | None = None
+    settings: Settings,
+    *,
+    output: Path,
+    trial: Trial,
+    differs: Mapping[str, Any] | None = None,
+    variant: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Runs the stage, or takes a run that finished with this configuration before.
 
@@ -91,6 +96,7 @@ def run_trial(
         output: The folder for this trial's files.
         trial: Which it is.
         differs: As for `run_stage`.
+        variant: The same.
 
     Raises:
         SusystreamError: What the stage raised, after the outcome was written.
@@ -108,6 +114,7 @@ def run_trial(
     run_id, facts = None, dict[str, Any]()
     try:
         with open_context(settings, output=output, console=console, differs=differs) as context:
+            context.label = Label(everywhere=variant_tags(variant))
             try:
                 facts = _run(context, trial, objective_of(settings))
             finally:
@@ -131,7 +138,7 @@ def _run(context: StageContext, trial: Trial, objective: Objective) -> dict[str,
     tags = {"trial": str(trial.number), **recipe_tags(context.settings)}
     tags |= {CONFIG_HASH: identity} if identity else {}
     tags |= {SEARCH: trial.study.search} if trial.study else {}
-    context.label = Label(trial.parent_run_id, trial.name, tags)
+    context.label = Label(trial.parent_run_id, trial.name, tags, context.label.everywhere)
     context.on_epoch = pruning(trial.study, trial.number, objective)
     known = identity and finished_before(context, identity, trial.parent_run_id, trial.study)
     if known:

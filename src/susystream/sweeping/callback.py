@@ -64,6 +64,7 @@ def _nothing_as_typed(folder: Path) -> Iterator[None]:
 
 def _open(config: DictConfig) -> None:
     from susystream.stages.sweep import open_sweep
+    from susystream.variant import variant_of
 
     settings = settings_below(config)
     check_trials(config)
@@ -71,6 +72,7 @@ def _open(config: DictConfig) -> None:
     stack.enter_context(_nothing_as_typed(Path(config.hydra.sweep.dir)))
     shown = [f"{name}={value}" for name, value in names.items()]
     output = Path(config.hydra.sweep.dir)
-    sweep = stack.enter_context(open_sweep(settings, output=output, swept=shown))
+    variant = variant_of(config, config.hydra, sweep=True)
+    sweep = stack.enter_context(open_sweep(settings, output=output, swept=shown, variant=variant))
     known = Known(sweep.run_id, sweep.identity, tuple(names), jobs_of(config.hydra))
     stack.enter_context(told(known))

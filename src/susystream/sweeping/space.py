@@ -68,8 +68,12 @@ def settings_below(config: DictConfig) -> Settings:
     """The settings of a configuration that holds Hydra's own part too."""
     from susystream.composition import settings_of
 
-    keys = [str(key) for key in config if key != "hydra"]
-    return settings_of(OmegaConf.masked_copy(config, keys))
+    return settings_of(without_hydra(config))
+
+
+def without_hydra(config: DictConfig) -> DictConfig:
+    """A configuration as a job sees it."""
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
 def _check_folders(config: DictConfig) -> None:

@@ -19,6 +19,7 @@ from susystream.errors import TrialsFailed, line_of
 from susystream.interruption import end_on_signals
 from susystream.sweeping.known import Ended, known_sweep
 from susystream.sweeping.space import public
+from susystream.variant import variant_of
 
 
 def run_trial_of(config: DictConfig, hydra: Any) -> float | None:
@@ -41,11 +42,14 @@ def run_trial_of(config: DictConfig, hydra: Any) -> float | None:
     _end_by_signals()
     try:
         settings, differs = settings_of(config), differences(config)
+        variant = variant_of(config, hydra)
     except Exception as error:
         trial.outcome("failed", 0.0, error=line_of(error)).write(output)
         return _failed(trial.number, error, stop=bool(config.sweep.stop_on_failure))
     try:
-        return run_trial(settings, output=output, trial=trial, differs=differs).objective
+        return run_trial(
+            settings, output=output, trial=trial, differs=differs, variant=variant
+        ).objective
     except Exception as error:
         return _failed(trial.number, error, stop=settings.sweep.stop_on_failure)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 CONFIG_HASH = "config_hash"
 RECIPE = "recipe"
+VARIANT = "recipe_variant"  # JSON of the settings that are not as in the recipe: {} of none
 TRIAL_STATE = "trial_state"
 PRUNED = "pruned"
 PRUNED_AT = "pruned_at"  # the value it was judged by

@@ -1,14 +1,13 @@
 """Runs of a recipe, as they were tracked.
 
-In: a recipe's name. Out: its newest finished run, the trials of a sweep, the training of a model.
+In: a recipe's name. Out: its finished runs, the trials of a sweep, the training of a model.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,13 +19,15 @@ from susystream.errors import TrackingError
 from susystream.settings import public_uri
 from susystream.tracking.address import sqlite_file, tracking_errors
 from susystream.tracking.contact import opened
-from susystream.tracking.label import RECIPE
+from susystream.tracking.label import RECIPE, VARIANT
+from susystream.tracking.trial_table import judged_rows, read_trials
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _PARENT = "mlflow.parentRunId"
-_MOST = 1000
+_PAGE = 1000  # runs
+_TRIALS = "trials.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class RecipeRun:
         tags: Its tags; `stage` is one.
         learned: Events it trained on, by the name of their data set.
         swept: Of a trial: what sets it apart from the others, as typed.
+        variant: Settings that are not as in the recipe; None where the run says nothing of that.
     """
 
     run_id: str
@@ -50,6 +52,20 @@ class RecipeRun:
     tags: Mapping[str, str]
     learned: Mapping[str, int]
     swept: Mapping[str, str] = field(default_factory=dict)
+    variant: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """The trials of a sweep.
+
+    Attributes:
+        done: Those that finished in it or before it, by number.
+        others: How many did not, by what became of them.
+    """
+
+    done: tuple[RecipeRun, ...]
+    others: Mapping[str, int]
 
 
 class RecipeRuns:
@@ -58,49 +74,72 @@ class RecipeRuns:
     Args:
         client: Of the server.
         uri: Its address.
+        page: How many runs are asked for at once.
     """
 
-    def __init__(self, client: MlflowClient, uri: str) -> None:
-        self._client, self._uri = client, uri
+    def __init__(self, client: MlflowClient, uri: str, *, page: int = _PAGE) -> None:
+        self._client, self._uri, self._page = client, uri, page
 
-    def newest(self, recipe: str, *, stage: str | None = None) -> RecipeRun | None:
-        """The newest finished run of a recipe; with no stage, of a command and not of a trial."""
+    def finished(self, recipe: str, *, stage: str | None = None) -> Iterator[RecipeRun]:
+        """The finished runs of a recipe's commands, of a stage if one is named; the newest first.
+
+        A trial is no command, though its sweep is one.
+        """
         wanted = f"attributes.status = 'FINISHED' and tags.{RECIPE} = '{recipe}'"
         if stage is not None:
             wanted += f" and tags.stage = '{stage}'"
-        found = self._search(wanted)
-        tops = [one for one in found if stage is not None or _PARENT not in one.tags]
-        return tops[0] if tops else None
+        return (one for one in self._search(wanted) if _PARENT not in one.tags)
 
-    def trials(self, sweep: RecipeRun) -> list[RecipeRun]:
-        """Of a sweep, by number; a trial that was reused may lie under another sweep's run."""
-        rows = list(csv.DictReader(io.StringIO(self._text(sweep.run_id, "trials.csv"))))
-        rows.sort(key=lambda row: int(row["trial"]))
-        names = list(rows[0])[1:-5] if rows else []  # objective, state, seconds, run_id, error
+    def trials(self, sweep: RecipeRun) -> Trials | None:
+        """Of a sweep; None where it holds no `trials.csv`.
+
+        A trial that was reused may lie under another sweep's run.
+
+        Raises:
+            TrackingError: The file is not of that form.
+        """
+        text = self._text(sweep.run_id, _TRIALS)
+        if text is None:
+            return None
+        rows = read_trials(text, place=f"{_TRIALS} of run {sweep.run_id}")
+        done = judged_rows(rows)
         with tracking_errors(self._uri):
-            found = [_read(self._client.get_run(row["run_id"])) for row in rows if row["run_id"]]
-        swept = ({name: row[name] for name in names} for row in rows if row["run_id"])
-        return [replace(one, swept=own) for one, own in zip(found, swept, strict=True)]
+            runs = [_read(self._client.get_run(one.run_id)) for one in done]
+        return Trials(
+            tuple(replace(run, swept=one.swept) for run, one in zip(runs, done, strict=True)),
+            Counter(one.state for one in rows if one not in done),
+        )
 
     def parts_of(self, run: RecipeRun) -> list[RecipeRun]:
         """The runs below a run."""
-        return self._search(f"tags.`{_PARENT}` = '{run.run_id}'")
+        return list(self._search(f"tags.`{_PARENT}` = '{run.run_id}'"))
 
     def training_of(self, model_id: str) -> RecipeRun | None:
         """The run that trained a model, however it ended: its figures may have come later."""
-        found = self._search(f"tags.stage = 'train' and tags.model_id = '{model_id}'")
-        return found[0] if found else None
+        return next(self._search(f"tags.stage = 'train' and tags.model_id = '{model_id}'"), None)
 
-    def _search(self, wanted: str) -> list[RecipeRun]:
+    def _search(self, wanted: str) -> Iterator[RecipeRun]:
+        """Page by page, as far as they are asked for."""
         with tracking_errors(self._uri):
             ids = [one.experiment_id for one in self._client.search_experiments()]
-            found = self._client.search_runs(
-                ids, wanted, max_results=_MOST, order_by=["attributes.start_time DESC"]
-            )
-        return [_read(one) for one in found]
+        token: str | None = ""
+        while token is not None:
+            with tracking_errors(self._uri):
+                found = self._client.search_runs(
+                    ids,
+                    wanted,
+                    max_results=self._page,
+                    order_by=["attributes.start_time DESC"],
+                    page_token=token or None,
+                )
+            yield from map(_read, found)
+            token = found.token or None
 
-    def _text(self, run_id: str, name: str) -> str:
+    def _text(self, run_id: str, name: str) -> str | None:
+        """Of a file at the top of a run; None if it is not there."""
         with tempfile.TemporaryDirectory() as scratch, tracking_errors(self._uri):
+            if name not in [one.path for one in self._client.list_artifacts(run_id)]:
+                return None
             path = self._client.download_artifacts(run_id, name, scratch)
             return Path(path).read_text(encoding="utf-8")
 
@@ -130,7 +169,23 @@ def _read(run: Any) -> RecipeRun:
         dict(run.data.metrics),
         dict(run.data.tags),
         dict(_learned(run)),
+        variant=_variant(run.data.tags.get(VARIANT)),
     )
+
+
+def _variant(told: str | None) -> dict[str, str] | None:
+    """As it may be typed; what cannot be read is not known."""
+    try:
+        found = json.loads(told or "")
+    except ValueError:
+        return None
+    if not isinstance(found, dict):
+        return None
+    return {name: one if isinstance(one, str) else _typed(one) for name, one in found.items()}
+
+
+def _typed(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _learned(run: Any) -> Iterator[tuple[str, int]]:
