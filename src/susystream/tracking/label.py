@@ -12,6 +12,8 @@ CONFIG_HASH = "config_hash"
 RECIPE = "recipe"
 TRIAL_STATE = "trial_state"
 PRUNED = "pruned"
+NOTE = "mlflow.note.content"  # MLflow's UI shows it as the run's description
+RUNNING = "Running: "  # the description of a run that has not ended begins so
 PROCESS = "mlflow.process"  # MLflow's UI does not show tags of this beginning
 
 
