@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
+import subprocess
 from functools import cache
 from pathlib import Path
 
@@ -34,9 +34,16 @@ def at(home: str = ".susystream", **more: str) -> Settings:
     )
 
 
+def words_of(command: str) -> list[str]:
+    """What a shell makes of it."""
+    script = f"susystream() {{ printf '%s\\0' susystream \"$@\"; }}; {command}"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    return done.stdout.split("\0")[:-1]
+
+
 def typed(command: str) -> dict[str, object]:
     """What Hydra takes from a command that was pasted into a shell."""
-    parsed = OverridesParser.create().parse_overrides(shlex.split(command)[2:])
+    parsed = OverridesParser.create().parse_overrides(words_of(command)[2:])
     return {one.key_or_group: OmegaConf.create({"value": one.value()}).value for one in parsed}
 
 
@@ -59,7 +66,7 @@ def test_where_all_is_as_usual_a_command_is_short() -> None:
 def test_a_home_arrives_whole_in_both_kinds_of_commands(home: str) -> None:
     settings = at(home)
     assert typed(run_command(settings, "stage=evaluate")) == {"stage": "evaluate", "home": home}
-    assert shlex.split(command(settings, "models show m1"))[-2:] == ["--home", home]
+    assert words_of(command(settings, "models show m1"))[-2:] == ["--home", home]
 
 
 def test_a_command_names_the_servers_without_their_secrets() -> None:
@@ -76,9 +83,9 @@ def test_a_command_names_the_servers_without_their_secrets() -> None:
         "stream.bootstrap_servers": "a:9092,b:9092",
     }
     options = ["--uri", public, "--database", "mine"]
-    assert shlex.split(command(settings, "models show m1"))[4:] == options
-    assert shlex.split(topic_command(settings, "t"))[4:] == [
+    assert words_of(command(settings, "models show m1"))[4:] == options
+    assert words_of(topic_command(settings, "t"))[4:] == [
         *(*options, "--bootstrap-servers", "a:9092,b:9092")
     ]
     broker_of_home = at("/data/x", uri=uri, database="mine")
-    assert shlex.split(topic_command(broker_of_home, "t"))[4:] == [*options, "--home", "/data/x"]
+    assert words_of(topic_command(broker_of_home, "t"))[4:] == [*options, "--home", "/data/x"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from susystream.settings import Settings, public_uri
 from susystream.stages.context import StageContext
@@ -15,6 +15,7 @@ from susystream.stages.markdown import code
 from susystream.stages.naming import differing, shown
 
 _USUAL_HOME, _USUAL_DATABASE = ".susystream", "susystream"
+_LONGEST_LINE = 92  # letters beside the facts of a run on a page 1440 wide
 _BARE = re.compile(r"[\w./][\w./:@%+ -]*", re.ASCII)  # what Hydra takes as it stands
 _NO_TEXT = re.compile(r".* |null|true|false|[\d._]+(e[+-]?[\d_]+)?|nan|inf", re.IGNORECASE)
 
@@ -67,12 +68,17 @@ def run_command(settings: Settings, words: str) -> str:
         "stream.bootstrap_servers": settings.stream.bootstrap_servers,
     }
     typed = [shlex.quote(f"{name}={_value(one)}") for name, one in given.items() if one]
-    return " ".join(["susystream run", words, *typed])
+    return _joined([f"susystream run {words}", *typed])
 
 
 def _with_options(words: str, given: Mapping[str, str | None]) -> str:
-    options = [f"{name} {shlex.quote(one)}" for name, one in given.items() if one]
-    return " ".join([words, *options])
+    return _joined([words, *(f"{name} {shlex.quote(one)}" for name, one in given.items() if one)])
+
+
+def _joined(words: Sequence[str]) -> str:
+    """On one line, or on several if that is too long for a page."""
+    line = " ".join(words)
+    return line if len(line) <= _LONGEST_LINE else " \\\n    ".join(words)
 
 
 def _value(text: str) -> str:
