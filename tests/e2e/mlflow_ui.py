@@ -25,13 +25,14 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from PIL import Image
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Locator, Page, ViewportSize, sync_playwright
 from tracking.tracking_server import WITHOUT_MORE
 
 REQUIRED = "SUSYSTREAM_REQUIRE_BROWSER"  # a missing browser is a failure then
 PICTURES = "SUSYSTREAM_UI_PICTURES"
 PATIENCE_MS = 60_000
 _START_SECONDS = 120.0
+_SIZE: ViewportSize = {"width": 1440, "height": 900}
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -92,7 +93,7 @@ def browsed() -> Iterator[Page]:
     """A page of a headless browser, 1440 pixels wide."""
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium(), args=list(_FLAGS))
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page = browser.new_page(viewport=_SIZE)
         page.set_default_timeout(PATIENCE_MS)
         page.add_init_script(_NO_ASSISTANT)
         yield page
@@ -138,6 +139,17 @@ class Ui:
         self.page.goto("about:blank")  # from one place to another MLflow keeps what was open
         self.page.goto(f"{self.address}/{place}")
         return self.page
+
+
+@contextmanager
+def taller(page: Page, height: int = 1060) -> Iterator[None]:
+    """A page that shows more at once, as long as the block lasts."""
+    page.set_viewport_size({"width": _SIZE["width"], "height": height})
+    page.wait_for_timeout(1000)  # what comes into view is drawn only then
+    try:
+        yield
+    finally:
+        page.set_viewport_size(_SIZE)
 
 
 def picture(of: Page | Locator, name: str = "") -> Image.Image:

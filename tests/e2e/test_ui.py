@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e.mlflow_ui import PATIENCE_MS, Ui, browsed, chromium, colours, picture, served
+from e2e.mlflow_ui import PATIENCE_MS, Ui, browsed, chromium, colours, picture, served, taller
 from mlflow import MlflowClient
 from playwright.sync_api import expect
 
 TESTS = ["evaluate.sets.toy_large.rows=5000"]
 COMMANDS = [
     ["stage=pipeline", "data.rows=2000", "train.epochs=2"],
+    ["-m", "stage=train", "seed=7", "train.epochs=1", "train.learning_rate=0.0003,0.003"],
     ["stage=train", "seed=4", "train.epochs=3", "train.learning_rate=0.01"],
     ["stage=train", "seed=2", "train.epochs=1"],
     ["stage=evaluate", "evaluate.models=[latest,best:validation/auc]", "evaluate.ensemble=logits"],
@@ -110,14 +111,37 @@ def test_the_description_of_a_chain_leads_to_the_runs_of_its_stages(ui: Ui) -> N
 def test_metrics_are_charts_in_groups(ui: Ui) -> None:
     run = next(run for run in ui.runs("train") if run.data.params["train.epochs"] == "3")
     page = ui.open_run(run, "/model-metrics")
-    for group, charts in (("validation", 3), ("train", 4), ("model", 1), ("test/holdout", 20)):
+    for group, charts in (("validation", 4), ("train", 4), ("model", 1), ("test/holdout", 20)):
         title = re.compile(rf"^{group}\s*\({charts}\)")
         expect(page.get_by_role("figure").filter(has_text=title)).to_be_attached()
-    page.get_by_placeholder("Search metric charts").fill("^(train|validation)/(loss|acc|auc)")
+    page.get_by_placeholder("Search metric charts").fill("^(train|validation)/(loss|accuracy|auc)$")
     expect(page.get_by_role("figure").filter(has_text=re.compile("^model"))).to_have_count(0)
     page.wait_for_timeout(1500)  # the charts that are left are drawn anew
     expect(page.locator(".main-svg .scatterlayer path.js-line").nth(4)).to_be_attached()
-    picture(page, "charts")
+    with taller(page):
+        picture(page, "charts")
+
+
+def test_a_sweep_shows_its_trials_and_what_came_of_them(ui: Ui) -> None:
+    (sweep,) = ui.runs("sweep")
+    page = ui.open_list()
+    row = page.get_by_role("gridcell").filter(
+        has=page.get_by_role("link", name=re.compile("^sweep"))
+    )
+    row.get_by_role("button").first.click()
+    for rate in ("0.0003", "0.003"):
+        name = re.compile(f"^trial [01]: learning_rate={rate}$")
+        expect(page.get_by_role("link", name=name).first).to_be_visible()
+    page = ui.open_run(sweep)
+    expect(page.get_by_role("cell", name="train.learning_rate").first).to_be_visible()
+    expect(page.get_by_role("cell", name=re.compile(r"^finished\s*$"))).to_have_count(2)
+    page = ui.open_run(sweep, "/artifacts")
+    page.get_by_text("plots", exact=True).click()
+    page.get_by_text("parallel_coordinates.png", exact=True).click()
+    shown = page.locator("img[src^='blob:'], img[src*='parallel_coordinates.png']").first
+    expect(shown).to_be_visible()
+    assert shown.evaluate("image => image.naturalWidth") > 300
+    assert colours(picture(page, "sweep")) > 50
 
 
 def test_the_machine_is_watched(ui: Ui) -> None:
@@ -127,7 +151,7 @@ def test_the_machine_is_watched(ui: Ui) -> None:
 
 
 def test_a_comparison_opens_with_what_differs_and_the_auc(ui: Ui) -> None:
-    page = ui.open_comparison(ui.runs("train")[:3])
+    page = ui.open_comparison([run for run in ui.runs("train") if "trial" not in run.data.tags][:3])
     plot = page.locator(".js-plotly-plot").first
     for title in ("seed", "train.epochs", "train.learning_rate", "validation/auc"):
         expect(plot.get_by_text(title, exact=True)).to_be_visible()

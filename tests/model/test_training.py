@@ -86,7 +86,7 @@ def test_training_learns_and_its_figures_are_those_of_scikit_learn() -> None:
     last = history.epochs[-1]
     assert set(last) == {
         *("train/loss", "train/accuracy"),
-        *("validation/loss", "validation/accuracy", "validation/auc"),
+        *("validation/loss", "validation/accuracy", "validation/auc", "validation/auc_stderr"),
     }
     logits = TensorFlowScorer(net, tuple(range(18)), 512).logits(events().features)
     labels = events().labels

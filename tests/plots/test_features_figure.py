@@ -13,6 +13,7 @@ from susystream.errors import DataError
 from susystream.physics.units import UNITS
 from susystream.plots.feature_bins import Beside, beside
 from susystream.plots.features import features_figure
+from susystream.plots.style import Figure
 from susystream.schema import FEATURES, EventBatch, concatenate
 
 TOY = concatenate(list(ToySource(20_000, 5).batches()))
@@ -74,6 +75,17 @@ def test_all_features_are_drawn_with_their_units_and_can_be_read() -> None:
             assert (values * np.diff(edges)).sum() == pytest.approx(inside)
 
 
+def test_real_events_stand_alone_for_they_would_be_compared_with_themselves() -> None:
+    figure = features_figure("real_low_level", MANY, real=None)
+    check_readable(figure)
+    said = texts(figure)
+    assert "10,499 events, alone: the real ones to compare with may be among them" in said
+    assert "pull" not in said
+    assert len(figure.axes) == len(FEATURES)
+    assert not any(axes.containers for axes in figure.axes)  # of points with bars
+    assert legend_texts(figure) == ["background, real_low_level", "signal, real_low_level"]
+
+
 @pytest.mark.parametrize("label", [0, 1])
 def test_events_of_one_class_or_of_one_value_are_drawn_too(label: int) -> None:
     same = EventBatch(TOY.numbers[:9], np.zeros((9, 18), np.float32), np.full(9, label, np.uint8))
@@ -83,3 +95,7 @@ def test_events_of_one_class_or_of_one_value_are_drawn_too(label: int) -> None:
 def test_no_event_is_our_error() -> None:
     with pytest.raises(DataError, match="expected events of toy"):
         features_figure("toy", EventBatch.empty(), real=REAL)
+
+
+def legend_texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.legends[0].get_texts()]

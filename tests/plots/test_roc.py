@@ -42,6 +42,13 @@ def test_the_areas_stand_beside_those_of_the_publication_for_the_same_features(l
     assert figure.axes[0].get_title("left") == "m1"
 
 
+def test_the_error_of_a_large_set_is_no_row_of_noughts() -> None:
+    tally = tally_of(1000)
+    figure = roc_figure({"toy": tally}, {"toy": {"auc": 0.8661377, "auc_stderr": 4.27e-5}})
+    assert "0.866138 ± 0.000043" in texts(figure)
+    check_readable(figure)
+
+
 def test_other_features_are_compared_with_nothing() -> None:
     tally = tally_of(1000)
     said = texts(roc_figure({"toy": tally}, {"toy": metrics(tally)}, features=FEATURES[:3]))

@@ -65,6 +65,9 @@ def test_trials_without_a_result_are_told_and_end_before_it() -> None:
     ends = [np.reshape(one, (-1, 2))[:, 0].max(initial=0) for one in without.get_segments()]
     assert len(ends) == 2
     assert max(ends) < 2
+    crosses = figure.axes[0].lines[0]
+    assert crosses.get_marker() == "x"
+    assert np.asarray(crosses.get_xdata()).tolist() == [1, 1]
 
 
 @pytest.mark.parametrize(("count", "parameters"), [(1, 1), (2, 0), (30, 3), (60, 12), (500, 5)])

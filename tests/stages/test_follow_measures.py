@@ -28,6 +28,9 @@ def test_a_network_that_unlearns_is_seen_to_forget(opened: Open, said: io.String
     assert steps[0].value == 0.0
     assert steps[1].value > 0.05
     assert 0 < error < 0.1
+    for model in documents(opened, result):
+        for name in ("follow/test", "follow/validation", "follow/first"):
+            assert 0 < model.metrics[f"{name}/auc_stderr"] < 0.1
     assert f"±{error:.4f}" in said.getvalue()
     assert "forgetting: best test AUC so far minus this one" in said.getvalue()
 

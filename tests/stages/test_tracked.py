@@ -6,7 +6,7 @@ import pytest
 from mlflow import MlflowClient
 from stages.desk import Open
 
-from susystream.errors import DataError
+from susystream.errors import DataError, TrackingError
 from susystream.stages.context import StageContext
 from susystream.stages.tracked import tracked
 
@@ -37,6 +37,8 @@ def test_a_run_that_failed_says_why_and_one_that_was_stopped_that_it_was(opened:
         assert said.startswith("**Failed**: prepare toy.")
         assert "`expected rows, received mongodb://host/`" in said
         assert broken(context, KeyboardInterrupt()).startswith("**Stopped**: prepare toy.")
+        refused = TrackingError("expected a param to be taken, received a refusal; shorten it")
+        assert "a refusal" in broken(context, refused)
 
 
 def test_the_name_and_the_params_are_those_of_the_stage(opened: Open) -> None:

@@ -76,7 +76,7 @@ def one_of_each(run: TrackedRun) -> list[Callable[[], None]]:
         partial(run.set_tags, {"model_id": "m1"}),
         partial(run.log_dataset, "events", FACTS, context="training"),
         partial(run.log_artifact_text, "model.json", "[1]"),
-        partial(run.log_figure, "plots/m/roc.png", Figure()),
+        partial(run.log_figure, "plots/m/roc.png", Figure),
     ]
 
 

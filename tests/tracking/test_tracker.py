@@ -17,6 +17,7 @@ from tracking.passage import Passage
 
 from susystream import __version__
 from susystream.errors import DataError, SettingsError, TrackingError, line_of
+from susystream.tracking.abandoned import mark_abandoned, unmark
 from susystream.tracking.tracker import Tracker
 
 SCRIPT = """
@@ -94,7 +95,7 @@ def test_texts_files_and_figures_come_back_as_they_were(tracker: Tracker, tmp_pa
     with tracker.run("train", name="n", params={"a": {"b": 1}}, tags={}) as run:
         run.log_artifact_text("model.json", "{}")
         run.log_artifact(tmp_path / "manifest.json")
-        run.log_figure("plots/m/roc.png", Figure())
+        run.log_figure("plots/m/roc.png", Figure)
     client = MlflowClient(tracking_uri=tracker.uri)
     names = {file.path for file in client.list_artifacts(run.run_id)}
     assert names == {"model.json", "manifest.json", "config.yaml", "plots"}
@@ -329,7 +330,28 @@ def test_a_run_whose_process_was_killed_outright_is_marked_by_the_next(tracker: 
     found = stored(tracker, run_id)
     assert found.info.status == "KILLED"
     assert "killed" in found.data.tags["error"]
+    killed = "**Killed**: its process was killed, or the machine lost it."
+    assert found.data.tags["mlflow.note.content"] == killed
     assert stored(tracker, run.run_id).info.status == "FINISHED"
+
+
+def test_a_killed_run_keeps_the_description_of_what_it_had_done(tracker: Tracker) -> None:
+    code = "from susystream.process_identity import own_identity; print(own_identity())"
+    ended, _ = started(code).communicate()
+    client = MlflowClient(tracking_uri=tracker.uri)
+    experiment = client.create_experiment("killed")
+    told = {}
+    for note in ("Running: train n.", "Validation AUC **0.8**"):
+        tags = {"mlflow.process": ended.strip(), "mlflow.note.content": note}
+        told[client.create_run(experiment, tags=tags).info.run_id] = note
+    assert set(mark_abandoned(client, experiment)) == set(told)
+    first, second = (stored(tracker, one).data.tags["mlflow.note.content"] for one in told)
+    assert first == "**Killed**: its process was killed, or the machine lost it."
+    assert second == "Validation AUC **0.8**"
+    for run_id in told:
+        unmark(client, run_id)
+    notes = [stored(tracker, one).data.tags.get("mlflow.note.content") for one in told]
+    assert notes == [None, "Validation AUC **0.8**"]
 
 
 def test_runs_of_other_machines_stay_as_they_are(tracker: Tracker) -> None:
@@ -401,9 +423,12 @@ def test_a_signal_that_strikes_within_a_transaction_still_marks_the_run(database
 def test_a_run_gets_no_pictures_where_none_are_wanted(tracker: Tracker) -> None:
     from matplotlib.figure import Figure
 
+    def draw() -> Figure:
+        raise AssertionError("drawn all the same")
+
     plain = Tracker(tracker.uri, "tests", system_metrics=False, pictures=False)
     with plain.run("train", name="plain", params={}, tags={}) as run:
-        run.log_figure("plots/m/roc.png", Figure())
+        run.log_figure("plots/m/roc.png", draw)
     names = {one.path for one in MlflowClient(tracker.uri).list_artifacts(run.run_id)}
     assert names == {"config.yaml"}
 

@@ -51,8 +51,8 @@ def fit(
     """Minimises binary cross entropy by Adam; every epoch reads the slice anew.
 
     `train/loss` (nats) and `train/accuracy` are means over an epoch's steps, dropout included;
-    `validation/loss`, `validation/accuracy` and `validation/auc` are those of
-    `susystream.evaluate.metrics`, after the epoch.
+    `validation/loss`, `validation/accuracy`, `validation/auc` and `validation/auc_stderr` are those
+    of `susystream.evaluate.metrics`, after the epoch.
 
     Args:
         network: Changed in place.
@@ -162,7 +162,7 @@ def _validate(score: Callable[[Any], Any], validation: SliceDataset) -> dict[str
 
     _guarded(validation, count)
     found = metrics(tally)
-    names = {"loss": "log_loss", "accuracy": "accuracy", "auc": "auc"}
+    names = {"loss": "log_loss", "accuracy": "accuracy", "auc": "auc", "auc_stderr": "auc_stderr"}
     return {f"validation/{name}": found[key] for name, key in names.items()}
 
 

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from susystream.errors import EvaluationError
+from susystream.plots.digits import places
 from susystream.plots.frame import BOTTOM, LEFT, RIGHT, TOP, WIDTH, blank, placed
 from susystream.plots.listing import ROW, Row, show_rows
 from susystream.plots.style import (
@@ -51,9 +52,9 @@ def comparison_figure(
         raise EvaluationError(
             f"expected values of {quantity} to compare, received none; give one that is finite"
         )
-    places = _places([error for *_, error in rows], [value for _, value, _ in rows])
-    listed = [_row(one, places) for one in rows]
-    listed += [Row(name, value, number=f"{value:,.{places}f}") for name, value in reference]
+    shown_places = places([error for *_, error in rows], [value for _, value, _ in rows])
+    listed = [_row(one, shown_places) for one in rows]
+    listed += [Row(name, value, number=f"{value:,.{shown_places}f}") for name, value in reference]
     figure = Picture(WIDTH, TOP / 2 + len(listed) * ROW + BOTTOM)
     size = (WIDTH - LEFT / 2 - RIGHT, len(listed) * ROW)
     axes = placed(figure, left=LEFT / 2, below=TOP / 2, size=size)
@@ -87,12 +88,12 @@ def grouped_figure(
             f"expected values of {quantity} to compare, received none; give one that is finite"
         )
     errors = [max((error or 0.0 for *_, error in flat), default=0.0)]  # one form for all numbers
-    places = _places(errors, [value for _, value, _ in flat])
+    form = ".3g" if log else f".{places(errors, [value for _, value, _ in flat])}f"
     names = list(dict.fromkeys(name for name, _, error in flat if error is not None))
     listed: list[Row] = []
     for heading, rows in groups.items():
         listed.append(Row(shown(heading, longest=60), colour="black"))
-        listed += [_inset(one, names, ".3g" if log else f".{places}f") for one in rows]
+        listed += [_inset(one, names, form) for one in rows]
     size = (WIDTH - LEFT / 2 - RIGHT, len(listed) * ROW)
     figure = Picture(WIDTH, TOP / 2 + size[1] + BOTTOM)
     axes = placed(figure, left=LEFT / 2, below=TOP / 2, size=size)
@@ -163,18 +164,9 @@ def _inset(one: tuple[str, float, float | None], names: Sequence[str], form: str
     return Row(name, value, error if known else 0.0, number, *look, inset=True)
 
 
-def _row(one: tuple[str, float, float], places: int) -> Row:
+def _row(one: tuple[str, float, float], shown_places: int) -> Row:
     name, value, error = one
     known = math.isfinite(error) and error > 0
-    number = f"{value:,.{places}f}" if math.isfinite(value) else "none"
-    number += f" ± {error:,.{places}f}" if known else ""
+    number = f"{value:,.{shown_places}f}" if math.isfinite(value) else "none"
+    number += f" ± {error:,.{shown_places}f}" if known else ""
     return Row(name, value, error if known else 0.0, number, BLUE, "o")
-
-
-def _places(errors: Sequence[float], values: Sequence[float]) -> int:
-    """Decimals that show two digits of the smallest error, or four of the largest value."""
-    known = [one for one in errors if math.isfinite(one) and one > 0]
-    if known:
-        return min(max(1 - math.floor(math.log10(min(known))), 0), 6)
-    largest = max((abs(one) for one in values if math.isfinite(one)), default=0)
-    return min(max(3 - math.floor(math.log10(largest or 1)), 0), 6)

@@ -14,6 +14,7 @@ from susystream.evaluate.metrics import Curve, curve
 from susystream.evaluate.paper import SOURCE, TABLE_II, feature_set
 from susystream.evaluate.tally import Tally
 from susystream.plots.binned import check_both_classes
+from susystream.plots.digits import with_error
 from susystream.plots.frame import (
     BOTTOM,
     LEFT,
@@ -29,7 +30,7 @@ from susystream.plots.listing import ROW, Row, show_rows
 from susystream.plots.style import COLOURS, GREY, MARKERS, STYLES, Figure, Picture, shown, styled
 
 POINTS = 2000  # of a curve: more than a figure has pixels
-_REJECTION = "background rejection, 1 \N{MINUS SIGN} background efficiency"
+_REJECTED = "1 \N{MINUS SIGN} background efficiency"
 _CURVES = 5.0  # inches, height of the curves
 
 
@@ -41,7 +42,7 @@ def roc_figure(
     features: Sequence[str] = (),
     title: str = "",
 ) -> Figure:
-    """Background rejection (1 - background efficiency) over signal efficiency, a line for each.
+    """1 - background efficiency over signal efficiency, a line for each.
 
     Below stand the areas under the curves, with their standard errors, beside those that Baldi,
     Sadowski and Whiteson (2014) reached with the same features on the whole of SUSY.
@@ -72,7 +73,7 @@ def roc_figure(
 def _row(number: int, name: str, found: Mapping[str, float]) -> Row:
     auc, error = found["auc"], found["auc_stderr"]
     colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-    return Row(name, auc, error, f"{auc:.4f} ± {error:.4f}", colour, marker)
+    return Row(name, auc, error, with_error(auc, error), colour, marker)
 
 
 def _paper_rows(known: str | None) -> list[Row]:
@@ -96,7 +97,7 @@ def _curves(axes: Axes, tallies: Mapping[str, Tally]) -> None:
         )
     axes.plot([0, 1], [1, 0], color=GREY, linewidth=1, label="guessing")
     axes.set(xlim=(0, 1), ylim=(0, 1.01))
-    label(axes, x="signal efficiency", y=_REJECTION)
+    label(axes, x="signal efficiency", y=_REJECTED)
     faint_grid(axes)
     axes.legend(loc="lower left")
 

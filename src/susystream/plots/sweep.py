@@ -37,7 +37,7 @@ def parallel_coordinates_figure(
 
     Numbers that span more than two decades are drawn to a logarithmic scale, texts in plain
     order. The best trial lies on top, and its values stand below. Trials without a finite
-    objective (failed, pruned) are dotted and end before it.
+    objective (failed, pruned) are dotted and end before it, at a cross.
 
     Args:
         trials: Of each, the swept parameters by name, and the objective by its own.
@@ -88,6 +88,8 @@ def _lines(axes: Axes, scales: Sequence[Scale], figures: Float64Array, best: int
     paths = np.stack([np.broadcast_to(across, heights.shape), heights], axis=2)
     without = paths[~np.isfinite(figures)]
     axes.add_collection(LineCollection(list(without), colors="0.6", linestyles=":", linewidths=1))
+    if len(without):  # of a single parameter there is no line
+        axes.plot(*without[:, -2].T, color="0.6", linestyle="", marker="x", markersize=6)
     order = np.argsort(np.abs(figures - figures[best]))[::-1]
     order = order[np.isfinite(figures[order])]
     crowd = min(1.0, max(30 / len(order), 0.35))  # of many lines each lets others shine through

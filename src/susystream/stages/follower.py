@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 
 from susystream.errors import (
     BrokerUnavailable,
@@ -77,7 +78,8 @@ class Follower:
             self._figures.append(forgetting.known_figures(model) or self._judge(model))
             self._log(model)
         if len(self._figures) > known:
-            self._run.log_figure("plots/forgetting.png", forgetting.picture(self._figures))
+            picture = partial(forgetting.picture, self._figures)
+            self._run.log_figure("plots/forgetting.png", picture)
 
     def check_test(self) -> None:
         """The test set, as it is told at the start and not when the next data set comes.

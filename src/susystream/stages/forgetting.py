@@ -15,6 +15,7 @@ from susystream.evaluate.metrics import metrics
 from susystream.evaluate.windows import WINDOW_ROWS, Counted, count_windows, scored_here
 from susystream.model.scorer import Scorer
 from susystream.plots.chain import forgetting_figure
+from susystream.plots.digits import with_error
 from susystream.plots.style import Figure
 from susystream.registry.document import DatasetRecord, ModelDocument, ModelSummary
 from susystream.schema import EventBatch
@@ -28,10 +29,13 @@ from susystream.stages.testsets import NamedSet
 
 TEST_AUC = "follow/test/auc"
 PARENT_AUC = "follow/parent/auc"
+PARENT_STDERR = "follow/parent/auc_stderr"
 TEST_STDERR = "follow/test/auc_stderr"
 FORGETTING = "follow/forgetting"
 OWN_AUC = "follow/validation/auc"
+OWN_STDERR = "follow/validation/auc_stderr"
 FIRST_AUC = "follow/first/auc"
+FIRST_STDERR = "follow/first/auc_stderr"
 _MODEL = "model"
 _TITLES = {TEST_AUC: "test AUC", FORGETTING: "forgetting", OWN_AUC: "own AUC", FIRST_AUC: "first"}
 
@@ -53,20 +57,30 @@ def cells(figures: Mapping[str, float]) -> tuple[str, ...]:
     """The figures as cells of a table, under `COLUMNS`."""
     found = [f"{figures[name]:.4f}" if name in figures else "" for name in _TITLES]
     error = figures.get(TEST_STDERR)
-    return (found[0] if error is None else f"{found[0]}±{error:.4f}", *found[1:])
+    test = found[0] if error is None else with_error(figures[TEST_AUC], error, sign="±")
+    return (test, *found[1:])
 
 
 def picture(figures: Sequence[Mapping[str, float]]) -> Figure:
     """The curves of a chain, its models' figures given in order."""
-    nan = float("nan")
     if begin := point_0(figures[0]):
         figures = [begin, *figures]
     return forgetting_figure(
         begin=0 if begin else 1,
         test=[one[TEST_AUC] for one in figures],
-        own=[one.get(OWN_AUC, nan) for one in figures],
-        first=[one.get(FIRST_AUC, nan) for one in figures],
+        own=_column(figures, OWN_AUC),
+        first=_column(figures, FIRST_AUC),
+        errors={
+            "test": _column(figures, TEST_STDERR),
+            "own": _column(figures, OWN_STDERR),
+            "first": _column(figures, FIRST_STDERR),
+        },
     )
+
+
+def _column(figures: Sequence[Mapping[str, float]], name: str) -> list[float]:
+    """A figure of each model; NaN of those that have none, as models of former versions."""
+    return [one.get(name, float("nan")) for one in figures]
 
 
 COLUMNS = tuple(title.replace("test AUC", "test AUC ± error") for title in _TITLES.values())
@@ -91,6 +105,8 @@ def figures_on(
     - `follow/validation/auc`: on the validation part of the model's own data set.
     - `follow/first/auc`: on that of the chain's first data set.
 
+    Each of these AUCs has its standard error beside it, as `…/auc_stderr`.
+
     Args:
         context: The broker and the settings.
         document: The model.
@@ -114,8 +130,9 @@ def figures_on(
         TEST_STDERR: found["auc_stderr"],
         FORGETTING: best - found["auc"],
     }
-    if "validation/auc" in document.metrics:
-        figures[OWN_AUC] = document.metrics["validation/auc"]
+    for name, source in ((OWN_AUC, "validation/auc"), (OWN_STDERR, "validation/auc_stderr")):
+        if source in document.metrics:
+            figures[name] = document.metrics[source]
     if before and TEST_AUC not in before[0]:
         figures |= before[0]
     figures |= _on_first(context, scorer, first)
@@ -124,16 +141,18 @@ def figures_on(
 
 
 def of_parent(context: StageContext, document: ModelDocument, test: NamedSet) -> dict[str, float]:
-    """`follow/parent/auc`: of the model that a chain begins from, on the chain's test set."""
+    """`follow/parent/auc` and its error: of the model that a chain begins from, on its test set."""
     scorer = scorer_plan_of(document, scorer=context.settings.evaluate.scorer).open()
     counted = _counted(test.source.batches, scorer)
     check_counted(test, counted)
-    return {PARENT_AUC: metrics(counted.tallies[_MODEL])["auc"]}
+    found = metrics(counted.tallies[_MODEL])
+    return {PARENT_AUC: found["auc"], PARENT_STDERR: found["auc_stderr"]}
 
 
 def point_0(first: Mapping[str, float]) -> dict[str, float]:
     """What is drawn before a chain's first model: its parent's AUC, if it has one."""
-    return {TEST_AUC: first[PARENT_AUC]} if PARENT_AUC in first else {}
+    names = {PARENT_AUC: TEST_AUC, PARENT_STDERR: TEST_STDERR}
+    return {name: first[of_parent] for of_parent, name in names.items() if of_parent in first}
 
 
 def _on_first(context: StageContext, scorer: Scorer, first: ModelSummary) -> dict[str, float]:
@@ -146,7 +165,8 @@ def _on_first(context: StageContext, scorer: Scorer, first: ModelSummary) -> dic
     with _told_where_it_is_gone(context, record):
         check_there(context, record)
         counted = _counted(lambda: open_reader(context, record)(part), scorer)
-        found[FIRST_AUC] = metrics(counted.tallies[_MODEL])["auc"]
+        figures = metrics(counted.tallies[_MODEL])
+        found |= {FIRST_AUC: figures["auc"], FIRST_STDERR: figures["auc_stderr"]}
     return found
 
 

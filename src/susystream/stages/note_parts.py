@@ -5,14 +5,19 @@ In: settings, what of them is not as usual, ids. Out: pieces of Markdown.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 
-from susystream.settings import Settings
+from susystream.settings import Settings, public_uri
 from susystream.stages.context import StageContext
 from susystream.stages.markdown import code
 from susystream.stages.naming import differing, shown
 
-_USUAL_HOME = ".susystream"
+_USUAL_HOME, _USUAL_DATABASE = ".susystream", "susystream"
+_LONGEST_LINE = 92  # letters beside the facts of a run on a page 1440 wide
+_BARE = re.compile(r"[\w./][\w./:@%+ -]*", re.ASCII)  # what Hydra takes as it stands
+_NO_TEXT = re.compile(r".* |null|true|false|[\d._]+(e[+-]?[\d_]+)?|nan|inf", re.IGNORECASE)
 
 
 def different(context: StageContext, stage: str, *, within_a_chain: bool = False) -> str:
@@ -29,14 +34,66 @@ def of_model(settings: Settings, model_id: str) -> list[str]:
     return [
         command(settings, f"models show {model_id}"),
         command(settings, f"models verify {model_id}"),
-        f"susystream run stage=evaluate evaluate.models={model_id}",
+        run_command(settings, f"stage=evaluate evaluate.models={model_id}"),
     ]
 
 
 def command(settings: Settings, words: str) -> str:
-    """A command that finds the store of these settings, if that is an embedded one elsewhere."""
-    elsewhere = settings.registry.uri is None and str(settings.home) != _USUAL_HOME
-    return f"susystream {words}" + (f" --home {settings.home}" if elsewhere else "")
+    """A command that finds the store of these settings, from any shell: to be pasted as it is."""
+    registry, home = settings.registry, str(settings.home)
+    given = {"--uri": registry.uri and public_uri(registry.uri)}
+    given["--home"] = home if home != _USUAL_HOME and not registry.uri else None
+    given["--database"] = registry.database if registry.database != _USUAL_DATABASE else None
+    return _with_options(f"susystream {words}", given)
+
+
+def topic_command(settings: Settings, topic: str) -> str:
+    """The command that shows what stands on a topic."""
+    servers = {"--bootstrap-servers": settings.stream.bootstrap_servers}
+    if settings.registry.uri and not settings.stream.bootstrap_servers:
+        servers["--home"] = str(settings.home)  # of the broker alone
+    return _with_options(command(settings, f"data topic {topic}"), servers)
+
+
+def run_command(settings: Settings, words: str) -> str:
+    """A command that runs a stage where these settings have their servers and files.
+
+    Secrets are in none of them: who needs one adds it.
+    """
+    registry, home = settings.registry, str(settings.home)
+    given = {
+        "home": home if home != _USUAL_HOME else None,
+        "registry.uri": registry.uri and public_uri(registry.uri),
+        "registry.database": registry.database if registry.database != _USUAL_DATABASE else None,
+        "stream.bootstrap_servers": settings.stream.bootstrap_servers,
+    }
+    typed = [shlex.quote(f"{name}={_value(one)}") for name, one in given.items() if one]
+    return _joined([f"susystream run {words}", *typed])
+
+
+def _with_options(words: str, given: Mapping[str, str | None]) -> str:
+    return _joined([words, *(f"{name} {shlex.quote(one)}" for name, one in given.items() if one)])
+
+
+def _joined(words: Sequence[str]) -> str:
+    """On one line, or on several if that is too long for a page."""
+    line = " ".join(words)
+    return line if len(line) <= _LONGEST_LINE else " \\\n    ".join(words)
+
+
+def _value(text: str) -> str:
+    """A text in Hydra's grammar: backslashes count only before a quote, so there they are doubled.
+
+    Example:
+        >>> _value("/data/my runs"), _value("mongodb://host/?tls=true")
+        ('/data/my runs', '"mongodb://host/?tls=true"')
+    """
+    if _BARE.fullmatch(text) and not _NO_TEXT.fullmatch(text):
+        return text
+    doubled = re.sub(
+        r"(\\*)(\"|\Z)", lambda found: found[1] * 2 + found[2].replace('"', '\\"'), text
+    )
+    return '"' + doubled.replace("${", "\\${") + '"'
 
 
 def listed(names: Iterable[object]) -> str:

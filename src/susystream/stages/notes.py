@@ -12,7 +12,7 @@ from susystream.data.prepared import Prepared
 from susystream.registry.document import DatasetRecord, ModelDocument
 from susystream.stages.context import StageContext
 from susystream.stages.markdown import code, commands, paragraphs, plain, table
-from susystream.stages.note_parts import command, different, of_model
+from susystream.stages.note_parts import command, different, of_model, run_command
 from susystream.stream.slices import TopicSlice
 
 _OF_EPOCHS = (
@@ -50,7 +50,7 @@ def of_publish(
     ]
     look = [
         command(context.settings, f"data show {record.dataset_id}"),
-        f"susystream run stage=train train.dataset={record.dataset_id}",
+        run_command(context.settings, f"stage=train train.dataset={record.dataset_id}"),
     ]
     changed = different(context, "publish", within_a_chain=nested)
     return paragraphs([head, changed, table(("data set", ""), rows), commands(look)])

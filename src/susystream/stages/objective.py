@@ -17,7 +17,7 @@ from susystream.settings import Settings
 
 EPOCH_FIGURES = (
     *("train/loss", "train/accuracy"),
-    *("validation/loss", "validation/accuracy", "validation/auc"),
+    *("validation/loss", "validation/accuracy", "validation/auc", "validation/auc_stderr"),
 )
 _OF_STAGE = {
     "prepare": ("prepare/rows", "prepare/rows_per_second"),
@@ -31,7 +31,9 @@ _OF_STAGE = {
     ),
     "follow": (
         *("follow/test/auc", "follow/test/auc_stderr", "follow/test/log_loss"),
-        *("follow/forgetting", "follow/validation/auc", "follow/first/auc", "follow/parent/auc"),
+        *("follow/forgetting", "follow/validation/auc", "follow/validation/auc_stderr"),
+        *("follow/first/auc", "follow/first/auc_stderr"),
+        *("follow/parent/auc", "follow/parent/auc_stderr"),
     ),
     "evaluate": (),
     "score": ("score/events", "score/busy_events_per_second", "score/total_latency_p99_ms"),

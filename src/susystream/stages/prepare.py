@@ -6,6 +6,7 @@ In: a source. Out: a folder under `<home>/data` with train and test rows, scaler
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from susystream.data.prepared import Prepared, prepare_events, prepared_before
 from susystream.settings.data import SusyData
@@ -33,7 +34,8 @@ def prepare(context: StageContext, *, parent_run_id: str | None = None) -> Stage
         run.log_metrics(metrics)
         run.log_dataset(settings.data.name, _of_training(prepared), context="prepared")
         run.log_artifact(prepared.folder / "manifest.json")
-        run.log_figure("plots/features.png", features_picture(settings.data.name, prepared))
+        picture = partial(features_picture, settings.data.name, prepared)
+        run.log_figure("plots/features.png", picture)
         run.set_note(notes.of_prepare(context, prepared, nested=nested))
         result = StageResult(
             "prepare",

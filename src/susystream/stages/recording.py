@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from susystream.data.bad_rows import BadRows
@@ -14,6 +15,7 @@ from susystream.errors import TrackingError
 from susystream.evaluate.metrics import wide
 from susystream.evaluate.tally import Tally
 from susystream.plots.calibration import calibration_figure
+from susystream.plots.digits import with_error
 from susystream.plots.roc import roc_figure
 from susystream.plots.scores import score_figure
 from susystream.registry.document import ModelDocument
@@ -23,7 +25,7 @@ from susystream.stages.context import StageContext
 from susystream.tracking.tracker import TrackedRun
 
 _HUGE = 1e4  # no trained network has such a loss; damaged data may
-_LONGEST_NAME = 12  # so that a table of a million rows fits 80 columns
+_LONGEST_NAME = 9  # so that a table of a hundred million rows fits 80 columns
 TABLE_COLUMNS = ("test set", "rows", "AUC ± error", "bracket", "accuracy", "log loss", "rows/s")
 
 
@@ -107,12 +109,12 @@ def _log_pictures(
     folder = f"plots/{model_id}"
     curves = {one.name: one.tallies[model_id] for one in sets}
     figures = {one.name: one.figures[model_id] for one in sets}
-    roc = roc_figure(curves, figures, features=features, title=model_id)
+    roc = partial(roc_figure, curves, figures, features=features, title=model_id)
     run.log_figure(f"{folder}/roc.png", roc)
     for name, tally in curves.items():
-        scores = score_figure(name, tally, auc=figures[name]["auc"])
+        scores = partial(score_figure, name, tally, auc=figures[name]["auc"])
         run.log_figure(f"{folder}/scores_{name}.png", scores)
-        calibration = calibration_figure(name, tally, ece=figures[name]["ece"])
+        calibration = partial(calibration_figure, name, tally, ece=figures[name]["ece"])
         run.log_figure(f"{folder}/calibration_{name}.png", calibration)
 
 
@@ -184,7 +186,7 @@ def table_row(one: Evaluated, found: dict[str, float]) -> tuple[str, ...]:
     return (
         _short(one.name),
         f"{one.rows:,}",
-        f"{found['auc']:.4f}±{found['auc_stderr']:.4f}",
+        with_error(found["auc"], found["auc_stderr"], sign="±"),
         f"{width:.0e}" if width else "exact",
         f"{found['accuracy']:.4f}",
         f"{found['log_loss']:.4f}" if found["log_loss"] < _HUGE else f"{found['log_loss']:.1e}",
@@ -194,4 +196,4 @@ def table_row(one: Evaluated, found: dict[str, float]) -> tuple[str, ...]:
 
 def _short(name: str) -> str:
     """A name that leaves room for the figures; an id's end tells it from others."""
-    return name if len(name) <= _LONGEST_NAME else f"{name[:6]}…{name[-5:]}"
+    return name if len(name) <= _LONGEST_NAME else f"{name[:3]}…{name[-5:]}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from susystream.registry.document import ModelDocument
 from susystream.stages.context import StageContext
 from susystream.stages.markdown import code, commands, link, paragraphs, plain, table
-from susystream.stages.note_parts import command, different, listed, of_model
+from susystream.stages.note_parts import command, different, listed, of_model, topic_command
 from susystream.stages.recording import TABLE_COLUMNS, Evaluated, table_row
 from susystream.tracking.tracker import TrackedRun
 
@@ -137,7 +137,7 @@ def of_score(
             head,
             different(context, "score"),
             table(("figure", ""), rows),
-            commands([*look, f"susystream data topic {topic}"]),
+            commands([*look, topic_command(context.settings, topic)]),
         ]
     )
 
@@ -163,7 +163,7 @@ def _of_one(context: StageContext, tested: Tested, name: str) -> str:
     document = tested.documents.get(name)
     place = context.tracker.place_of(document.mlflow.run_id) if document else None
     trained = f", {link('trained by this run', place)}" if place else ""
-    rows = [table_row(one, one.figures[name]) for one in tested.sets]
+    rows = [(plain(one.name), *table_row(one, one.figures[name])[1:]) for one in tested.sets]
     return paragraphs([f"**{plain(tested.titles[name])}**{trained}", table(TABLE_COLUMNS, rows)])
 
 

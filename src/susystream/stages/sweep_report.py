@@ -11,9 +11,12 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
+from susystream.plots.style import Figure
 from susystream.plots.sweep import parallel_coordinates_figure
+from susystream.stages import markdown
 from susystream.stages.console import Console
 from susystream.stages.objective import Objective
 from susystream.stages.outcome import Outcome
@@ -27,20 +30,29 @@ _MOST_ROWS = 40  # of a table on the screen or in a note
 
 def best(found: Sequence[Outcome], objective: Objective) -> Outcome | None:
     """The best finished trial, the first of equals; None where none can be judged."""
-    judged = [one for one in ranked(found, objective) if one.state in _JUDGED]
-    return judged[0] if judged and judged[0].objective is not None else None
+    judged = [one for one in ranked(found, objective) if _judged(one) is not None]
+    return judged[0] if judged else None
 
 
 def ranked(found: Sequence[Outcome], objective: Objective) -> list[Outcome]:
-    """The best first; those without a value last, as they came."""
+    """The best first; behind them those that were ended early; those without a value last."""
     sign = -1 if objective.maximize else 1
 
-    def key(one: Outcome) -> tuple[bool, float]:
-        value = one.objective
-        known = value is not None and math.isfinite(value)
-        return (not known, sign * value if value is not None and known else 0.0)
+    def key(one: Outcome) -> tuple[bool, bool, float]:
+        value = _finite(one)
+        return value is None, _judged(one) is None, sign * (value or 0.0)
 
     return sorted(found, key=key)
+
+
+def _finite(one: Outcome) -> float | None:
+    value = one.objective
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _judged(one: Outcome) -> float | None:
+    """What it is compared by; a trial that was ended early is no match for others."""
+    return _finite(one) if one.state in _JUDGED else None
 
 
 def log(run: TrackedRun, found: Sequence[Outcome], objective: Objective) -> None:
@@ -48,8 +60,9 @@ def log(run: TrackedRun, found: Sequence[Outcome], objective: Objective) -> None
     counts = {state: sum(one.state == state for one in found) for state in _STATES}
     run.log_metrics({f"sweep/{state}": float(count) for state, count in counts.items()})
     run.log_artifact_text("trials.csv", table(found, objective))
-    _log_picture(run, found, objective)
     leader = best(found, objective)
+    if leader is not None and parameters(found):
+        run.log_figure("plots/parallel_coordinates.png", partial(picture, found, objective))
     if leader is not None and leader.objective is not None:
         run.log_metrics({f"best/{objective.name}": leader.objective})
         run.log_params({"best": {"trial": leader.number, **leader.parameters}}, known={})
@@ -57,15 +70,19 @@ def log(run: TrackedRun, found: Sequence[Outcome], objective: Objective) -> None
     run.set_note(note(found, objective))
 
 
-def _log_picture(run: TrackedRun, found: Sequence[Outcome], objective: Objective) -> None:
-    judged = [one for one in found if one.state != "failed" and _is_number(one.objective)]
-    if objective.name is None or not judged or not parameters(judged):
-        return
-    points = [{**_values(one), objective.name: one.objective or 0.0} for one in judged]
-    picture = parallel_coordinates_figure(
-        points, objective=objective.name, maximize=objective.maximize
-    )
-    run.log_figure("plots/parallel_coordinates.png", picture)
+def picture(found: Sequence[Outcome], objective: Objective) -> Figure:
+    """All trials; only those that can be the best reach the objective.
+
+    Args:
+        found: With a best one.
+        objective: With a name.
+    """
+    name = str(objective.name)
+    points = [_values(one) for one in found]
+    for point, one in zip(points, found, strict=True):
+        if (value := _judged(one)) is not None:
+            point[name] = value
+    return parallel_coordinates_figure(points, objective=name, maximize=objective.maximize)
 
 
 def _values(one: Outcome) -> dict[str, float | str]:
@@ -78,10 +95,6 @@ def _number(text: str) -> float | str:
         return float(text)
     except ValueError:
         return text
-
-
-def _is_number(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
 
 
 def _tags(leader: Outcome) -> dict[str, str]:
@@ -135,21 +148,24 @@ def note(found: Sequence[Outcome], objective: Objective) -> str:
     """A Markdown summary."""
     names = parameters(found)
     head = ["trial", *names, objective.name or "-", "state", "seconds", "run"]
-    lines = [_row(head), _row(["---"] * len(head))]
-    for one in ranked(found, objective)[:_MOST_ROWS]:
-        lines.append(_row([*_cells(one, names), f"`{one.run_id}`" if one.run_id else ""]))
-    failed = [f"- trial {one.number}: {one.error}" for one in found if one.state == "failed"]
-    return "\n".join([*lines, "", *failed])
+    rows = [
+        [*map(markdown.plain, _cells(one, names)), markdown.code(one.run_id) if one.run_id else ""]
+        for one in ranked(found, objective)[:_MOST_ROWS]
+    ]
+    failed = [
+        f"- trial {one.number}: {markdown.plain(one.error)}"
+        for one in found
+        if one.state == "failed"
+    ]
+    return markdown.paragraphs(
+        [markdown.table([*map(markdown.plain, head)], rows), "\n".join(failed)]
+    )
 
 
 def _cells(one: Outcome, names: Sequence[str]) -> tuple[str, ...]:
     value = "" if one.objective is None else f"{one.objective:.6g}"
     chosen = [few_digits(one.parameters.get(name, "")) for name in names]
     return (str(one.number), *chosen, value, one.state, f"{one.seconds:.1f}")
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', '¦') for cell in cells)} |"
 
 
 def _short(name: str) -> str:

@@ -16,6 +16,7 @@ from susystream.settings import public_config
 from susystream.stages import markdown
 from susystream.stages.context import StageContext
 from susystream.stages.naming import differing, read_by, run_name
+from susystream.tracking.label import RUNNING
 from susystream.tracking.tracker import TrackedRun
 
 
@@ -52,7 +53,7 @@ def tracked(
         parent_run_id=parent_run_id,
         config=config,
     ) as run:
-        run.set_note(f"Running: {markdown.plain(name)}.")
+        run.set_note(f"{RUNNING}{markdown.plain(name)}.")
         try:
             yield run
         except BaseException as error:
@@ -61,10 +62,8 @@ def tracked(
 
 
 def _say_what_broke(run: TrackedRun, name: str, error: BaseException) -> None:
-    if isinstance(error, TrackingError):  # nothing can be said there
-        return
     how = "Failed" if isinstance(error, Exception) else "Stopped"
     how = "Pruned" if isinstance(error, TrialPruned) else how
     why = line_of(error) if isinstance(error, Exception) else type(error).__name__
-    with suppress(TrackingError):
+    with suppress(TrackingError):  # the server may have refused something else than this
         run.set_note(f"**{how}**: {markdown.plain(name)}.\n\n{markdown.code(why)}")

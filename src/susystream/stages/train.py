@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from susystream.errors import StoreUnavailable
 from susystream.model.network import Network
@@ -75,7 +76,7 @@ def train(
             origin=origin,
         )
         _store(context, run, document)
-        curves = learning_figure(epochs, title=document.model_id)
+        curves = partial(learning_figure, epochs, title=document.model_id)
         run.log_figure("plots/learning_curves.png", curves)
         equal = compare_with_repeated(context, run, document)
         nested = parent_run_id is not None and chain is None

@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
-from susystream.plots.pace import pace_figure
+from susystream.plots.pace import Moment, last_speed, pace_figure
 from susystream.stages.memory import memory_in_use
 from susystream.tracking.tracker import TrackedRun
 
@@ -37,7 +38,7 @@ class WindowPoints:
     _waiting: dict[str, list[tuple[str, float, int]]] = field(default_factory=dict)
     _flushed: float = field(default_factory=time.monotonic)
     _rows: int = 0
-    _pace: list[tuple[float, int, int]] = field(default_factory=list)
+    _pace: list[Moment] = field(default_factory=list)
 
     def progress(self, rows: int) -> None:
         """Takes the rows read so far; the first call says where this run begins."""
@@ -52,10 +53,9 @@ class WindowPoints:
         for model_id, found in figures.items():
             self._add(model_id, number, {f"{under}/{key}": v for key, v in found.items()})
         if self._pace:
-            then, before, _ = self._pace[-1]
-            self._pace.append((time.monotonic(), self._rows, memory_in_use()))
-            now, rows, memory = self._pace[-1]
-            rate = (rows - before) / max(now - then, 1e-9)
+            memory = memory_in_use()
+            self._pace.append((time.monotonic(), self._rows, memory))
+            rate = last_speed(self._pace)
             pace = {f"{under}/rows_per_second": rate, f"{under}/memory_bytes": memory}
             self._add(_PACE, number, pace)
         if time.monotonic() - self._flushed > _FLUSH_SECONDS:
@@ -71,7 +71,8 @@ class WindowPoints:
         """Sends the rest, and the picture if there is anything to see."""
         self.flush()
         if len(self._pace) > _FEWEST:
-            self.run.log_figure(f"plots/pace_{self.name}.png", pace_figure(self.name, self._pace))
+            picture = partial(pace_figure, self.name, self._pace)
+            self.run.log_figure(f"plots/pace_{self.name}.png", picture)
 
     def _add(self, whose: str, number: int, values: dict[str, float]) -> None:
         waiting = self._waiting.setdefault(whose, [])

@@ -1,7 +1,7 @@
 """Runs whose process was killed outright, and could mark nothing.
 
-In: a tracking server. Out: such runs, marked KILLED instead of RUNNING for ever; and those that
-`mlflow run` opened for commands that never began.
+In: a tracking server. Out: such runs, marked KILLED instead of RUNNING for ever, and described as
+such; and those that `mlflow run` opened for commands that never began.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from susystream.process_identity import has_ended, own_identity
-from susystream.tracking.label import PROCESS
+from susystream.tracking.label import NOTE, PROCESS, RUNNING
 from susystream.tracking.opened_by_mlflow import VARIABLE, never_begun
 
 if TYPE_CHECKING:
@@ -63,17 +63,27 @@ def mark_if_abandoned(client: MlflowClient, run: Run, *, gone: bool = False) -> 
             run says of it does not tell.
     """
     run_id, reason = run.info.run_id, _LOST if gone else _reason(run)
-    if reason is None or client.get_run(run_id).info.status != "RUNNING":
+    now = client.get_run(run_id) if reason is not None else run
+    if reason is None or now.info.status != "RUNNING":
         return False
     client.set_tag(run_id, "error", reason)
+    if now.data.tags.get(NOTE, RUNNING).startswith(RUNNING):  # else it tells what it had done
+        client.set_tag(run_id, NOTE, _note(reason))
     client.set_terminated(run_id, "KILLED")
     return True
 
 
 def unmark(client: MlflowClient, run_id: str) -> None:
     """Takes the mark's reason from a run whose true end has become known."""
-    if client.get_run(run_id).data.tags.get("error") == _LOST:
-        client.delete_tag(run_id, "error")
+    tags = client.get_run(run_id).data.tags
+    for name, ours in (("error", _LOST), (NOTE, _note(_LOST))):
+        if tags.get(name) == ours:
+            client.delete_tag(run_id, name)
+
+
+def _note(reason: str) -> str:
+    """The description of a run that could write none."""
+    return f"**Killed**: {reason}."
 
 
 def _reason(run: Run) -> str | None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from susystream.disclosure import public_text
 from susystream.errors import TrackingError
 from susystream.tracking.entries import Entry, Kind
+from susystream.tracking.label import NOTE
 from susystream.tracking.lineage import dataset_input
 from susystream.tracking.outbox import Outbox
 from susystream.tracking.precedence import Precedence
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 _LONGEST_PARAM = 6000
 _LONGEST_TAG = 8000
-_NOTE = "mlflow.note.content"  # the UI shows it as the run's description
 _LONGEST_NAME = 250
 _FOREIGN = re.compile(r"[^\w.\-/ :]", re.ASCII)  # what MLflow refuses in a name
 
@@ -106,7 +106,7 @@ class TrackedRun:
         text = public_text(markdown)
         if len(text) > _LONGEST_TAG:  # whole lines
             text = text[: _LONGEST_TAG - 2].rpartition("\n")[0] + "\n…"
-        self.set_tags({_NOTE: text})
+        self.set_tags({NOTE: text})
 
     def log_artifact(self, path: Path) -> None:
         """A file, under its own name."""
@@ -116,10 +116,15 @@ class TrackedRun:
         """A text under a name."""
         self._put_made(name, lambda path: path.write_text(text, encoding="utf-8"))
 
-    def log_figure(self, name: str, figure: Figure) -> None:
-        """A picture, if any are wanted; the ending of its name says the format: `.png`, `.svg`."""
+    def log_figure(self, name: str, draw: Callable[[], Figure]) -> None:
+        """A picture; where none are wanted, it is not drawn.
+
+        Args:
+            name: Its ending says the format: `.png`, `.svg`.
+            draw: Called at once, or not at all.
+        """
         if self._pictures:
-            self._put_made(name, lambda path: figure.savefig(path, dpi=120))
+            self._put_made(name, lambda path: draw().savefig(path, dpi=120))
 
     def log_dataset(self, name: str, facts: Mapping[str, Any], *, context: str) -> None:
         """Events as an input of the run: a slice by its exact offsets, or other events."""
