@@ -10,14 +10,16 @@ from plots.looking import texts
 
 from susystream.stages import sweep_report
 from susystream.stages.objective import Objective
-from susystream.stages.trial import Outcome
+from susystream.stages.outcome import Outcome
 
 AUC = Objective("validation/auc")
 TRIALS = [
-    Outcome(0, {"train.learning_rate": "1e-4"}, "finished", 1.0, objective=0.80),
-    Outcome(1, {"train.learning_rate": "1e-1"}, "pruned", 1.0, objective=0.90),  # after an epoch
-    Outcome(2, {"train.learning_rate": "1e-3"}, "reused", 1.0, objective=0.86),
-    Outcome(3, {"train.learning_rate": "1e-2"}, "failed", 1.0, error="x *y* |z|\nand more"),
+    Outcome("s", 0, {"train.learning_rate": "1e-4"}, "finished", 1.0, objective=0.80),
+    Outcome(
+        "s", 1, {"train.learning_rate": "1e-1"}, "pruned", 1.0, objective=0.90
+    ),  # after an epoch
+    Outcome("s", 2, {"train.learning_rate": "1e-3"}, "reused", 1.0, objective=0.86),
+    Outcome("s", 3, {"train.learning_rate": "1e-2"}, "failed", 1.0, error="x *y* |z|\nand more"),
 ]
 
 
@@ -37,7 +39,7 @@ def test_a_trial_that_was_ended_early_is_never_the_best() -> None:
 
 def test_a_sweep_whose_trials_were_all_ended_early_has_no_best() -> None:
     assert sweep_report.best(TRIALS[1:2], AUC) is None
-    nan = Outcome(0, {}, "finished", 1.0, objective=float("nan"))
+    nan = Outcome("s", 0, {}, "finished", 1.0, objective=float("nan"))
     assert sweep_report.best([nan], AUC) is None
 
 

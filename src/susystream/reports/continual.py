@@ -15,8 +15,10 @@ from susystream.reports.reading import Reading
 from susystream.reports.standard import ERROR, number
 from susystream.stages.forgetting import (
     FIRST_AUC,
+    FIRST_STDERR,
     FORGETTING,
     OWN_AUC,
+    OWN_STDERR,
     PARENT_AUC,
     TEST_AUC,
     TEST_STDERR,
@@ -25,8 +27,13 @@ from susystream.stages.forgetting import (
 from susystream.tracking.recipe_runs import RecipeRun
 
 _FIGURES = (TEST_AUC, TEST_STDERR, FORGETTING)
-# a data set without a validation part, or one that is gone, has none
-_PERHAPS = (OWN_AUC, FIRST_AUC)
+_PERHAPS = (
+    OWN_AUC,
+    OWN_STDERR,
+    FIRST_AUC,
+    FIRST_STDERR,
+)  # a data set without a validation part, or that is gone, has none
+_DRAWN = {TEST_AUC: TEST_STDERR, OWN_AUC: OWN_STDERR, FIRST_AUC: FIRST_STDERR}
 _BEFORE = "0, the model it began from"
 
 
@@ -71,11 +78,13 @@ def _row(reading: Reading, training: RecipeRun, at: int) -> Row:
 
 def _draw(tables: Tables) -> Figure:
     rows = tables["chain"]
-    test, own, first = (
-        [number(row, name) for row in rows] for name in (TEST_AUC, OWN_AUC, FIRST_AUC)
-    )
+    test, own, first = ([number(row, name) for row in rows] for name in _DRAWN)
+    errors = {
+        line: [number(row, error) for row in rows]
+        for line, error in zip(("test", "own", "first"), _DRAWN.values(), strict=True)
+    }
     begin = 0 if rows[0]["data_set"] == _BEFORE else 1
-    return forgetting_figure(test=test, own=own, first=first, begin=begin)
+    return forgetting_figure(test=test, own=own, first=first, begin=begin, errors=errors)
 
 
 REPORT = Report(
@@ -90,8 +99,8 @@ REPORT = Report(
                 Column("events", "rows", places=0),
                 Column("AUC, fixed test set", TEST_AUC, error=TEST_STDERR),
                 Column("forgotten", FORGETTING),
-                Column("AUC, own validation part", OWN_AUC),
-                Column("AUC, first validation part", FIRST_AUC),
+                Column("AUC, own validation part", OWN_AUC, error=OWN_STDERR),
+                Column("AUC, first validation part", FIRST_AUC, error=FIRST_STDERR),
             ),
         ),
     ),
