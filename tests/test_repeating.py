@@ -281,7 +281,7 @@ def test_a_step_of_a_chain_may_be_repeated_alone(server: Server) -> None:
     ("entry", "run", "changed"),
     [
         ("main", "train", []),
-        ("sweep", "train", ["-m"]),
+        ("sweep", "train", []),
         ("train", "train", ["stage=train"]),
         ("train", "pipeline", ["stage=train"]),
     ],
@@ -292,7 +292,7 @@ def test_parameters_of_an_entry_point_count_if_a_person_changed_them(
     """`mlflow run` gives every parameter, asked or not."""
     given = {
         "main": ["stage=pipeline", "experiment=quickstart", "seed=42"],
-        "sweep": ["-m", "stage=pipeline", "hydra/launcher=basic", "seed=42"],
+        "sweep": ["stage=pipeline", "hydra/launcher=basic", "seed=42"],
         "train": ["stage=train", "train.dataset=latest", "train.epochs=5", "seed=42"],
     }[entry]
     asked = server.repeat("--from-run", server.ids[run], parameters=tuple(given))

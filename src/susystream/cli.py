@@ -116,15 +116,9 @@ def split_overrides(text: str) -> list[str]:
         return shlex.split(text)
     except ValueError as error:
         raise SettingsError(
-            "expected overrides quoted as for a shell, received a quote that is not closed behind "
-            f"{_before_the_quote(text)!r}; close it"
+            "expected overrides quoted as for a shell, received a quote that is not closed (the "
+            "text is not repeated, for it may hold a secret); close it"
         ) from error
-
-
-def _before_the_quote(text: str) -> str:
-    """The setting whose value begins an open quotation; never the value, which may be a secret."""
-    words = text.replace("'", '"').partition('"')[0].split()
-    return words[-1].partition("=")[0] if words else ""
 
 
 @cli.group()

@@ -109,12 +109,11 @@ def _taken(words: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def _asked(parameters: Sequence[str]) -> list[str]:
-    """Of an entry point's parameters, those that a person changed, and its flags."""
+    """Of an entry point's parameters, those that a person changed."""
     given = pairs(parameters)
     given.pop("experiment", None)
     defaults = composed_values([], given)
-    changed = [f"{name}={value}" for name, value in given.items() if value != defaults[name]]
-    return [*(word for word in parameters if "=" not in word), *changed]
+    return [f"{name}={value}" for name, value in given.items() if value != defaults[name]]
 
 
 def _stage(run: RecordedRun, typed: str | None) -> str:

@@ -51,6 +51,7 @@ class SearchSweeper(Sweeper):
     ) -> None:
         self._sampler, self._pruner, self._trials = sampler, pruner, trials
         self._objective: Any = None
+        self._curves: dict[str, dict[int, float]] = {}
         self.config: Any = None  # Hydra's base declares it as maybe None
 
     def setup(self, *, hydra_context: Any, task_function: Any, config: DictConfig) -> None:
@@ -99,7 +100,7 @@ class SearchSweeper(Sweeper):
         states = [one.state.name for one in study.get_trials(deepcopy=False)]
         done = states.count("COMPLETE") + states.count("PRUNED")
         left = min(self._trials - done, 2 * self._trials - done - states.count("FAIL"))
-        return max(0, min(max(left, states.count("WAITING")), jobs_of(self.config.hydra)))
+        return max(0, min(left, jobs_of(self.config.hydra)))
 
     def _run(self, study: optuna.Study, asked: Sequence[Any], fixed: Sequence[str]) -> None:
         """Launches trials and tells the study what became of them."""
@@ -108,6 +109,9 @@ class SearchSweeper(Sweeper):
         told = {"finished": TrialState.COMPLETE, "reused": TrialState.COMPLETE}
         told |= {"pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
         for trial, found in zip(asked, self._launch(asked, fixed), strict=True):
+            if found.state in ("reused", "pruned"):  # by its curve others are judged
+                for step, figure in self._curves.get(_point(trial.params), {}).items():
+                    trial.report(figure, step)
             value = found.objective
             lost = value is None or value != value
             end = TrialState.FAIL if lost and found.state != "pruned" else told[found.state]
@@ -134,15 +138,17 @@ class SearchSweeper(Sweeper):
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        former = _asked_before(path) if self.config.sweep.resume else []
-        name = known_sweep().run_id
+        studies = _studies(path)
+        former = _asked_before(studies)[: self._trials] if self.config.sweep.resume else []
+        self._curves = {_point(one.params): one.intermediate_values for one in former}
+        name = f"{path.stem}-{len(studies)}"  # hyperband judges by it too
         study = optuna.create_study(
             storage=journal(path),
             study_name=name,
             direction="maximize" if self._objective.maximize else "minimize",
         )
-        for params in former:
-            study.enqueue_trial(params)
+        for one in former:
+            study.enqueue_trial(one.params)
         seed = int(self.config.seed) + len(former)
         study.sampler = (
             optuna.samplers.TPESampler(seed=seed, constant_liar=True)
@@ -160,21 +166,29 @@ def _taken(_known: str) -> SettingsError:
     )
 
 
-def _asked_before(path: Path) -> list[dict[str, Any]]:
-    """Each point of all studies in a journal once, those that came furthest first."""
+def _studies(path: Path) -> list[optuna.Study]:
+    """All of a journal, the oldest first."""
     import optuna
 
     storage = journal(path)
-    trials = [
-        trial
-        for name in optuna.get_all_study_names(storage)
-        for trial in optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
-    ]
-    found: dict[str, dict[str, Any]] = {}
+    names = optuna.get_all_study_names(storage)
+    return [optuna.load_study(study_name=name, storage=storage) for name in names]
+
+
+def _asked_before(studies: Sequence[optuna.Study]) -> list[optuna.trial.FrozenTrial]:
+    """Each point of all studies once, those that came furthest first."""
+    trials = [trial for one in studies for trial in one.get_trials(deepcopy=False)]
+    found: dict[str, optuna.trial.FrozenTrial] = {}
     for trial in sorted(trials, key=lambda one: _HOW_FAR.index(one.state.name)):
         if trial.params:  # one that waits has none yet, and is that of an earlier study
-            found.setdefault(json.dumps(trial.params, sort_keys=True), trial.params)
+            known = found.setdefault(_point(trial.params), trial)
+            if not known.intermediate_values:  # it was looked up there
+                known.intermediate_values = trial.intermediate_values
     return list(found.values())
+
+
+def _point(params: Mapping[str, Any]) -> str:
+    return json.dumps(dict(params), sort_keys=True)
 
 
 def split(

@@ -12,7 +12,6 @@ from susystream.stages.prepare import is_prepared
 from susystream.stages.pruning import Study
 from susystream.tracking.code import code_state
 from susystream.tracking.finished import FinishedRun
-from susystream.tracking.label import PRUNED, TRIAL_STATE
 
 _SHORT = 9  # letters of a commit
 
@@ -34,8 +33,6 @@ def finished_before(
     found = context.tracker.finished_run(config_hash, beside=beside, pruned_by=search)
     if found is None or not _is_there(context, found):
         return None
-    pruned = found.tags.get(TRIAL_STATE) == PRUNED
-    context.note(f"{'pruned' if pruned else 'finished'} before, by run {_told(found)}")
     return found
 
 
@@ -51,7 +48,10 @@ def _is_there(context: StageContext, found: FinishedRun) -> bool:
     return True
 
 
-def _told(found: FinishedRun) -> str:
-    """Its id, and its commit where that is another than ours."""
-    former, (commit, _) = found.tags.get("commit", "unknown"), code_state()
-    return found.run_id + (f" of commit {former[:_SHORT]}" if former != commit else "")
+def told(found: FinishedRun) -> str:
+    """Its id, and what its code was where that may be other than ours."""
+    former, (commit, dirty) = found.tags.get("commit", "unknown"), code_state()
+    text = f"{found.run_id} of commit {former[:_SHORT]}" if former != commit else found.run_id
+    if dirty or found.tags.get("dirty") == "true":
+        text += " (files were changed there or here since a commit)"
+    return text

@@ -20,7 +20,6 @@ from susystream.registry.store import ModelStore
 from susystream.settings import EvaluateSettings, Settings, public_config
 from susystream.settings.data import FileSet, SliceSet, SusyData, TestSet
 from susystream.settings.places import PLACES, is_within
-from susystream.settings.training import TrainSettings
 from susystream.stages.context import StageContext
 from susystream.tracking.label import RECIPE, VARIANT
 from susystream.tracking.tracked_run import flat
@@ -51,20 +50,56 @@ def config_hash(settings: Settings) -> str | None:
 
 
 def exact_settings(context: StageContext) -> Settings:
-    """Settings with ids for what was asked for as `latest` or the like, which may change.
+    """The settings with `exact_names`."""
+    return with_names(context.settings, exact_names(context))
+
+
+def exact_names(context: StageContext) -> dict[str, Any]:
+    """Ids of what was asked for as `latest` or the like, which may change, by setting.
 
     Raises:
         NotFound: They name nothing.
     """
-    settings = context.settings
+    settings, store, stage = context.settings, context.store, context.settings.stage.name
+    found: dict[str, Any] = {}
     if not _is_repeatable(settings):
-        return settings
-    stage, changed = settings.stage.name, dict[str, Any]()
-    if stage in ("train", "pipeline"):
-        changed["train"] = _exact_training(settings.train, context, stage)
+        return found
+    if stage == "train":
+        found["train.dataset"] = store.load_dataset(settings.train.dataset).dataset_id
+    if stage in ("train", "pipeline") and settings.train.parent:
+        found["train.parent"] = store.load_model(settings.train.parent).model_id
+    if stage == "evaluate":
+        models = [store.load_model(one).model_id for one in settings.evaluate.models]
+        found["evaluate.models"] = models
     if stage in _TESTS:
-        changed["evaluate"] = _exact_tests(settings.evaluate, context, stage)
-    return settings.model_copy(update=changed)
+        found |= _exact_tests(settings.evaluate, store)
+    return found
+
+
+def with_names(settings: Settings, names: Mapping[str, Any]) -> Settings:
+    """Settings with other values of some that name events or models.
+
+    Args:
+        settings: Checked.
+        names: As `exact_names` gives them; of a test set that is not there it says nothing.
+    """
+
+    def of(group: str) -> dict[str, Any]:
+        inner = {key.partition(".")[::2] for key in names}
+        return {rest: names[f"{group}.{rest}"] for first, rest in inner if first == group}
+
+    tests, evaluate = settings.evaluate, of("evaluate")
+    sets = {
+        name: one.model_copy(update={"events": evaluate.pop(f"sets.{name}.events")})
+        if isinstance(one, SliceSet) and f"sets.{name}.events" in evaluate
+        else one
+        for name, one in tests.sets.items()
+    }
+    models = {key: tuple(one) for key, one in evaluate.items() if key == "models"}
+    given = {key: one for key, one in evaluate.items() if key == "input"}
+    tests = tests.model_copy(update={"sets": sets, **models, **given})
+    train = settings.train.model_copy(update=of("train"))
+    return settings.model_copy(update={"train": train, "evaluate": tests})
 
 
 def recipe_tags(settings: Settings) -> dict[str, str]:
@@ -86,37 +121,20 @@ def _is_repeatable(settings: Settings) -> bool:
     return settings.stage.name in _REPEATABLE and not settings.train.follow
 
 
-def _exact_training(train: TrainSettings, context: StageContext, stage: str) -> TrainSettings:
-    exact: dict[str, Any] = {}
-    if stage == "train":
-        exact["dataset"] = context.store.load_dataset(train.dataset).dataset_id
-    if train.parent:
-        exact["parent"] = context.store.load_model(train.parent).model_id
-    return train.model_copy(update=exact)
-
-
-def _exact_tests(tests: EvaluateSettings, context: StageContext, stage: str) -> EvaluateSettings:
-    exact: dict[str, Any] = {"sets": _exact_sets(tests, context)}
-    if tests.input and tests.input.startswith(_DATASET):
-        exact["input"] = _exact_events(tests.input, context.store)
-    if stage == "evaluate":
-        exact["models"] = tuple(context.store.load_model(one).model_id for one in tests.models)
-    return tests.model_copy(update=exact)
-
-
-def _exact_sets(tests: EvaluateSettings, context: StageContext) -> dict[str, TestSet]:
-    if tests.input is not None:  # they are not looked at
-        return dict(tests.sets)
+def _exact_tests(tests: EvaluateSettings, store: ModelStore) -> dict[str, str]:
+    if tests.input is not None:  # the sets are not looked at then
+        named = {"evaluate.input": tests.input}
+    else:
+        named = {
+            f"evaluate.sets.{name}.events": one.events
+            for name, one in tests.sets.items()
+            if isinstance(one, SliceSet)
+        }
     return {
-        name: one.model_copy(update={"events": _exact_events(one.events, context.store)})
-        if isinstance(one, SliceSet) and one.events.startswith(_DATASET)
-        else one
-        for name, one in tests.sets.items()
+        name: _DATASET + store.load_dataset(text.removeprefix(_DATASET)).dataset_id
+        for name, text in named.items()
+        if text.startswith(_DATASET)
     }
-
-
-def _exact_events(text: str, store: ModelStore) -> str:
-    return _DATASET + store.load_dataset(text.removeprefix(_DATASET)).dataset_id
 
 
 def _files(settings: Settings) -> Iterator[Path]:

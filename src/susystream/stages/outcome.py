@@ -62,6 +62,6 @@ def read_outcome(folder: Path) -> Outcome:
 
 def outcomes(folder: Path, *, parent_run_id: str) -> list[Outcome]:
     """Of all trials of a sweep, by number; `folder` may hold those of others too."""
-    found = (read_outcome(path.parent) for path in folder.rglob(FILE))
-    ours = (one for one in found if one.parent_run_id == parent_run_id)
+    found = (json.loads(path.read_text(encoding="utf-8")) for path in folder.rglob(FILE))
+    ours = (Outcome(**one) for one in found if one.get("parent_run_id") == parent_run_id)
     return sorted(ours, key=lambda one: one.number)

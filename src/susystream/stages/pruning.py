@@ -17,6 +17,8 @@ from susystream.stages.objective import Objective
 if TYPE_CHECKING:
     import optuna
 
+_OTHERS = 4  # trials by which one is judged, at least
+
 
 @dataclass(frozen=True, slots=True)
 class Study:
@@ -59,7 +61,10 @@ class Study:
 
         match self.pruner:
             case "median":
-                return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1)
+                # trials that were looked up have no curves here, and none is judged by a few others
+                return optuna.pruners.MedianPruner(
+                    n_startup_trials=_OTHERS, n_warmup_steps=1, n_min_trials=_OTHERS
+                )
             case "hyperband":
                 return optuna.pruners.HyperbandPruner()
         return optuna.pruners.NopPruner()

@@ -13,12 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from susystream.errors import TrackingError, TrialsFailed
+from susystream.errors import TrackingError, TrialsFailed, line_of
 from susystream.settings import Settings, public_config
 from susystream.stages import sweep_report
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
-from susystream.stages.identity import config_hash, exact_settings, recipe_tags, variant_tags
+from susystream.stages.identity import (
+    config_hash,
+    exact_names,
+    recipe_tags,
+    variant_tags,
+    with_names,
+)
 from susystream.stages.naming import read_by
 from susystream.stages.objective import objective_of
 from susystream.stages.outcome import Outcome, outcomes
@@ -38,10 +44,12 @@ class Sweep:
     Attributes:
         run_id: Its run, under which its trials lie.
         identity: Of what all trials share: the same, the same search.
+        exact: The ids that names such as `latest` came to when it began, by setting.
     """
 
     run_id: str
     identity: str
+    exact: Mapping[str, Any]
 
 
 @contextmanager
@@ -83,16 +91,21 @@ def open_sweep(
         ) as run:
             try:
                 _hold_servers(context)
-                identity = config_hash(exact_settings(context)) or run.run_id
-                yield Sweep(run.run_id, identity)
+                exact = exact_names(context)
+                identity = config_hash(with_names(context.settings, exact)) or run.run_id
+                run.log_params({"exact": exact}, known={})
+                yield Sweep(run.run_id, identity, exact)
             except BaseException:
-                _report(context, run, started)
+                try:
+                    _report(context, run, started)
+                except Exception as error:  # what ended the sweep is told, not this
+                    context.note(line_of(error))
                 raise
             _raise_failed(_report(context, run, started))
 
 
 def _report(context: StageContext, run: TrackedRun, started: float) -> list[Outcome]:
-    """Tells what became of the trials; what ended the sweep is not hidden by an error of this."""
+    """Tells what became of the trials, also where the server is away."""
     try:  # whoever was ended with us could mark nothing
         context.tracker.end_abandoned()
     except TrackingError as error:

@@ -15,7 +15,7 @@ from susystream.errors import SettingsError, TrackingError, TrialPruned, line_of
 from susystream.settings import Settings
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
-from susystream.stages.finished_before import finished_before
+from susystream.stages.finished_before import finished_before, told
 from susystream.stages.identity import config_hash, exact_settings, recipe_tags, variant_tags
 from susystream.stages.objective import Objective, missing_figure, objective_of
 from susystream.stages.outcome import Outcome, State
@@ -141,7 +141,7 @@ def _run(context: StageContext, trial: Trial, objective: Objective) -> dict[str,
     context.label = Label(trial.parent_run_id, trial.name, tags, context.label.everywhere)
     context.on_epoch = pruning(trial.study, trial.number, objective)
     known = identity and finished_before(context, identity, trial.parent_run_id, trial.study)
-    if known:
+    if known and (objective.name is None or _judged_by(known, objective) is not None):
         return _reused(context, trial, known, objective)
     result = run_in(context)
     value = objective.of(result.metrics)
@@ -164,11 +164,18 @@ def _reused(
 ) -> dict[str, Any]:
     context.tracker.adopt(known, parent_run_id=trial.parent_run_id)
     pruned = known.tags.get(TRIAL_STATE) == PRUNED
-    value = float(known.tags[PRUNED_AT]) if pruned else objective.of(known.metrics)
+    context.note(f"{'pruned' if pruned else 'finished'} before, by run {told(known)}")
     return {
         "state": "pruned" if pruned else "reused",
-        "objective": value,
+        "objective": _judged_by(known, objective),
         "run_id": known.run_id,
         "model_ids": known.model_ids,
         "metrics": dict(known.metrics),
     }
+
+
+def _judged_by(known: FinishedRun, objective: Objective) -> float | None:
+    """None of an evaluation of several models, whose figures are in the runs below it."""
+    if known.tags.get(TRIAL_STATE) == PRUNED:
+        return float(known.tags[PRUNED_AT])
+    return objective.of(known.metrics)

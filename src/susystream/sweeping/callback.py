@@ -16,6 +16,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from susystream.settings.places import is_within
 from susystream.sweeping.known import Ended, Known, jobs_of, told
 from susystream.sweeping.space import check_trials, settings_below, swept
 
@@ -74,5 +75,7 @@ def _open(config: DictConfig) -> None:
     output = Path(config.hydra.sweep.dir)
     variant = variant_of(config, config.hydra, sweep=True)
     sweep = stack.enter_context(open_sweep(settings, output=output, swept=shown, variant=variant))
-    known = Known(sweep.run_id, sweep.identity, tuple(names), jobs_of(config.hydra))
+    exact = {name: one for name, one in sweep.exact.items() if not is_within(name, [*names])}
+    jobs = jobs_of(config.hydra)
+    known = Known(sweep.run_id, sweep.identity, tuple(names), jobs, exact=exact)
     stack.enter_context(told(known))

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from susystream.processors import processors
@@ -42,6 +42,7 @@ class Known:
         swept: The settings they differ in.
         jobs: How many run at once.
         study: The search that asks for them, if there is one.
+        exact: Ids of what all trials use, by setting.
     """
 
     run_id: str
@@ -49,6 +50,7 @@ class Known:
     swept: tuple[str, ...]
     jobs: int = 1
     study: Study | None = None
+    exact: Mapping[str, Any] = field(default_factory=dict)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from susystream.disclosure import is_secret, public_text
 from susystream.errors import SettingsError
@@ -28,15 +28,18 @@ def overrides_of(hydra: DictConfig) -> list[Override]:
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     given = parser.parse_overrides([f"{name}={value}" for name, value in params.items()])
     typed = parser.parse_overrides(list(hydra.overrides.task))
-    return list({one.get_key_element(): one for one in [*given, *typed]}.values())
+    return list({name_of(one): one for one in [*given, *typed]}.values())
+
+
+def name_of(override: Override) -> str:
+    """The setting, without the sign that adds it."""
+    return override.get_key_element().lstrip("+")
 
 
 def swept(hydra: DictConfig) -> dict[str, str]:
     """What differs between the trials, as typed; without secrets."""
     return {
-        one.get_key_element(): public(
-            one.get_key_element(), (one.input_line or "").split("=", 1)[1]
-        )
+        name_of(one): public(name_of(one), (one.input_line or "").split("=", 1)[1])
         for one in overrides_of(hydra)
         if one.is_sweep_override()
     }
@@ -56,12 +59,20 @@ def check_trials(config: DictConfig) -> None:
         SettingsError: A trial's settings are wrong, or all would use one folder.
     """
     loader = GlobalHydra.instance().config_loader()
-    _check_folders(config)
     chosen = overrides_of(config.hydra)
     for one in chosen:
         _check_interval(one)
+    folders: list[str] = []
     for overrides in _trials(chosen):
-        settings_below(loader.load_sweep_config(config, overrides))
+        composed = loader.load_sweep_config(config, overrides)
+        settings_below(composed)
+        if len(folders) < 2:
+            folders.append(_folder(composed, len(folders)))
+    if len(folders) == 2 and folders[0] == folders[1]:
+        raise SettingsError(
+            "setting hydra.sweep.subdir: expected a folder of its own for each trial, received "
+            f"{folders[0]!r} for all; put ${{hydra.job.num}} into it"
+        )
 
 
 def settings_below(config: DictConfig) -> Settings:
@@ -76,14 +87,10 @@ def without_hydra(config: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
-def _check_folders(config: DictConfig) -> None:
-    sweep = OmegaConf.to_container(config.hydra.sweep, resolve=False)
-    subdir = sweep.get("subdir") if isinstance(sweep, dict) else None
-    if "${" not in str(subdir):
-        raise SettingsError(
-            f"setting hydra.sweep.subdir: expected a folder of its own for each trial, received "
-            f"{subdir!r} for all; put ${{hydra.job.num}} into it"
-        )
+def _folder(trial: DictConfig, number: int) -> str:
+    with open_dict(trial):
+        trial.hydra.job.num, trial.hydra.job.id = number, str(number)
+    return str(OmegaConf.select(trial, "hydra.sweep.subdir"))
 
 
 def _check_interval(override: Override) -> None:
@@ -94,7 +101,7 @@ def _check_interval(override: Override) -> None:
     if start > end or ("log" in interval.tags and start <= 0):
         wanted = "its lower end first" + (" and above 0" if "log" in interval.tags else "")
         raise SettingsError(
-            f"setting {override.get_key_element()}: expected an interval with {wanted}, received "
+            f"setting {name_of(override)}: expected an interval with {wanted}, received "
             f"{override.input_line}; "
             "correct its ends"
         )

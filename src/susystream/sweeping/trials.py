@@ -36,12 +36,14 @@ def run_trial_of(config: DictConfig, hydra: Any) -> float | None:
         Ended: It failed, and `sweep.stop_on_failure` is set.
     """
     from susystream.composition import settings_of
+    from susystream.stages.identity import with_names
     from susystream.stages.trial import run_trial
 
     trial, output = _trial(hydra), Path(hydra.runtime.output_dir)
     _end_by_signals()
     try:
         settings, differs = settings_of(config), differences(config)
+        settings = with_names(settings, known_sweep().exact)
         variant = variant_of(config, hydra)
     except Exception as error:
         trial.outcome("failed", 0.0, error=line_of(error)).write(output)

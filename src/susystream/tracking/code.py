@@ -41,7 +41,7 @@ def state_of(package: Path) -> tuple[str, bool]:
         return "unknown", False
     changed = _git(package, "status", "--porcelain", "--untracked-files=no")
     new = _git(package, "ls-files", "--others", "--", "*.py")  # an import finds them too
-    return commit, bool(changed) or bool(new)
+    return commit, changed != "" or new != ""  # a git that gives no answer says nothing good
 
 
 @cache
