@@ -219,3 +219,10 @@ def test_a_recipe_whose_sweep_or_stage_would_be_overruled_is_refused(
 
 def test_the_project_has_the_products_name() -> None:
     assert PROJECT["name"] == "susystream"
+
+
+@pytest.mark.parametrize("text", ["a={b: hunter2'}", "a='x' b='hunter2", 'c=hun"ter2'])
+def test_a_quote_that_is_not_closed_repeats_nothing_that_may_be_secret(text: str) -> None:
+    with pytest.raises(SettingsError, match="a quote that is not closed") as caught:
+        split_overrides(text)
+    assert "hun" not in str(caught.value)

@@ -66,18 +66,19 @@ def test_a_search_that_was_killed_asks_for_the_trials_that_are_left(desk: SweepD
 
 
 def test_what_failed_in_a_search_is_asked_for_again_until_all_is_done(desk: SweepDesk) -> None:
-    (desk.folder / "one.csv").write_text("1,2,3\n")
-    given = (*PREPARE, *TPE, "data=susy", "data.expected_rows=null", "data.path=one.csv,two.csv")
-    status, _, err = desk.sweep(*given)
+    (desk.folder / "my.csv").write_text("1,2,3\n")
+    given = (*PREPARE, *TPE, "data=susy", "data.expected_rows=null", "data.path=my.csv")
+    space = "data.test_fraction=interval(0.1,0.5)"
+    status, _, err = desk.sweep(*given, space)
     assert status == 1
     assert "8 that failed" in err  # who always fails is not asked for ever
-    for name in ("one.csv", "two.csv"):
-        (desk.folder / name).write_text(rows_of_uci(40))
-    status, _, err = desk.sweep(*given, out="again")
+    failed = [one["parameters"] for one in desk.trials().values()]
+    (desk.folder / "my.csv").write_text(rows_of_uci(40))
+    status, _, err = desk.sweep(*given, space, out="again")
     assert status == 0, err
-    states = [one["state"] for one in desk.trials("again").values()]
-    assert len(states) == 4
-    assert states[:2] == ["finished"] * 2
+    found = list(desk.trials("again").values())
+    assert [one["state"] for one in found] == ["finished"] * 4
+    assert [one["parameters"] for one in found] == failed[:4]
 
 
 def test_two_trials_of_a_search_run_at_once(desk: SweepDesk) -> None:
@@ -135,6 +136,21 @@ def test_each_pruner_judges_as_it_is_named(pruner: str, ends: int, tmp_path: Pat
             ended += 1
     assert ended >= ends
     assert ended <= (0 if pruner == "none" else 6)
+
+
+def test_trials_that_were_looked_up_let_no_good_one_be_ended(tmp_path: Path) -> None:
+    """Their figures are known and their curves may not be: a median of one other judges none."""
+    study = optuna.create_study(
+        storage=journal(tmp_path / "s.journal"), study_name="s", direction="maximize"
+    )
+    known, objective = Study(str(tmp_path / "s.journal"), "s"), Objective("validation/auc")
+    for number, auc in enumerate([0.74, 0.76, 0.78, 0.80, 0.82, 0.94, 0.89]):
+        study.ask()
+        if number >= 5:
+            judge = pruning(known, number, objective)
+            for epoch in range(5):
+                judge(epoch, {"validation/auc": auc - 0.04 + 0.01 * epoch})
+        study.tell(number, auc)
 
 
 def test_a_random_search_draws_from_the_whole_space(desk: SweepDesk) -> None:

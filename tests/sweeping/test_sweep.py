@@ -200,12 +200,12 @@ def test_nothing_typed_that_is_secret_is_in_the_folder_of_a_sweep(desk: SweepDes
 
 def test_two_sweeps_in_one_folder_are_two(desk: SweepDesk) -> None:
     assert desk.sweep(*PREPARE, "data.rows=1000,2000")[0] == 0
-    status, out, err = desk.sweep(*PREPARE, "data.rows=choice(1500)")
+    status, out, err = desk.sweep(*PREPARE, "++data.rows=choice(1500)")
     assert status == 0, err
     assert "best     trial 0: data.rows=1500" in out
     (newest, _), below = desk.runs()
     assert newest.data.metrics["sweep/finished"] == 1
-    assert len(below[newest.info.run_id]) == 1
+    assert named(below[newest.info.run_id]) == {"trial 0: rows=1500": "FINISHED"}
 
 
 def test_events_that_are_not_prepared_here_are_prepared(desk: SweepDesk) -> None:
