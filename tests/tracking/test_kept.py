@@ -253,6 +253,34 @@ def test_a_run_ends_whose_machine_was_started_again(database: str, client: Mlflo
     assert stored(client, other).info.status == "RUNNING"
 
 
+@pytest.mark.usefixtures("impatient")
+def test_what_was_set_aside_is_tried_again_while_its_run_goes_on(
+    database: str, client: MlflowClient
+) -> None:
+    def logs() -> None:
+        with tracker_of(database, []) as tracker:
+            with tracker.run("train", name="n", params={"a": 1}, tags={}) as run:
+                with locked(database):
+                    run.log_metrics({"loss": 0.5})
+                    run.log_params({"a": 2}, known={})
+                assert deliver(set_aside()).exit_code == 1
+                found = stored(client, run.run_id)
+                assert (found.info.status, "error" in found.data.tags) == ("RUNNING", False)
+            assert stored(client, run.run_id).info.status == "FINISHED"
+
+    with pytest.raises(TrackingError, match="a refusal"):
+        logs()
+
+
+def set_aside() -> Path:
+    """What a thread sets aside, once it has."""
+    ends = time.monotonic() + 20
+    while not (found := list(KEPT.glob("*.refused"))):
+        assert time.monotonic() < ends, list(KEPT.iterdir())
+        time.sleep(0.02)
+    return found[0]
+
+
 def stored(client: MlflowClient, run_id: str) -> Run:
     return client.get_run(run_id)
 

@@ -18,7 +18,7 @@ from susystream.tracking.address import reason_of, server_of, tracking_errors
 from susystream.tracking.contact import answers, opened
 from susystream.tracking.delivery import Server
 from susystream.tracking.entries import send
-from susystream.tracking.journal import InUse, Journal, KeptRun, refusal
+from susystream.tracking.journal import ENDING, InUse, Journal, KeptRun, refusal
 from susystream.tracking.journal_folder import journals, sweep
 from susystream.tracking.outage import is_outage
 
@@ -130,16 +130,20 @@ def _delivered(path: Path, client: MlflowClient) -> Delivered:
         journal.deliver(there)
         if journal.account.left:
             journal.deliver(there)  # it may have been of that moment
-        _end_truly(client, runs)
+        _end_truly(client, runs, left=path.suffix == ENDING)
         aside = journal.finish()
         missing = refusal(journal, aside) if aside else ""
         return Delivered(path, server, tuple(runs), missing, tuple(journal.account.notes))
 
 
-def _end_truly(client: MlflowClient, runs: Mapping[str, KeptRun]) -> None:
+def _end_truly(client: MlflowClient, runs: Mapping[str, KeptRun], *, left: bool) -> None:
     """A run is what its process said, whatever others took it for, or was killed before it said.
 
-    Nobody else held the journal: the process that opened its own runs is gone.
+    Args:
+        client: Of the server.
+        runs: Those of a journal whose lock nobody else held.
+        left: Whether the process that opened its own runs is then gone: one that lives sets a
+            journal aside and goes on.
     """
     from mlflow.exceptions import MlflowException
 
@@ -148,7 +152,7 @@ def _end_truly(client: MlflowClient, runs: Mapping[str, KeptRun]) -> None:
             if kept.ended:
                 unmark(client, run_id)
             else:
-                mark_if_abandoned(client, client.get_run(run_id), gone=kept.own)
+                mark_if_abandoned(client, client.get_run(run_id), gone=kept.own and left)
         except MlflowException as error:
             if is_outage(error):
                 raise  # else the run is not there, as the refusals of its entries say
