@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 from sqlalchemy import Engine, event
 
 from susystream.cli import cli
@@ -165,11 +166,16 @@ def impatient() -> Iterator[None]:
 
 
 @contextmanager
-def locked(address: str) -> Iterator[None]:
-    """Another program writes into the database, and does not come to an end."""
+def locked(address: str, *, reads: bool = False) -> Iterator[None]:
+    """Another program writes into the database, and does not come to an end.
+
+    Args:
+        address: Of the database.
+        reads: Whether nobody can read meanwhile.
+    """
     path = address.removeprefix("sqlite:///")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("begin immediate")
+        other.execute("begin exclusive" if reads else "begin immediate")
         yield
 
 
@@ -199,12 +205,30 @@ def test_a_journal_for_a_locked_database_is_told_and_stays(
 ) -> None:
     run_id = new_run(client)
     path = journal_of(database, metrics(run_id, "a"))
+    said: list[str] = []
     with locked(database):
-        (line,) = deliver_all(KEPT, database, client)
-    assert f"what {path} keeps for it, received: the database is locked; it stays" in line
-    assert deliver_all(KEPT, database, client) == [
-        f"what {path} kept for this tracking server is there"
-    ]
+        deliver_all(KEPT, database, client, say=said.append)
+    assert f"what {path} keeps for it, received: the database is locked; it stays" in said[0]
+    deliver_all(KEPT, database, client, say=said.append)
+    assert said[1:] == [f"what {path} kept for this tracking server is there"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_was_refused_is_told_before_the_server_goes_away_again(
+    database: str, client: MlflowClient
+) -> None:
+    paths = [journal_of(database, metrics(new_run(client), name)) for name in ("bad@name", "a")]
+    said: list[str] = []
+    with ExitStack() as stack:
+
+        def say(line: str) -> None:
+            said.append(line)
+            stack.enter_context(locked(database, reads=True))
+
+        with pytest.raises(MlflowException, match="database is locked"):
+            deliver_all(KEPT, database, client, say=say)
+    assert [str(paths[0].with_suffix(".refused")) in line for line in said] == [True]
+    assert paths[1].exists()
 
 
 def test_one_refused_point_takes_no_neighbour_with_it(database: str, client: MlflowClient) -> None:
@@ -332,11 +356,14 @@ def test_what_kills_left_between_two_steps_is_swept_away(
     draft = begun.rename(begun.with_suffix(".part"))
     old = time.time() - 7200
     os.utime(draft, (old, old))
-    (KEPT / "20261126-010203-000000-abc" / "0").mkdir(parents=True)
+    delivered, moved = (KEPT / f"20261126-01020{number}-000000-abc" for number in range(2))
+    for copies in (delivered, moved):
+        (copies / "0").mkdir(parents=True)
+    delivered.with_suffix(".gone").touch()  # a kill struck before the copies were removed
     (KEPT / "mine").mkdir()
     with Journal(draft):
-        deliver_all(KEPT, database, client)
+        deliver_all(KEPT, database, client, say=print)
         assert draft.exists(), "its process is at it"
-    deliver_all(KEPT, database, client)
+    deliver_all(KEPT, database, client, say=print)
     left = {path.name for path in KEPT.iterdir()}
-    assert left == {"mine", elsewhere.name, elsewhere.stem}
+    assert left == {"mine", elsewhere.name, elsewhere.stem, moved.name}

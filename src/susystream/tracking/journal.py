@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -28,6 +28,7 @@ from susystream.tracking.kept_line import kept_in, read_from
 ENDING = ".jsonl"
 DRAFT = ".part"
 REFUSED = ".refused"
+GONE = ".gone"
 
 
 class InUse(Exception):  # no error of ours: whoever asks goes on without that journal
@@ -150,10 +151,10 @@ class Journal:
         return self.path
 
     def remove(self) -> None:
-        """With the copies of files."""
-        with read_from(self.path):
-            self.path.unlink(missing_ok=True)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """With the copies of files; a kill halfway leaves a name that says so."""
+        with read_from(self.path), suppress(FileNotFoundError):
+            self.path = self.path.rename(self.path.with_suffix(GONE))
+        remove_copies(self.path)
         self.unlock()
 
     def missing(self) -> list[str]:
@@ -220,6 +221,15 @@ class Journal:
                     yield entry, handle.tell()
                 else:
                     self._damaged.add(handle.tell())
+
+
+def remove_copies(gone: Path) -> None:
+    """Of files of a journal that was delivered, or never begun; then its name too."""
+    copies = gone.with_suffix("")
+    shutil.rmtree(copies, ignore_errors=True)
+    if not copies.exists():  # else the next sweep tries again
+        with suppress(OSError):
+            gone.unlink(missing_ok=True)
 
 
 def refusal(journal: Journal, aside: Path) -> str:

@@ -6,7 +6,7 @@ In: journals. Out: their entries on the server, once it is back, and runs with t
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -45,21 +45,28 @@ class Delivered:
     notes: tuple[str, ...] = ()
 
 
-def deliver_all(folder: Path, uri: str, client: MlflowClient) -> list[str]:
+def deliver_all(
+    folder: Path, uri: str, client: MlflowClient, *, say: Callable[[str], None]
+) -> None:
     """Delivers what ended commands left in a folder for one server.
 
     Journals of commands that still run are theirs; one that cannot be delivered stays, and stops
     no other.
 
-    Returns:
-        What to say of it.
+    Args:
+        folder: Of journals.
+        uri: Of the server.
+        client: Of the server.
+        say: Tells a person of each journal as soon as it is done: the next may be the last.
 
     Raises:
         Exception: MLflow's own: the server went away.
     """
-    tried = [_tried(path, uri, client) for path in journals(folder)]
+    for path in journals(folder):
+        if (one := _tried(path, uri, client)) is not None:
+            for line in _told(one):
+                say(line)
     sweep(folder)
-    return [line for one in tried if one is not None for line in _told(one)]
 
 
 def deliver(path: Path, *, uri: str | None, timeout_seconds: float) -> Delivered | None:
