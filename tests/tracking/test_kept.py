@@ -24,8 +24,8 @@ from sqlalchemy import Engine, event
 from susystream.cli import cli
 from susystream.errors import TrackingError
 from susystream.tracking.contact import opened
-from susystream.tracking.delivery import Server
-from susystream.tracking.entries import Entry
+from susystream.tracking.delivery import Account, Server
+from susystream.tracking.entries import Entry, send
 from susystream.tracking.journal import Journal
 from susystream.tracking.journal_folder import kept_runs
 from susystream.tracking.label import PROCESS
@@ -243,6 +243,49 @@ def test_one_refused_point_takes_no_neighbour_with_it(database: str, client: Mlf
     assert "more" not in str(done.exception), "one refusal"
 
 
+def test_a_later_picture_is_not_replaced_by_a_former_one_of_its_name(
+    database: str, client: MlflowClient
+) -> None:
+    run_id, account = new_run(client), Account()
+    failing, told = [True], "a store of files that breaks off"
+
+    def sends(entry: Entry) -> None:
+        if failing:
+            failing.pop()
+            raise MlflowException(told)
+        send(client, entry)
+
+    for word in ("former", "later"):
+        picture = Path(word) / "roc.png"
+        picture.parent.mkdir()
+        picture.write_text(word)
+        account.give(Entry(run_id, "file", "plots", picture), Server(sends, lambda: True))
+    account.give_again(Server(sends))
+    place = client.download_artifacts(run_id, "plots/roc.png")
+    assert Path(place).read_text() == "later"
+
+
+def test_what_is_refused_of_an_entry_that_an_outage_breaks_off_is_told_once(
+    database: str, client: MlflowClient
+) -> None:
+    run_id, away = new_run(client), [True]
+    points = [[name, 1.0, 1, 0] for name in ("bad@name", "a", "b", "c")]
+    path = journal_of(database, Entry(run_id, "metrics", points))
+
+    def sends(entry: Entry) -> None:
+        if away and entry.data == points[2:]:
+            away.pop()
+            raise ConnectionError
+        send(client, entry)
+
+    with Journal(path) as journal:
+        with pytest.raises(ConnectionError):
+            journal.deliver(Server(sends))
+        journal.deliver(Server(sends))
+        assert len(journal.missing()) == 1
+    assert metrics_of(client, run_id).keys() == {"a", "b", "c"}
+
+
 def test_what_was_kept_for_other_servers_goes_to_no_server_that_was_not_named_for_it(
     database: str, client: MlflowClient
 ) -> None:
@@ -261,6 +304,52 @@ def test_what_was_kept_for_other_servers_goes_to_no_server_that_was_not_named_fo
     twice = deliver("--tracking-uri", database, moved, moved)
     assert twice.stdout.endswith(f"{moved}: delivered by another command\n")
     assert metrics_of(client, run_id).keys() == {"a", "b"}
+
+
+def test_a_database_that_was_removed_is_asked_once_for_each_run_and_the_journal_set_aside(
+    database: str, client: MlflowClient
+) -> None:
+    gone = ["e" * 32, "d" * 32]
+    tags = [Entry(run_id, "tags", {str(n): "x"}) for n in range(20) for run_id in gone]
+    path = journal_of(database, *tags)
+    sent: list[str] = []
+
+    def sends(entry: Entry) -> None:
+        sent.append(entry.run_id)
+        send(client, entry)
+
+    with Journal(path) as journal:
+        journal.deliver(Server(sends))
+    assert sorted(sent) == sorted(gone)
+    (line,) = begin(database)
+    aside = path.with_suffix(".refused")
+    assert line.endswith(f"susystream runs deliver --tracking-uri=... {aside}; or remove it")
+    assert begin(database) == []
+    assert aside.exists()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_run_that_was_deleted_or_is_elsewhere_is_told_and_no_error(
+    database: str, client: MlflowClient
+) -> None:
+    """While the server is there, and in an outage."""
+    deleted, said = new_run(client), list[str]()
+    client.delete_run(deleted)
+    with (
+        tracker_of(database, said) as tracker,
+        tracker.run("train", name="n", params={}, tags={}) as run,
+    ):
+        add_to_absent(tracker, deleted)
+        assert said == ["it is deleted", "it is elsewhere"]
+        with locked(database):
+            run.log_metrics({"loss": 0.5})
+            add_to_absent(tracker, deleted)
+    assert (len(said), said[3:5]) == (6, said[:2])
+
+
+def add_to_absent(tracker: Tracker, deleted: str) -> None:
+    tracker.add_metrics(deleted, {"auc": 0.5}, absent="it is deleted")
+    tracker.add_metrics("f" * 32, {"auc": 0.5}, absent="it is elsewhere")
 
 
 def test_the_home_of_the_environment_is_looked_at(tmp_path: Path) -> None:

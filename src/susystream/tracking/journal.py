@@ -11,6 +11,7 @@ login: no secret.
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -133,10 +134,11 @@ class Journal:
             self.account.give(entry, server)
             self._sent = end
 
-    def finish(self) -> Path | None:
+    def finish(self, *, stays: bool = False) -> Path | None:
         """Removes the journal, or sets it aside if something was not taken; returns that place.
 
-        It stays where it is if the server knows none of its runs.
+        Args:
+            stays: Whether it stays where it is if the server knows none of its runs.
 
         Raises:
             TrackingError: It cannot be moved.
@@ -145,7 +147,7 @@ class Journal:
             self.remove()
             return None
         with read_from(self.path):
-            if not self.account.knows_nothing:
+            if not (stays and self.account.knows_nothing):
                 self.path = self.path.rename(self.path.with_suffix(REFUSED))
         self.unlock()
         return self.path
@@ -232,6 +234,11 @@ def remove_copies(gone: Path) -> None:
             gone.unlink(missing_ok=True)
 
 
+def delivering(path: Path, *options: str) -> str:
+    """What to type to have a journal sent."""
+    return shlex.join(["susystream", "runs", "deliver", *options, str(path)])
+
+
 def refusal(journal: Journal, aside: Path) -> str:
     """What to tell of entries that were kept, and are not taken now.
 
@@ -239,12 +246,16 @@ def refusal(journal: Journal, aside: Path) -> str:
         journal: It is finished.
         aside: Where it lies.
     """
-    missing, again = journal.missing(), f"susystream runs deliver {aside}"
+    missing = journal.missing()
     many = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
     if journal.account.knows_nothing:
-        rest, cure = "nothing is there", f"name the server that has these runs: {again}"
+        again = delivering(aside, "--tracking-uri=...")
+        rest, cure = (
+            "nothing is there",
+            f"name the server that has these runs: {again}; or remove it",
+        )
     else:
-        rest, cure = "the rest is there", f"to try again: {again}"
+        rest, cure = "the rest is there", f"to try again: {delivering(aside)}"
     return (
         "expected the tracking server to take all that was kept for it, received a refusal: "
         f"{missing[0]}{many}; {rest}, and all of it in {aside}; {cure}"

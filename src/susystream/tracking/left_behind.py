@@ -87,7 +87,7 @@ def deliver(path: Path, *, uri: str | None, timeout_seconds: float) -> Delivered
         return None
     client = opened(address, timeout_seconds=timeout_seconds)
     try:
-        return _delivered(path, client)
+        return _delivered(path, client, named=uri is not None)
     except FileNotFoundError:
         return None
     except InUse as error:
@@ -130,7 +130,8 @@ def _with_login(server: str) -> str:
     return given if given and server_of(given) == server else server
 
 
-def _delivered(path: Path, client: MlflowClient) -> Delivered:
+def _delivered(path: Path, client: MlflowClient, *, named: bool = False) -> Delivered:
+    """What became of it; where a person named the server, it may have been the wrong one."""
     there = Server(partial(send, client), partial(answers, client))
     with Journal(path) as journal:
         runs, server = journal.runs(), journal.server()
@@ -138,7 +139,7 @@ def _delivered(path: Path, client: MlflowClient) -> Delivered:
         if journal.account.left:
             journal.deliver(there)  # it may have been of that moment
         _end_truly(client, runs, left=path.suffix == ENDING)
-        aside = journal.finish()
+        aside = journal.finish(stays=named)
         missing = refusal(journal, aside) if aside else ""
         return Delivered(path, server, tuple(runs), missing, tuple(journal.account.notes))
 

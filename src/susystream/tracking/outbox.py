@@ -21,8 +21,8 @@ from susystream.tracking.address import reason_of, refused, tracking_errors
 from susystream.tracking.contact import answers
 from susystream.tracking.delivery import Server
 from susystream.tracking.entries import Entry, send
-from susystream.tracking.journal import Journal, refusal
-from susystream.tracking.outage import is_inner, is_outage
+from susystream.tracking.journal import Journal, delivering, refusal
+from susystream.tracking.outage import is_absent, is_inner, is_outage
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -89,7 +89,7 @@ class Outbox:
             raise TrackingError(self._refused)
 
     def _not_all(self, left: Journal) -> TrackingError:
-        again = f"susystream runs deliver {left.path}"
+        again = delivering(left.path)
         if self._reason:
             return refused(
                 self._uri, self._reason, f"all that was logged is kept; start it, then: {again}"
@@ -114,6 +114,9 @@ class Outbox:
             self._hung = time.monotonic() - began > _HUNG_SECONDS
             if is_outage(error):
                 return error
+            if entry.absent and is_absent(error):
+                self._say(entry.absent)
+                return None
             with tracking_errors(self._uri):
                 raise
         return None
