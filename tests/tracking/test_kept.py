@@ -286,6 +286,19 @@ def test_what_is_refused_of_an_entry_that_an_outage_breaks_off_is_told_once(
     assert metrics_of(client, run_id).keys() == {"a", "b", "c"}
 
 
+def test_what_the_server_failed_at_is_not_counted_as_there(database: str) -> None:
+    tags = [Entry("r" * 32, "tags", {name: "x"}) for name in "abc"]
+    path = journal_of(database, *tags)
+
+    def sends(entry: Entry) -> None:
+        if "b" in entry.data:
+            raise MlflowException("an error inside the server")
+
+    with Journal(path) as journal:
+        journal.deliver(Server(sends, lambda: True))
+        assert journal.progress() == (2, 3)
+
+
 def test_what_was_kept_for_other_servers_goes_to_no_server_that_was_not_named_for_it(
     database: str, client: MlflowClient
 ) -> None:

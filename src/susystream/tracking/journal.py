@@ -165,11 +165,16 @@ class Journal:
         return [*self.account.refused, *(told for _, told in self.account.left), *damaged]
 
     def progress(self) -> tuple[int, int]:
-        """How many entries it was tried with so far, of how many."""
+        """How many entries are there so far at least, of how many.
+
+        Raises:
+            FileNotFoundError: All were sent, or it was set aside.
+        """
         with read_from(self.path), self.path.open("rb") as handle:
             tried = handle.read(self._sent).count(b"\n")
             whole = tried + handle.read().count(b"\n")
-        return max(0, tried - 1), whole - 1
+        failed = sum(_lines(entry) for entry, _ in self.account.left) + len(self.account.refused)
+        return max(0, tried - 1 - failed), whole - 1
 
     def server(self) -> str:
         """Whose entries they are: an address without a login.
@@ -223,6 +228,11 @@ class Journal:
                     yield entry, handle.tell()
                 else:
                     self._damaged.add(handle.tell())
+
+
+def _lines(entry: Entry) -> int:
+    """How many lines an entry was kept in at most: neighbouring metrics are sent as one."""
+    return len(entry.data) if entry.kind == "metrics" else 1
 
 
 def remove_copies(gone: Path) -> None:

@@ -82,9 +82,15 @@ class Outbox:
             self._ends = time.monotonic() + seconds
             self._woken.set()
             self._thread.join(seconds + self._timeout)
-        left, self._journal, self._thread = self._journal, None, None
-        if left is not None:
-            raise self._not_all(left)
+        left, thread, self._journal, self._thread = self._journal, self._thread, None, None
+        try:
+            error = None if left is None else self._not_all(left)
+        except FileNotFoundError:  # just delivered, or set aside
+            error = None
+            if thread is not None:
+                thread.join(self._timeout)
+        if error is not None:
+            raise error
         if self._refused:
             raise TrackingError(self._refused)
 
@@ -94,10 +100,10 @@ class Outbox:
             return refused(
                 self._uri, self._reason, f"all that was logged is kept; start it, then: {again}"
             )
-        tried, whole = left.progress()
+        there, whole = left.progress()
         return TrackingError(
             f"expected the tracking server at {public_uri(self._uri)} to take in time all that "
-            f"was kept for it, received {tried:,} of {whole:,} entries there; the rest is kept "
+            f"was kept for it, received {there:,} of {whole:,} entries there; the rest is kept "
             f"too: {again}"
         )
 
