@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,14 @@ import pytest
 from click.testing import CliRunner, Result
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 from sqlalchemy import Engine, event
 
 from susystream.cli import cli
 from susystream.errors import TrackingError
 from susystream.tracking.contact import opened
-from susystream.tracking.delivery import Server
-from susystream.tracking.entries import Entry
+from susystream.tracking.delivery import Account, Server
+from susystream.tracking.entries import Entry, send
 from susystream.tracking.journal import Journal
 from susystream.tracking.journal_folder import kept_runs
 from susystream.tracking.label import PROCESS
@@ -165,11 +166,16 @@ def impatient() -> Iterator[None]:
 
 
 @contextmanager
-def locked(address: str) -> Iterator[None]:
-    """Another program writes into the database, and does not come to an end."""
+def locked(address: str, *, reads: bool = False) -> Iterator[None]:
+    """Another program writes into the database, and does not come to an end.
+
+    Args:
+        address: Of the database.
+        reads: Whether nobody can read meanwhile.
+    """
     path = address.removeprefix("sqlite:///")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("begin immediate")
+        other.execute("begin exclusive" if reads else "begin immediate")
         yield
 
 
@@ -199,12 +205,30 @@ def test_a_journal_for_a_locked_database_is_told_and_stays(
 ) -> None:
     run_id = new_run(client)
     path = journal_of(database, metrics(run_id, "a"))
+    said: list[str] = []
     with locked(database):
-        (line,) = deliver_all(KEPT, database, client)
-    assert f"what {path} keeps for it, received: the database is locked; it stays" in line
-    assert deliver_all(KEPT, database, client) == [
-        f"what {path} kept for this tracking server is there"
-    ]
+        deliver_all(KEPT, database, client, say=said.append)
+    assert f"what {path} keeps for it, received: the database is locked; it stays" in said[0]
+    deliver_all(KEPT, database, client, say=said.append)
+    assert said[1:] == [f"what {path} kept for this tracking server is there"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_was_refused_is_told_before_the_server_goes_away_again(
+    database: str, client: MlflowClient
+) -> None:
+    paths = [journal_of(database, metrics(new_run(client), name)) for name in ("bad@name", "a")]
+    said: list[str] = []
+    with ExitStack() as stack:
+
+        def say(line: str) -> None:
+            said.append(line)
+            stack.enter_context(locked(database, reads=True))
+
+        with pytest.raises(MlflowException, match="database is locked"):
+            deliver_all(KEPT, database, client, say=say)
+    assert [str(paths[0].with_suffix(".refused")) in line for line in said] == [True]
+    assert paths[1].exists()
 
 
 def test_one_refused_point_takes_no_neighbour_with_it(database: str, client: MlflowClient) -> None:
@@ -217,6 +241,62 @@ def test_one_refused_point_takes_no_neighbour_with_it(database: str, client: Mlf
     assert done.exit_code == 1
     assert str(done.exception).endswith(f"to try again: susystream runs deliver {aside}")
     assert "more" not in str(done.exception), "one refusal"
+
+
+def test_a_later_picture_is_not_replaced_by_a_former_one_of_its_name(
+    database: str, client: MlflowClient
+) -> None:
+    run_id, account = new_run(client), Account()
+    failing, told = [True], "a store of files that breaks off"
+
+    def sends(entry: Entry) -> None:
+        if failing:
+            failing.pop()
+            raise MlflowException(told)
+        send(client, entry)
+
+    for word in ("former", "later"):
+        picture = Path(word) / "roc.png"
+        picture.parent.mkdir()
+        picture.write_text(word)
+        account.give(Entry(run_id, "file", "plots", picture), Server(sends, lambda: True))
+    account.give_again(Server(sends))
+    place = client.download_artifacts(run_id, "plots/roc.png")
+    assert Path(place).read_text() == "later"
+
+
+def test_what_is_refused_of_an_entry_that_an_outage_breaks_off_is_told_once(
+    database: str, client: MlflowClient
+) -> None:
+    run_id, away = new_run(client), [True]
+    points = [[name, 1.0, 1, 0] for name in ("bad@name", "a", "b", "c")]
+    path = journal_of(database, Entry(run_id, "metrics", points))
+
+    def sends(entry: Entry) -> None:
+        if away and entry.data == points[2:]:
+            away.pop()
+            raise ConnectionError
+        send(client, entry)
+
+    with Journal(path) as journal:
+        with pytest.raises(ConnectionError):
+            journal.deliver(Server(sends))
+        journal.deliver(Server(sends))
+        assert len(journal.missing()) == 1
+    assert metrics_of(client, run_id).keys() == {"a", "b", "c"}
+
+
+def test_what_the_server_failed_at_is_not_counted_as_there(database: str) -> None:
+    tags = [Entry("r" * 32, "tags", {name: "x"}) for name in "abc"]
+    path = journal_of(database, *tags)
+
+    def sends(entry: Entry) -> None:
+        if "b" in entry.data:
+            raise MlflowException("an error inside the server")
+
+    with Journal(path) as journal:
+        journal.deliver(Server(sends, lambda: True))
+        assert journal.progress() == (2, 3)
 
 
 def test_what_was_kept_for_other_servers_goes_to_no_server_that_was_not_named_for_it(
@@ -239,6 +319,52 @@ def test_what_was_kept_for_other_servers_goes_to_no_server_that_was_not_named_fo
     assert metrics_of(client, run_id).keys() == {"a", "b"}
 
 
+def test_a_database_that_was_removed_is_asked_once_for_each_run_and_the_journal_set_aside(
+    database: str, client: MlflowClient
+) -> None:
+    gone = ["e" * 32, "d" * 32]
+    tags = [Entry(run_id, "tags", {str(n): "x"}) for n in range(20) for run_id in gone]
+    path = journal_of(database, *tags)
+    sent: list[str] = []
+
+    def sends(entry: Entry) -> None:
+        sent.append(entry.run_id)
+        send(client, entry)
+
+    with Journal(path) as journal:
+        journal.deliver(Server(sends))
+    assert sorted(sent) == sorted(gone)
+    (line,) = begin(database)
+    aside = path.with_suffix(".refused")
+    assert line.endswith(f"susystream runs deliver --tracking-uri=... {aside}; or remove it")
+    assert begin(database) == []
+    assert aside.exists()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_run_that_was_deleted_or_is_elsewhere_is_told_and_no_error(
+    database: str, client: MlflowClient
+) -> None:
+    """While the server is there, and in an outage."""
+    deleted, said = new_run(client), list[str]()
+    client.delete_run(deleted)
+    with (
+        tracker_of(database, said) as tracker,
+        tracker.run("train", name="n", params={}, tags={}) as run,
+    ):
+        add_to_absent(tracker, deleted)
+        assert said == ["it is deleted", "it is elsewhere"]
+        with locked(database):
+            run.log_metrics({"loss": 0.5})
+            add_to_absent(tracker, deleted)
+    assert (len(said), said[3:5]) == (6, said[:2])
+
+
+def add_to_absent(tracker: Tracker, deleted: str) -> None:
+    tracker.add_metrics(deleted, {"auc": 0.5}, absent="it is deleted")
+    tracker.add_metrics("f" * 32, {"auc": 0.5}, absent="it is elsewhere")
+
+
 def test_the_home_of_the_environment_is_looked_at(tmp_path: Path) -> None:
     done = deliver(SUSYSTREAM_HOME=str(tmp_path / "other"))
     assert done.stdout == f"nothing is kept in {tmp_path / 'other' / 'tracking'}\n"
@@ -251,6 +377,34 @@ def test_a_run_ends_whose_machine_was_started_again(database: str, client: Mlflo
     begin(database)
     assert stored(client, own).info.status == "KILLED"
     assert stored(client, other).info.status == "RUNNING"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_was_set_aside_is_tried_again_while_its_run_goes_on(
+    database: str, client: MlflowClient
+) -> None:
+    def logs() -> None:
+        with tracker_of(database, []) as tracker:
+            with tracker.run("train", name="n", params={"a": 1}, tags={}) as run:
+                with locked(database):
+                    run.log_metrics({"loss": 0.5})
+                    run.log_params({"a": 2}, known={})
+                assert deliver(set_aside()).exit_code == 1
+                found = stored(client, run.run_id)
+                assert (found.info.status, "error" in found.data.tags) == ("RUNNING", False)
+            assert stored(client, run.run_id).info.status == "FINISHED"
+
+    with pytest.raises(TrackingError, match="a refusal"):
+        logs()
+
+
+def set_aside() -> Path:
+    """What a thread sets aside, once it has."""
+    ends = time.monotonic() + 20
+    while not (found := list(KEPT.glob("*.refused"))):
+        assert time.monotonic() < ends, list(KEPT.iterdir())
+        time.sleep(0.02)
+    return found[0]
 
 
 def stored(client: MlflowClient, run_id: str) -> Run:
@@ -304,11 +458,14 @@ def test_what_kills_left_between_two_steps_is_swept_away(
     draft = begun.rename(begun.with_suffix(".part"))
     old = time.time() - 7200
     os.utime(draft, (old, old))
-    (KEPT / "20261126-010203-000000-abc" / "0").mkdir(parents=True)
+    delivered, moved = (KEPT / f"20261126-01020{number}-000000-abc" for number in range(2))
+    for copies in (delivered, moved):
+        (copies / "0").mkdir(parents=True)
+    delivered.with_suffix(".gone").touch()  # a kill struck before the copies were removed
     (KEPT / "mine").mkdir()
     with Journal(draft):
-        deliver_all(KEPT, database, client)
+        deliver_all(KEPT, database, client, say=print)
         assert draft.exists(), "its process is at it"
-    deliver_all(KEPT, database, client)
+    deliver_all(KEPT, database, client, say=print)
     left = {path.name for path in KEPT.iterdir()}
-    assert left == {"mine", elsewhere.name, elsewhere.stem}
+    assert left == {"mine", elsewhere.name, elsewhere.stem, moved.name}

@@ -16,7 +16,6 @@ from susystream.errors import (
     SettingsError,
     StreamError,
     StreamStalled,
-    TrackingError,
 )
 from susystream.model.training import forget_networks
 from susystream.registry.document import DatasetRecord, ModelSummary
@@ -200,22 +199,12 @@ class Follower:
         )
         check_same(self._models[0], "digest", identity["digest"])
         absent = f"the run that trained {model.model_id} is not on this tracking server"
-        if self._is_tracked(document.mlflow.run_id):
-            context.tracker.add_metrics(document.mlflow.run_id, figures, absent=absent)
-        else:
-            context.note(absent)
+        context.tracker.add_metrics(document.mlflow.run_id, figures, absent=absent)
         context.store.add_metrics(model.model_id, figures, test_sets={KEY: identity})
         if not self._tested:
             self._run.log_dataset(NAME, identity, context="evaluation")
             self._tested = True
         return figures
-
-    def _is_tracked(self, run_id: str) -> bool:
-        """Whether the server has that run; of one that is away it is believed."""
-        try:
-            return bool(self._context.tracker.tags_of(run_id))
-        except TrackingError:
-            return True
 
     def _before(self, test: NamedSet) -> list[dict[str, float]]:
         """Figures to compare with: the chain's own, and first those of what it began from."""

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 from susystream.data.bad_rows import BadRows
-from susystream.errors import TrackingError
 from susystream.evaluate.metrics import wide
 from susystream.evaluate.tally import Tally
 from susystream.plots.calibration import calibration_figure
@@ -138,10 +137,8 @@ def store(
             f"the run that trained {model_id} is not on this tracking server; "
             "the figures are in this run and in the model's document"
         )
-        try:  # a run forgets no figure: there the cost of a precision would stay beside others
-            context.tracker.add_metrics(document.mlflow.run_id, lasting, absent=absent)
-        except TrackingError:
-            context.note(absent)
+        # a run forgets no figure: there the cost of a precision would stay beside others
+        context.tracker.add_metrics(document.mlflow.run_id, lasting, absent=absent)
 
 
 def _tell_replaced(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from susystream.disclosure import public_text
 from susystream.tracking.entries import Entry, halves
-from susystream.tracking.outage import is_absent, is_inner, is_of_one_part, is_outage
+from susystream.tracking.outage import is_absent, is_inner, is_of_one_part, is_outage, is_unknown
 
 _LONGEST = 240
 _SEARCHES = 20  # for what the server fails at, among a thousand points
@@ -37,29 +37,44 @@ class Account:
     Attributes:
         taken: Requests that succeeded.
         refused: What the server will never take, a line each.
-        absent: How many of those are of runs that it does not know.
         notes: What to say of entries whose run may be absent, and is.
         left: What it failed at, with a line each.
+        unknown: Runs that it does not know, with a line each; no second entry of them is sent.
     """
 
     taken: int = 0
     refused: list[str] = field(default_factory=list)
-    absent: int = 0
     notes: list[str] = field(default_factory=list)
     left: list[tuple[Entry, str]] = field(default_factory=list)
+    unknown: dict[str, str] = field(default_factory=dict)
     _searches: int = _SEARCHES
 
     @property
     def knows_nothing(self) -> bool:
         """Whether the server knows none of the runs: it may be another one."""
-        return not (self.taken or self.left) and 0 < self.absent == len(self.refused)
+        of_unknown = set(self.refused) <= set(self.unknown.values())
+        return bool(self.refused) and of_unknown and not (self.taken or self.left)
 
     def give(self, entry: Entry, server: Server) -> None:
-        """Sends an entry, and writes down what becomes of it.
+        """Sends an entry, and writes down what becomes of it, once that is known of all parts.
 
         Raises:
             Exception: MLflow's own: the server is away.
         """
+        taken = self.taken
+        ends = [(one, len(one)) for one in (self.refused, self.notes, self.left)]
+        try:
+            self._give(entry, server)
+        except Exception:  # all of it is sent again
+            self.taken = taken
+            for one, end in ends:
+                del one[end:]
+            raise
+
+    def _give(self, entry: Entry, server: Server) -> None:
+        if entry.run_id in self.unknown:
+            self._pass(entry, self.unknown[entry.run_id])
+            return
         if any(_comes_behind(entry, one) for one, _ in self.left):
             self.left.append((entry, f"{_name(entry)}: behind another"))
             return
@@ -90,13 +105,20 @@ class Account:
             if not (is_inner(error) and server.answers()):
                 raise error
             self._leave(entry, told, server)
+        elif is_unknown(error):
+            self._pass(entry, self.unknown.setdefault(entry.run_id, told))
         elif entry.absent and is_absent(error):
-            self.notes.append(entry.absent)
+            self._pass(entry, told)
         elif is_of_one_part(error) and (parts := halves(entry)):
             self._give_all(parts, server)
         else:
             self.refused.append(told)
-            self.absent += is_absent(error)
+
+    def _pass(self, entry: Entry, told: str) -> None:
+        """An entry of a run that is not there; what is told of many is told once."""
+        into, line = (self.notes, entry.absent) if entry.absent else (self.refused, told)
+        if line not in into:
+            into.append(line)
 
     def _leave(self, entry: Entry, told: str, server: Server) -> None:
         """Leaves as little as can be found out with few requests."""
@@ -109,13 +131,16 @@ class Account:
 
     def _give_all(self, entries: tuple[Entry, ...], server: Server) -> None:
         for entry in entries:
-            self.give(entry, server)
+            self._give(entry, server)
 
 
 def _comes_behind(entry: Entry, other: Entry) -> bool:
-    """Whether it must: of two tags of one name, the later one is to stay."""
-    tags = entry.kind == other.kind == "tags" and entry.run_id == other.run_id
-    return tags and not entry.data.keys().isdisjoint(other.data)
+    """Whether it must: of two tags or files of one name, the later one is to stay."""
+    if (entry.run_id, entry.kind) != (other.run_id, other.kind):
+        return False
+    if entry.file is not None and other.file is not None:
+        return (entry.data, entry.file.name) == (other.data, other.file.name)
+    return entry.kind == "tags" and not entry.data.keys().isdisjoint(other.data)
 
 
 def _name(entry: Entry) -> str:

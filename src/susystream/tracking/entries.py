@@ -35,7 +35,7 @@ class Entry:
             the artifact folder, or None. `end`: `status`, and `time` in milliseconds.
         file: The file to send, on this machine.
         own: Whether the process that logs it opened the run, and nobody else ends that.
-        absent: What to say if there is no such run, which is then no error; empty: it is one.
+        absent: What to say if there is no such run, or it was deleted; empty: that is an error.
     """
 
     run_id: str

@@ -11,9 +11,10 @@ login: no secret.
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -28,6 +29,7 @@ from susystream.tracking.kept_line import kept_in, read_from
 ENDING = ".jsonl"
 DRAFT = ".part"
 REFUSED = ".refused"
+GONE = ".gone"
 
 
 class InUse(Exception):  # no error of ours: whoever asks goes on without that journal
@@ -132,10 +134,11 @@ class Journal:
             self.account.give(entry, server)
             self._sent = end
 
-    def finish(self) -> Path | None:
+    def finish(self, *, stays: bool = False) -> Path | None:
         """Removes the journal, or sets it aside if something was not taken; returns that place.
 
-        It stays where it is if the server knows none of its runs.
+        Args:
+            stays: Whether it stays where it is if the server knows none of its runs.
 
         Raises:
             TrackingError: It cannot be moved.
@@ -144,16 +147,16 @@ class Journal:
             self.remove()
             return None
         with read_from(self.path):
-            if not self.account.knows_nothing:
+            if not (stays and self.account.knows_nothing):
                 self.path = self.path.rename(self.path.with_suffix(REFUSED))
         self.unlock()
         return self.path
 
     def remove(self) -> None:
-        """With the copies of files."""
-        with read_from(self.path):
-            self.path.unlink(missing_ok=True)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """With the copies of files; a kill halfway leaves a name that says so."""
+        with read_from(self.path), suppress(FileNotFoundError):
+            self.path = self.path.rename(self.path.with_suffix(GONE))
+        remove_copies(self.path)
         self.unlock()
 
     def missing(self) -> list[str]:
@@ -162,11 +165,16 @@ class Journal:
         return [*self.account.refused, *(told for _, told in self.account.left), *damaged]
 
     def progress(self) -> tuple[int, int]:
-        """How many entries it was tried with so far, of how many."""
+        """How many entries are there so far at least, of how many.
+
+        Raises:
+            FileNotFoundError: All were sent, or it was set aside.
+        """
         with read_from(self.path), self.path.open("rb") as handle:
             tried = handle.read(self._sent).count(b"\n")
             whole = tried + handle.read().count(b"\n")
-        return max(0, tried - 1), whole - 1
+        failed = sum(_lines(entry) for entry, _ in self.account.left) + len(self.account.refused)
+        return max(0, tried - 1 - failed), whole - 1
 
     def server(self) -> str:
         """Whose entries they are: an address without a login.
@@ -222,6 +230,25 @@ class Journal:
                     self._damaged.add(handle.tell())
 
 
+def _lines(entry: Entry) -> int:
+    """How many lines an entry was kept in at most: neighbouring metrics are sent as one."""
+    return len(entry.data) if entry.kind == "metrics" else 1
+
+
+def remove_copies(gone: Path) -> None:
+    """Of files of a journal that was delivered, or never begun; then its name too."""
+    copies = gone.with_suffix("")
+    shutil.rmtree(copies, ignore_errors=True)
+    if not copies.exists():  # else the next sweep tries again
+        with suppress(OSError):
+            gone.unlink(missing_ok=True)
+
+
+def delivering(path: Path, *options: str) -> str:
+    """What to type to have a journal sent."""
+    return shlex.join(["susystream", "runs", "deliver", *options, str(path)])
+
+
 def refusal(journal: Journal, aside: Path) -> str:
     """What to tell of entries that were kept, and are not taken now.
 
@@ -229,12 +256,16 @@ def refusal(journal: Journal, aside: Path) -> str:
         journal: It is finished.
         aside: Where it lies.
     """
-    missing, again = journal.missing(), f"susystream runs deliver {aside}"
+    missing = journal.missing()
     many = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
     if journal.account.knows_nothing:
-        rest, cure = "nothing is there", f"name the server that has these runs: {again}"
+        again = delivering(aside, "--tracking-uri=...")
+        rest, cure = (
+            "nothing is there",
+            f"name the server that has these runs: {again}; or remove it",
+        )
     else:
-        rest, cure = "the rest is there", f"to try again: {again}"
+        rest, cure = "the rest is there", f"to try again: {delivering(aside)}"
     return (
         "expected the tracking server to take all that was kept for it, received a refusal: "
         f"{missing[0]}{many}; {rest}, and all of it in {aside}; {cure}"

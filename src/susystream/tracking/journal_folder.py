@@ -6,14 +6,13 @@ In: the folder. Out: its journals, the runs in them; what kills left between two
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
 
 from susystream.errors import TrackingError
 from susystream.tracking.address import server_of
-from susystream.tracking.journal import DRAFT, ENDING, REFUSED, InUse, Journal
+from susystream.tracking.journal import DRAFT, ENDING, GONE, InUse, Journal, remove_copies
 
 _OURS = re.compile(r"\d{8}-\d{6}-\d{6}-\w+")
 _DRAFT_SECONDS = 3600.0  # one that is not locked may be a command's that is about to lock it
@@ -54,20 +53,18 @@ def kept_runs(folder: Path) -> set[str]:
 
 
 def sweep(folder: Path) -> None:
-    """Removes drafts of journals that were never begun, and copies of files of none that is there.
+    """Removes drafts of journals that were never begun, and copies of files of delivered ones.
 
-    A kill leaves them between two steps; what cannot be removed stays.
+    A kill leaves them between two steps; what cannot be removed stays, and so do copies whose
+    journal somebody moved away.
     """
     for draft in folder.glob(f"*{DRAFT}"):
         if _OURS.fullmatch(draft.stem):
             with suppress(OSError, TrackingError, InUse):
                 _remove_old(draft)
-    for copies in folder.glob("*"):
-        # in the order in which a journal is renamed, so that none is missed
-        ends = (DRAFT, ENDING, REFUSED)
-        alone = not any(copies.with_name(copies.name + end).exists() for end in ends)
-        if alone and copies.is_dir() and _OURS.fullmatch(copies.name):
-            shutil.rmtree(copies, ignore_errors=True)
+    for gone in folder.glob(f"*{GONE}"):
+        if _OURS.fullmatch(gone.stem):
+            remove_copies(gone)
 
 
 def _remove_old(draft: Path) -> None:

@@ -46,7 +46,7 @@ def server_in(path: Path, line: bytes) -> str:
             received = repr(line[:40])
     raise TrackingError(
         f"expected {path} to hold what a run kept for its tracking server, received {received}; "
-        "name another file, or move it away"
+        "name another file, or move it away with the folder beside it that has its name"
     )
 
 
@@ -127,7 +127,8 @@ def read_from(path: Path) -> Iterator[None]:
     except OSError as error:
         raise TrackingError(
             f"expected to read and move {path}, which a run kept for its tracking server, "
-            f"received: {error}; give yourself the right to, or move it away"
+            f"received: {error}; give yourself the right to, or move it "
+            "away with the folder beside it that has its name"
         ) from error
 
 

@@ -6,7 +6,7 @@ In: journals. Out: their entries on the server, once it is back, and runs with t
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from susystream.tracking.address import reason_of, server_of, tracking_errors
 from susystream.tracking.contact import answers, opened
 from susystream.tracking.delivery import Server
 from susystream.tracking.entries import send
-from susystream.tracking.journal import InUse, Journal, KeptRun, refusal
+from susystream.tracking.journal import ENDING, InUse, Journal, KeptRun, refusal
 from susystream.tracking.journal_folder import journals, sweep
 from susystream.tracking.outage import is_outage
 
@@ -45,21 +45,28 @@ class Delivered:
     notes: tuple[str, ...] = ()
 
 
-def deliver_all(folder: Path, uri: str, client: MlflowClient) -> list[str]:
+def deliver_all(
+    folder: Path, uri: str, client: MlflowClient, *, say: Callable[[str], None]
+) -> None:
     """Delivers what ended commands left in a folder for one server.
 
     Journals of commands that still run are theirs; one that cannot be delivered stays, and stops
     no other.
 
-    Returns:
-        What to say of it.
+    Args:
+        folder: Of journals.
+        uri: Of the server.
+        client: Of the server.
+        say: Tells a person of each journal as soon as it is done: the next may be the last.
 
     Raises:
         Exception: MLflow's own: the server went away.
     """
-    tried = [_tried(path, uri, client) for path in journals(folder)]
+    for path in journals(folder):
+        if (one := _tried(path, uri, client)) is not None:
+            for line in _told(one):
+                say(line)
     sweep(folder)
-    return [line for one in tried if one is not None for line in _told(one)]
 
 
 def deliver(path: Path, *, uri: str | None, timeout_seconds: float) -> Delivered | None:
@@ -80,7 +87,7 @@ def deliver(path: Path, *, uri: str | None, timeout_seconds: float) -> Delivered
         return None
     client = opened(address, timeout_seconds=timeout_seconds)
     try:
-        return _delivered(path, client)
+        return _delivered(path, client, named=uri is not None)
     except FileNotFoundError:
         return None
     except InUse as error:
@@ -123,23 +130,28 @@ def _with_login(server: str) -> str:
     return given if given and server_of(given) == server else server
 
 
-def _delivered(path: Path, client: MlflowClient) -> Delivered:
+def _delivered(path: Path, client: MlflowClient, *, named: bool = False) -> Delivered:
+    """What became of it; where a person named the server, it may have been the wrong one."""
     there = Server(partial(send, client), partial(answers, client))
     with Journal(path) as journal:
         runs, server = journal.runs(), journal.server()
         journal.deliver(there)
         if journal.account.left:
             journal.deliver(there)  # it may have been of that moment
-        _end_truly(client, runs)
-        aside = journal.finish()
+        _end_truly(client, runs, left=path.suffix == ENDING)
+        aside = journal.finish(stays=named)
         missing = refusal(journal, aside) if aside else ""
         return Delivered(path, server, tuple(runs), missing, tuple(journal.account.notes))
 
 
-def _end_truly(client: MlflowClient, runs: Mapping[str, KeptRun]) -> None:
+def _end_truly(client: MlflowClient, runs: Mapping[str, KeptRun], *, left: bool) -> None:
     """A run is what its process said, whatever others took it for, or was killed before it said.
 
-    Nobody else held the journal: the process that opened its own runs is gone.
+    Args:
+        client: Of the server.
+        runs: Those of a journal whose lock nobody else held.
+        left: Whether the process that opened its own runs is then gone: one that lives sets a
+            journal aside and goes on.
     """
     from mlflow.exceptions import MlflowException
 
@@ -148,7 +160,7 @@ def _end_truly(client: MlflowClient, runs: Mapping[str, KeptRun]) -> None:
             if kept.ended:
                 unmark(client, run_id)
             else:
-                mark_if_abandoned(client, client.get_run(run_id), gone=kept.own)
+                mark_if_abandoned(client, client.get_run(run_id), gone=kept.own and left)
         except MlflowException as error:
             if is_outage(error):
                 raise  # else the run is not there, as the refusals of its entries say

@@ -44,7 +44,12 @@ def is_of_one_part(error: BaseException) -> bool:
 
 
 def is_absent(error: BaseException) -> bool:
-    """Whether there is no such run."""
+    """Whether there is no such run, or it was deleted."""
+    return is_unknown(error) or "'active' state" in str(error)
+
+
+def is_unknown(error: BaseException) -> bool:
+    """Whether there is no such run, not even a deleted one."""
     from mlflow.exceptions import MlflowException
 
     return isinstance(error, MlflowException) and error.error_code == "RESOURCE_DOES_NOT_EXIST"

@@ -21,8 +21,8 @@ from susystream.tracking.address import reason_of, refused, tracking_errors
 from susystream.tracking.contact import answers
 from susystream.tracking.delivery import Server
 from susystream.tracking.entries import Entry, send
-from susystream.tracking.journal import Journal, refusal
-from susystream.tracking.outage import is_inner, is_outage
+from susystream.tracking.journal import Journal, delivering, refusal
+from susystream.tracking.outage import is_absent, is_inner, is_outage
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -82,22 +82,28 @@ class Outbox:
             self._ends = time.monotonic() + seconds
             self._woken.set()
             self._thread.join(seconds + self._timeout)
-        left, self._journal, self._thread = self._journal, None, None
-        if left is not None:
-            raise self._not_all(left)
+        left, thread, self._journal, self._thread = self._journal, self._thread, None, None
+        try:
+            error = None if left is None else self._not_all(left)
+        except FileNotFoundError:  # just delivered, or set aside
+            error = None
+            if thread is not None:
+                thread.join(self._timeout)
+        if error is not None:
+            raise error
         if self._refused:
             raise TrackingError(self._refused)
 
     def _not_all(self, left: Journal) -> TrackingError:
-        again = f"susystream runs deliver {left.path}"
+        again = delivering(left.path)
         if self._reason:
             return refused(
                 self._uri, self._reason, f"all that was logged is kept; start it, then: {again}"
             )
-        tried, whole = left.progress()
+        there, whole = left.progress()
         return TrackingError(
             f"expected the tracking server at {public_uri(self._uri)} to take in time all that "
-            f"was kept for it, received {tried:,} of {whole:,} entries there; the rest is kept "
+            f"was kept for it, received {there:,} of {whole:,} entries there; the rest is kept "
             f"too: {again}"
         )
 
@@ -114,6 +120,9 @@ class Outbox:
             self._hung = time.monotonic() - began > _HUNG_SECONDS
             if is_outage(error):
                 return error
+            if entry.absent and is_absent(error):
+                self._say(entry.absent)
+                return None
             with tracking_errors(self._uri):
                 raise
         return None

@@ -42,7 +42,7 @@ class TrackedRun:
         experiment: As below.
         pictures: Whether it gets those that are logged.
         own: Whether this process opened it.
-        absent: What to say if it is found later that there is no such run; empty: an error.
+        absent: What to say if there is no such run, or it was deleted; empty: that is an error.
 
     Attributes:
         run_id: MLflow's id of the run.

@@ -176,11 +176,9 @@ class Tracker:
             return
         self._looked = True
         with tracking_errors(self.uri):
-            told = deliver_all(self._folder, self.uri, self._client)
+            deliver_all(self._folder, self.uri, self._client, say=self._say)
             kept = kept_runs(self._folder)  # another command may be at it
             marked = mark_abandoned(self._client, self._place(), kept=kept)
-        for line in told:
-            self._say(line)
         if marked:
             _log.warning(
                 "%d runs are marked KILLED, whose processes ended without a word: %s",
