@@ -16,7 +16,7 @@ from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 
 from susystream.composition import config_folder
-from susystream.differences import LEFT_OUT
+from susystream.reports.continual import REAL_EVENTS
 from susystream.sweeping.space import overrides_of
 from susystream.variant import variant_of
 
@@ -25,10 +25,6 @@ PLACES = (
     *("home=/elsewhere", "registry.uri=mongodb://host:1/", "stream.bootstrap_servers=host:9092"),
     *("tracking.pictures=false", "stream.topic=mine", "sweep.resume=false"),
 )
-REAL = {  # what the command sets that publishes real events behind the toy ones
-    **dict.fromkeys(("data.kind", "data.name"), "real_low_level"),
-    **dict.fromkeys(("data.rows", "data.offset"), LEFT_OUT),
-}
 
 
 def of(*overrides: str, sweep: bool = False) -> dict[str, Any] | None:
@@ -122,7 +118,7 @@ def test_every_command_of_a_recipe_is_the_recipe_as_it_stands(overrides: list[st
     for one in variants(overrides):
         assert one is not None
         told = {name: value for name, value in one.items() if name not in ("stage", "hydra.mode")}
-        assert told == (REAL if own else {})
+        assert told == (REAL_EVENTS if own else {})
 
 
 def test_what_a_trials_value_makes_of_other_settings_is_no_variant_but_the_rest_is() -> None:

@@ -9,6 +9,7 @@ import pytest
 from reports.desk import ReportDesk, of_set
 
 from susystream.errors import TrackingError
+from susystream.reports.continual import REAL_EVENTS
 from susystream.tracking.recipe_runs import RecipeRuns, open_runs
 
 PLAIN = "quickstart"  # a recipe without a declaration of its own
@@ -175,9 +176,7 @@ def test_a_chain_begins_behind_the_model_that_it_came_from(desk: ReportDesk) -> 
     of_chain = {"chain": "c"}
     desk.tracked("mine", "train", {"validation/auc": 0.9}, tags={"model_id": "m0"}, variant=None)
     desk.tracked("continual", "publish", {}, tags={"dataset_id": "d1"})
-    real = dict.fromkeys(("data.kind", "data.name"), "real_low_level")
-    real |= dict.fromkeys(("data.rows", "data.offset"), "(left out)")
-    desk.tracked("continual", "publish", {}, tags={"dataset_id": "d2"}, variant=real)
+    desk.tracked("continual", "publish", {}, tags={"dataset_id": "d2"}, variant=REAL_EVENTS)
     follow = desk.tracked("continual", "follow", {}, tags=of_chain | {"model_id": "m2"})
     for number, figures in ((1, {"follow/parent/auc": 0.6}), (2, {"follow/first/auc": 0.7})):
         parent = {"model_id": f"m{number}", "parent_model_id": f"m{number - 1}"}
