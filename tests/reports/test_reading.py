@@ -128,6 +128,31 @@ def test_a_setting_that_is_not_swept_is_that_of_the_trial(desk: ReportDesk) -> N
 
 
 @pytest.mark.parametrize(
+    ("recipe", "swept", "value", "shown"),
+    [
+        ("low_vs_high", "model.features", "low", "low"),
+        ("width_search", "model.hidden", '"[8,8,8]"', "[8,8,8]"),
+    ],
+)
+def test_rows_that_differ_in_what_else_was_swept_say_so(
+    desk: ReportDesk, recipe: str, swept: str, value: str, shown: str
+) -> None:
+    place, above, rows = desk.place(recipe), _above(desk, recipe), ""
+    figures = LOOK | {"model/parameters": 1.0, "validation/auc": 0.8}
+    for number, seed in enumerate((7, 9)):
+        tags = {"model_id": f"m{number}"}
+        trial = desk.tracked(recipe, "train", figures, tags=tags, parent=above)
+        rows += f"{number},{value},{seed},csv,0.5,finished,1.0,{trial},\n"
+    trials = HEAD.format(swept=f"{swept},seed,stream/codec") + rows
+    desk.tracked(recipe, "sweep", {}, trials=trials, variant={"seed": "7,9"})
+    desk.report(recipe, "--any-settings")
+    text = (place / "README.md").read_text()
+    assert "| seed | stream/codec |" in text
+    assert all(f"| {shown} | {seed} | csv |" in text for seed in (7, 9))
+    desk.report(recipe, "--check")
+
+
+@pytest.mark.parametrize(
     ("trials", "expected"),
     [
         (None, "expected the file trials.csv in run {} .*received none; make another run"),
