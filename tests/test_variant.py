@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 
 from susystream.composition import config_folder
+from susystream.reports.continual import REAL_EVENTS
+from susystream.sweeping.space import overrides_of
 from susystream.variant import variant_of
 
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 PLACES = (
     *("home=/elsewhere", "registry.uri=mongodb://host:1/", "stream.bootstrap_servers=host:9092"),
     *("tracking.pictures=false", "stream.topic=mine", "sweep.resume=false"),
@@ -71,6 +80,58 @@ def test_the_steps_of_a_recipe_of_several_commands_are_no_variants() -> None:
     chosen = ["evaluate.models=latest", "evaluate.ensemble=null"]
     found = of("experiment=ensemble", "stage=evaluate", *chosen)
     assert found == {**step, "evaluate.models": "latest", "evaluate.ensemble": None}
+
+
+def commands() -> Iterator[list[str]]:
+    """Of each recipe: the one by its name, or those of its script."""
+    for recipe in sorted(path.stem for path in (config_folder() / "experiment").glob("*.yaml")):
+        script = EXPERIMENTS / recipe / "run.sh"
+        text = script.read_text() if script.exists() else f"susystream run experiment={recipe}"
+        for line in re.findall(r"^susystream run (.*)$", text.replace("\\\n", " "), re.MULTILINE):
+            yield [word for word in shlex.split(line) if word != "$@"]
+
+
+def variants(overrides: list[str]) -> Iterator[dict[str, Any] | None]:
+    """Of a job, or of a sweep and of each of its trials."""
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        config = loader.load_configuration("config", overrides, run_mode=RunMode.MULTIRUN)
+        if config.hydra.mode != RunMode.MULTIRUN:
+            yield variant_of(config, config.hydra)
+            return
+        yield variant_of(config, config.hydra, sweep=True)
+        for typed in itertools.product(*map(values, overrides_of(config.hydra))):
+            trial = loader.load_sweep_config(config, [*typed])
+            yield variant_of(trial, trial.hydra)
+
+
+def values(override: Override) -> list[str]:
+    """A trial's overrides, as Hydra's sweeper makes them."""
+    if not override.is_sweep_override():
+        return [str(override.input_line)]
+    return [f"{override.get_key_element()}={one}" for one in override.sweep_string_iterator()]
+
+
+@pytest.mark.parametrize("overrides", [*commands()], ids=" ".join)
+def test_every_command_of_a_recipe_is_the_recipe_as_it_stands(overrides: list[str]) -> None:
+    own = "data.kind=real_low_level" in overrides
+    for one in variants(overrides):
+        assert one is not None
+        told = {name: value for name, value in one.items() if name not in ("stage", "hydra.mode")}
+        assert told == (REAL_EVENTS if own else {})
+
+
+def test_what_a_trials_value_makes_of_other_settings_is_no_variant_but_the_rest_is() -> None:
+    _, *trials = variants(["experiment=ensemble", "seed=7,8", "train.epochs=9"])
+    assert trials == [{"train.epochs": 9}] * 2
+    _, trial, _ = variants(["experiment=ensemble", "seed=7,8", "model.name=mine"])
+    assert trial == {"model.name": "mine"}
+
+
+def test_one_job_with_a_value_of_what_the_recipe_sweeps_over_is_a_variant() -> None:
+    found = of("experiment=ensemble", "stage=publish", "seed=9")
+    assert found is not None
+    assert found["seed"] == 9
 
 
 def test_a_run_that_is_repeated_is_compared_with_its_recipe_too() -> None:

@@ -6,7 +6,7 @@ A group's or a recipe's choice is one difference; the values that come with it a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import hydra
@@ -30,10 +30,18 @@ def differences(config: DictConfig) -> dict[str, Any]:
     return differences_of(config, made=HydraConfig.get().runtime.choices)
 
 
-def differences_of(config: DictConfig, *, made: Mapping[str, Any]) -> dict[str, Any]:
-    """The same of a configuration that was composed of the choices `made`, group by group."""
+def differences_of(
+    config: DictConfig, *, made: Mapping[str, Any], beside: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The same of a configuration that was composed of choices.
+
+    Args:
+        config: Of a job or of a sweep.
+        made: The choices, group by group.
+        beside: Overrides that count as defaults, with all that is interpolated from them.
+    """
     try:
-        chosen, plain = _choices(made)
+        chosen, plain = _choices(made, beside)
     except HydraException:  # a choice that conf/ does not have alone, as of `+group=`: by values
         chosen, plain = {}, hydra.compose("config")
     ours, defaults = dict(_leaves(_public(config))), dict(_leaves(_public(plain)))
@@ -46,7 +54,7 @@ def differences_of(config: DictConfig, *, made: Mapping[str, Any]) -> dict[str, 
     return chosen | {name: value for name, value in found.items() if _is_ours(name)}
 
 
-def _choices(made: Mapping[str, Any]) -> tuple[dict[str, str], DictConfig]:
+def _choices(made: Mapping[str, Any], beside: Sequence[str]) -> tuple[dict[str, str], DictConfig]:
     """Choices that differ, and what would be composed of them and nothing else."""
     stage = f"stage={made['stage']}"
     recipe = made.get(_RECIPE)
@@ -61,7 +69,7 @@ def _choices(made: Mapping[str, Any]) -> tuple[dict[str, str], DictConfig]:
     words = [*first, *(f"{group}={one}" for group, one in other.items())]
     told = {} if len(first) == 1 else {_RECIPE: str(recipe)}
     told |= {group.replace("/", "."): one for group, one in other.items()}
-    return told, hydra.compose("config", overrides=words)
+    return told, hydra.compose("config", overrides=[*words, *beside])
 
 
 def _is_ours(name: str) -> bool:

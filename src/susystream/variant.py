@@ -6,7 +6,7 @@ stands; so that `susystream report` does not take a variant for the recipe.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import hydra as hydra_api
@@ -30,7 +30,8 @@ _CHOICES = {"stage": "stage", "hydra/sweeper": "hydra.sweeper"}  # that `differe
 def variant_of(config: DictConfig, hydra: Any, *, sweep: bool = False) -> dict[str, Any] | None:
     """What differs from the recipe, without secrets; None where there is no recipe.
 
-    What the recipe sweeps over differs in the sweep only: a trial may have any value of it.
+    What the recipe sweeps over differs in the sweep only: a trial may have any value of it, and
+    what that value makes of other settings.
 
     Args:
         config: Of a job, or what the trials of a sweep share.
@@ -43,10 +44,11 @@ def variant_of(config: DictConfig, hydra: Any, *, sweep: bool = False) -> dict[s
         return None
     config, made = without_hydra(config), {**hydra.runtime.choices, _RECIPE: str(recipe)}
     ours, usually = swept(hydra), swept(usual.hydra)
+    given = [] if sweep else _of_trial(hydra, usually)
     found = {
         name: value
-        for name, value in differences_of(config, made=made).items()
-        if not is_within(name, _OF_NO_FIGURE) and name not in (() if sweep else usually)
+        for name, value in differences_of(config, made=made, beside=given).items()
+        if not is_within(name, _OF_NO_FIGURE)
     }
     if sweep:
         found |= _otherwise_swept(ours, usually, config)
@@ -61,6 +63,14 @@ def _usual(recipe: str) -> DictConfig | None:
         )
     except HydraException:
         return None
+
+
+def _of_trial(hydra: Any, swept_over: Collection[str]) -> list[str]:
+    """The overrides that set what the recipe sweeps over, as the sweeper gave them to a trial."""
+    if _mode(hydra) != RunMode.MULTIRUN.name:
+        return []
+    typed = [str(one) for one in hydra.overrides.task]
+    return [one for one in typed if one.lstrip("+~").partition("=")[0] in swept_over]
 
 
 def _otherwise_swept(

@@ -37,7 +37,7 @@ class ReportDesk:
 
     def tracked(
         self,
-        recipe: str,
+        recipe: str | None,
         stage: str,
         metrics: Mapping[str, float],
         *,
@@ -49,8 +49,9 @@ class ReportDesk:
         learned: tuple[str, int] | None = None,
         fails: bool = False,
     ) -> str:
-        """A run as a command would have tracked it; returns its id."""
-        label = Label(parent, tags={RECIPE: recipe}, everywhere=variant_tags(variant))
+        """A run as a command would have tracked it, or without a recipe's name a step; its id."""
+        named = {RECIPE: recipe} if recipe else {}
+        label = Label(parent, tags=named, everywhere=variant_tags(variant))
         tracker = Tracker(self.uri, "susystream", system_metrics=False, label=label)
         try:
             with tracker.run(stage, name=stage, params=params or {}, tags=tags or {}) as run:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import pytest
 from reports.desk import ReportDesk, of_set
 
 from susystream.errors import TrackingError
+from susystream.reports.continual import REAL_EVENTS
 from susystream.tracking.recipe_runs import RecipeRuns, open_runs
 
 PLAIN = "quickstart"  # a recipe without a declaration of its own
@@ -62,6 +66,46 @@ def test_a_member_that_was_trained_with_other_settings_is_none(desk: ReportDesk)
     _check_line(desk, "ensemble", f"expected run {trained} with the settings .*train.epochs=9")
 
 
+PUBLICATIONS: tuple[tuple[str, dict[str, Any] | None, str], ...] = (
+    ("ensemble", {"stage": "publish", "data.seed": 9}, "received data.seed=9;"),
+    ("quickstart", {"stage": "publish"}, "received experiment=quickstart;"),
+    ("ensemble", None, "received settings=not recorded;"),
+)
+
+
+@pytest.mark.parametrize(("recipe", "variant", "told"), PUBLICATIONS)
+def test_a_data_set_that_was_published_with_other_settings_is_none_of_the_recipe(
+    desk: ReportDesk, recipe: str, variant: dict[str, Any] | None, told: str
+) -> None:
+    desk.place("ensemble")
+    _ensemble(desk, {"dataset_id": "d1"})
+    _check_line(desk, "ensemble", "expected the publication of data set d1 .*not recorded")
+    desk.tracked(recipe, "publish", {}, tags={"dataset_id": "d1"}, variant=variant)
+    _check_line(desk, "ensemble", f"expected the publication of data set d1 of run .*{told}")
+    desk.tracked("ensemble", "publish", {}, tags={"dataset_id": "d1"}, variant={"stage": "publish"})
+    desk.report("ensemble")
+    assert desk.result("ensemble")["variant"] == {}
+
+
+def test_a_member_that_another_recipe_trained_is_none(desk: ReportDesk) -> None:
+    desk.place("ensemble")
+    desk.tracked("ensemble", "publish", {}, tags={"dataset_id": "d1"})
+    _ensemble(desk, {"dataset_id": "d1"}, recipe="width_search")
+    _check_line(desk, "ensemble", "expected run .* recipe ensemble, received experiment=width_sea")
+
+
+def test_unlike_values_of_a_setting_are_told_together(desk: ReportDesk) -> None:
+    desk.place("ensemble")
+    desk.tracked("ensemble", "publish", {}, tags={"dataset_id": "d1"})
+    _ensemble(
+        desk,
+        {"dataset_id": "d1"},
+        variants=[{"train.learning_rate": one} for one in (0.1, 0.2, 0.1)],
+    )
+    desk.report("ensemble", "--any-settings")
+    assert desk.result("ensemble")["variant"] == {"train.learning_rate": "0.1 and 0.2"}
+
+
 @pytest.mark.parametrize("recipe", ["low_vs_high", "width_search"])
 def test_a_sweep_over_something_else_is_one_line(desk: ReportDesk, recipe: str) -> None:
     desk.place(recipe)
@@ -81,6 +125,31 @@ def test_a_setting_that_is_not_swept_is_that_of_the_trial(desk: ReportDesk) -> N
     desk.report("low_vs_high")
     (row,) = desk.result("low_vs_high")["tables"]["features"]
     assert (row["model.features"], row["paper/boosted trees"]) == ("low", 0.850)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "swept", "value", "shown"),
+    [
+        ("low_vs_high", "model.features", "low", "low"),
+        ("width_search", "model.hidden", '"[8,8,8]"', "[8,8,8]"),
+    ],
+)
+def test_rows_that_differ_in_what_else_was_swept_say_so(
+    desk: ReportDesk, recipe: str, swept: str, value: str, shown: str
+) -> None:
+    place, above, rows = desk.place(recipe), _above(desk, recipe), ""
+    figures = LOOK | {"model/parameters": 1.0, "validation/auc": 0.8}
+    for number, seed in enumerate((7, 9)):
+        tags = {"model_id": f"m{number}"}
+        trial = desk.tracked(recipe, "train", figures, tags=tags, parent=above)
+        rows += f"{number},{value},{seed},csv,0.5,finished,1.0,{trial},\n"
+    trials = HEAD.format(swept=f"{swept},seed,stream/codec") + rows
+    desk.tracked(recipe, "sweep", {}, trials=trials, variant={"seed": "7,9"})
+    desk.report(recipe, "--any-settings")
+    text = (place / "README.md").read_text()
+    assert "| seed | stream/codec |" in text
+    assert all(f"| {shown} | {seed} | csv |" in text for seed in (7, 9))
+    desk.report(recipe, "--check")
 
 
 @pytest.mark.parametrize(
@@ -120,7 +189,9 @@ def test_trials_that_did_not_finish_are_counted_and_not_reported(desk: ReportDes
 
 def test_a_training_without_a_data_set_is_one_line(desk: ReportDesk) -> None:
     desk.place("continual")
-    trained = desk.tracked("continual", "train", FOLLOWED, tags={"model_id": "m1"})
+    desk.tracked("continual", "publish", {}, tags={"dataset_id": "d1"})
+    tags = {"model_id": "m1", "dataset_id": "d1"}
+    trained = desk.tracked("continual", "train", FOLLOWED, tags=tags)
     desk.tracked("continual", "follow", {}, tags={"model_id": "m1", "chain": "c"})
     _check_line(desk, "continual", f"expected the data set .* in run {trained}")
 
@@ -129,12 +200,18 @@ def test_a_chain_begins_behind_the_model_that_it_came_from(desk: ReportDesk) -> 
     desk.place("continual")
     of_chain = {"chain": "c"}
     desk.tracked("mine", "train", {"validation/auc": 0.9}, tags={"model_id": "m0"}, variant=None)
+    desk.tracked("continual", "publish", {}, tags={"dataset_id": "d1"})
+    desk.tracked("continual", "publish", {}, tags={"dataset_id": "d2"}, variant=REAL_EVENTS)
+    follow = desk.tracked("continual", "follow", {}, tags=of_chain | {"model_id": "m2"})
     for number, figures in ((1, {"follow/parent/auc": 0.6}), (2, {"follow/first/auc": 0.7})):
         parent = {"model_id": f"m{number}", "parent_model_id": f"m{number - 1}"}
+        parent["dataset_id"] = f"d{number}"
         desk.tracked(
-            "continual", "train", FOLLOWED | figures, tags=of_chain | parent, learned=("toy", 9)
+            *(None, "train", FOLLOWED | figures),
+            tags=of_chain | parent,
+            parent=follow,
+            learned=("toy", 9),
         )
-    desk.tracked("continual", "follow", {}, tags=of_chain | {"model_id": "m2"})
     desk.report("continual")
     rows = desk.result("continual")["tables"]["chain"]
     assert [row["data_set"] for row in rows] == ["0, the model it began from", "1, toy", "2, toy"]
@@ -151,7 +228,26 @@ def test_a_command_is_found_behind_any_number_of_trials(desk: ReportDesk) -> Non
         assert [one.run_id for one in paged.finished(PLAIN)] == [newest]
 
 
+MEMBER = LOOK | {"test/toy_large/ece": 0.01}
 FOLLOWED = {"follow/test/auc": 0.8, "follow/test/auc_stderr": 0.01, "follow/forgetting": 0.0}
+
+
+def _ensemble(
+    desk: ReportDesk,
+    tags: dict[str, str],
+    *,
+    recipe: str = "ensemble",
+    variants: Sequence[Mapping[str, Any]] = ({},),
+) -> None:
+    """An evaluation, and the training of each of its models."""
+    ids = [f"m{number}" for number in range(len(variants))]
+    for one, variant in zip(ids, variants, strict=True):
+        params, own = {"model": {"name": one}}, {**tags, "model_id": one}
+        desk.tracked(recipe, "train", {}, params=params, tags=own, variant=variant)
+    run_id = desk.tracked("ensemble", "evaluate", {}, tags={"model_id": ",".join(ids)})
+    for one in ids:
+        desk.tracked("ensemble", "tested", MEMBER, tags={"model_id": one}, parent=run_id)
+    desk.tracked("ensemble", "tested", MEMBER, parent=run_id)
 
 
 def _above(desk: ReportDesk, recipe: str) -> str:

@@ -73,7 +73,7 @@ def test_bad_rows_are_counted_sampled_and_reported(
         assert [one.step for one in points] == [0, 1, 2]
         assert all(one.value > least for one in points)
     names = {one.path for one in client.list_artifacts(result.run_id, "plots")}
-    assert "plots/pace_mine.png" in names
+    assert "plots/pace_mine.png" not in names  # of three windows at once
 
 
 @pytest.mark.usefixtures("model")

@@ -25,11 +25,16 @@ def composed() -> Settings:
 def at(home: str = ".susystream", **more: str) -> Settings:
     usual = composed()
     broker = {"bootstrap_servers": more.pop("broker", None)}
+    tracking = {
+        "uri": more.pop("tracking", "sqlite:///mlflow.db"),
+        "experiment": more.pop("experiment", "susystream"),
+    }
     return usual.model_copy(
         update={
             "home": Path(home),
             "registry": usual.registry.model_copy(update=more),
             "stream": usual.stream.model_copy(update=broker),
+            "tracking": usual.tracking.model_copy(update=tracking),
         }
     )
 
@@ -89,3 +94,13 @@ def test_a_command_names_the_servers_without_their_secrets() -> None:
     ]
     broker_of_home = at("/data/x", uri=uri, database="mine")
     assert words_of(topic_command(broker_of_home, "t"))[4:] == [*options, "--home", "/data/x"]
+
+
+def test_a_run_is_told_to_be_tracked_where_the_others_are_without_secrets() -> None:
+    settings = at(tracking="http://me:hunter2@host:5000", experiment="my runs")
+    for told in (of_model(settings, "m1")[-1], run_command(settings, "stage=train")):
+        assert "hunter2" not in told
+        given = typed(told)
+        assert given["tracking.uri"] == "http://host:5000"
+        assert given["tracking.experiment"] == "my runs"
+    assert "tracking" not in command(settings, "models show m1")

@@ -34,6 +34,10 @@ _PERHAPS = (
     FIRST_STDERR,
 )  # a data set without a validation part, or that is gone, has none
 _DRAWN = {TEST_AUC: TEST_STDERR, OWN_AUC: OWN_STDERR, FIRST_AUC: FIRST_STDERR}
+REAL_EVENTS = {  # what the command sets that publishes them, as their run tells it
+    **dict.fromkeys(("data.kind", "data.name"), "real_low_level"),
+    **dict.fromkeys(("data.rows", "data.offset"), "(left out)"),
+}
 _BEFORE = "0, the model it began from"
 
 
@@ -46,9 +50,9 @@ def _rows(reading: Reading) -> list[Row]:
 
 def _chain(reading: Reading, follow: RecipeRun) -> list[RecipeRun]:
     """The trainings of the chain, the first one first; the run names its last model."""
-    found = [reading.as_recipe(reading.training(follow))]
+    found = [reading.as_recipe(reading.training(follow), REAL_EVENTS)]
     while parent := _parent(reading, found[0]):
-        found.insert(0, reading.as_recipe(reading.training(follow, parent)))
+        found.insert(0, reading.as_recipe(reading.training(follow, parent), REAL_EVENTS))
     return found
 
 

@@ -18,7 +18,9 @@ from susystream.reports.standard import (
     TOY_AND_REAL,
     auc_column,
     auc_figures,
+    further_swept,
     number,
+    with_swept,
 )
 from susystream.tracking.recipe_runs import RecipeRun
 
@@ -53,9 +55,9 @@ def _draw(tables: Tables) -> Figure:
 
 
 def _heading(row: Row) -> str:
-    """The features, and what else was swept: figures have a slash in their names."""
+    """The features, and what else was swept."""
     features = str(row[_SWEPT])
-    more = [f"{name}={one}" for name, one in row.items() if "/" not in name and name != _SWEPT]
+    more = [f"{name}={row[name]}" for name in further_swept(row, _SWEPT)]
     return ", ".join([_HEADINGS.get(features, features), *more])
 
 
@@ -76,12 +78,15 @@ REPORT = Report(
         Table(
             "features",
             _rows,
-            (
-                Column("features", _SWEPT),
-                auc_column(TOY, "AUC, toy events"),
-                auc_column(REAL, "AUC, real events"),
-                Column("paper: boosted trees", f"paper/{_TREES}", places=3),
-                Column("paper: deep network, dropout", f"paper/{_DEEP}", places=3),
+            with_swept(
+                (
+                    Column("features", _SWEPT),
+                    auc_column(TOY, "AUC, toy events"),
+                    auc_column(REAL, "AUC, real events"),
+                    Column("paper: boosted trees", f"paper/{_TREES}", places=3),
+                    Column("paper: deep network, dropout", f"paper/{_DEEP}", places=3),
+                ),
+                _SWEPT,
             ),
         ),
     ),

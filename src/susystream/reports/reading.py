@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from susystream.errors import TrackingError
 from susystream.evaluate.ensemble import NAME
@@ -18,6 +19,7 @@ from susystream.tracking.tracker import TESTED
 
 _STEP = ("stage", "hydra.mode")  # which of a recipe's commands it is
 _UNKNOWN = {"settings": "not recorded"}  # of a run that says nothing of its recipe
+_AND = " and "  # between unlike values
 _MOST_TOLD = 200  # letters
 
 
@@ -31,7 +33,7 @@ class Reading:
         command: That makes its runs.
         any_settings: Whether runs count that set something otherwise than the recipe.
         read: The runs that were read, in order.
-        variant: What they set otherwise.
+        variant: What they set otherwise; unlike values of one setting are joined.
         left_out: How many trials have no figures, by what became of them.
     """
 
@@ -54,7 +56,7 @@ class Reading:
         for one in self.runs.finished(self.recipe, stage=stage):
             variant = _variant(one, step=stage is not None)
             if self.any_settings or not variant:
-                self.variant |= variant
+                self._keep(variant)
                 return self._noted(one)
             other = other or one
         if other is not None:
@@ -66,20 +68,20 @@ class Reading:
             )
         raise TrackingError(f"expected {kind}, received none; make one: {self.command}")
 
-    def as_recipe(self, run: RecipeRun) -> RecipeRun:
-        """A training that another run named, which may have had other settings than the recipe's.
+    def as_recipe(
+        self, run: RecipeRun, beside: Mapping[str, str] = MappingProxyType({})
+    ) -> RecipeRun:
+        """A training that another run named, which may have been of something else.
+
+        So may its data set have been. What publishes data sets may set `beside` otherwise.
 
         Raises:
-            TrackingError: It had, and such runs do not count.
+            TrackingError: It was, and such runs do not count.
         """
-        variant = _variant(run, step=True)
-        if variant and not self.any_settings:
-            raise TrackingError(
-                f"expected run {run.run_id} with the settings of the recipe {self.recipe}, "
-                f"received {_told(variant)}; make all of its runs: {self.command}, or report "
-                f"these: susystream report {self.recipe} --any-settings"
-            )
-        self.variant |= variant
+        self._hold(f"run {run.run_id}", self._otherwise(run))
+        dataset_id = run.tags.get("dataset_id", "")
+        what = f"data set {dataset_id or '(none)'} of run {run.run_id}"
+        self._hold(f"the publication of {what}", self._published(dataset_id, beside))
         return run
 
     def trials(self, sweep: RecipeRun) -> list[RecipeRun]:
@@ -154,6 +156,36 @@ class Reading:
             f"expected {what} in run {run.run_id} of the recipe {self.recipe}, received none; "
             f"make another run: {self.command}"
         )
+
+    def _published(self, dataset_id: str, beside: Mapping[str, str]) -> dict[str, str]:
+        """What a data set's publication set otherwise; of several, the one most like the recipe."""
+        runs = self.runs.publications_of(dataset_id)
+        found = [
+            {name: one for name, one in self._otherwise(run).items() if beside.get(name) != one}
+            for run in runs
+        ]
+        return min(found, key=len, default=_UNKNOWN)
+
+    def _otherwise(self, run: RecipeRun) -> dict[str, str]:
+        """What a step of the recipe's commands set otherwise, the recipe too."""
+        recipe = self.runs.recipe_of(run)
+        own = {} if recipe == self.recipe else {"experiment": recipe or "null"}
+        return own | _variant(run, step=True)
+
+    def _hold(self, what: str, variant: Mapping[str, str]) -> None:
+        """Raises TrackingError for other settings than the recipe's, unless they count."""
+        if variant and not self.any_settings:
+            raise TrackingError(
+                f"expected {what} with the settings of the recipe {self.recipe}, received "
+                f"{_told(variant)}; make all of its runs: {self.command}, or report these: "
+                f"susystream report {self.recipe} --any-settings"
+            )
+        self._keep(variant)
+
+    def _keep(self, variant: Mapping[str, str]) -> None:
+        for name, one in variant.items():
+            known = self.variant.get(name, one)
+            self.variant[name] = known if one in known.split(_AND) else f"{known}{_AND}{one}"
 
     def _noted(self, run: RecipeRun) -> RecipeRun:
         self.read.setdefault(run.run_id, run)

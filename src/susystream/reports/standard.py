@@ -7,7 +7,7 @@ that a recipe needs no declaration of its own.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from susystream.errors import DataError
 from susystream.plots.comparison import comparison_figure
@@ -74,6 +74,21 @@ def auc_column(name: str, title: str) -> Column:
 def auc_figures(*sets: str) -> list[str]:
     """The figures that `auc_column` shows."""
     return [f"test/{name}/{one}" for name in sets for one in ("auc", "auc_stderr")]
+
+
+def further_swept(row: Row, *own: str) -> list[str]:
+    """What was swept beside a report's `own` names: values as typed, where figures are numbers."""
+    return [name for name, one in row.items() if isinstance(one, str) and name not in own]
+
+
+def with_swept(columns: Sequence[Column], *own: str) -> Callable[[Sequence[Row]], Sequence[Column]]:
+    """Columns, and behind the first one those that tell rows of one `own` setting apart."""
+
+    def found(rows: Sequence[Row]) -> Sequence[Column]:
+        more = [Column(_title(name), name) for name in further_swept(rows[0], *own)]
+        return [columns[0], *more, *columns[1:]]
+
+    return found
 
 
 def draw_first_with_error(tables: Tables) -> Figure:

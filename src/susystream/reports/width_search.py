@@ -17,7 +17,9 @@ from susystream.reports.standard import (
     TOY_AND_REAL,
     auc_column,
     auc_figures,
+    further_swept,
     number,
+    with_swept,
 )
 from susystream.tracking.recipe_runs import RecipeRun
 
@@ -31,7 +33,11 @@ def _rows(reading: Reading) -> list[Row]:
         training = reading.training(trial)
         hidden = reading.setting(trial, _SWEPT)
         figures = [*auc_figures(TOY, REAL), "validation/auc"]
-        own: dict[str, Value] = {_SWEPT: hidden, "width": _width(reading, trial, hidden)}
+        own: dict[str, Value] = {
+            **trial.swept,
+            _SWEPT: hidden,
+            "width": _width(reading, trial, hidden),
+        }
         own[_PARAMETERS] = reading.figure(training, _PARAMETERS)
         found.append(reading.row(trial, figures, **own))
     return found
@@ -47,11 +53,13 @@ def _width(reading: Reading, trial: RecipeRun, hidden: str) -> float:
 
 def _draw(tables: Tables) -> Figure:
     auc, error = auc_figures(TOY)
-    points = [
-        (number(row, "width"), number(row, auc), number(row, error)) for row in tables["widths"]
-    ]
+    curves: dict[str, list[tuple[float, float, float]]] = {}
+    for row in tables["widths"]:
+        more = [f"{name}={row[name]}" for name in further_swept(row, _SWEPT)]
+        curve = curves.setdefault(", ".join(more) or TOY, [])
+        curve.append((number(row, "width"), number(row, auc), number(row, error)))
     x, y = "units in each of the three hidden layers", "AUC on toy events never trained on"
-    return curve_figure({TOY: points}, x=x, y=y, log_x=True)
+    return curve_figure(curves, x=x, y=y, log_x=True)
 
 
 REPORT = Report(
@@ -61,12 +69,15 @@ REPORT = Report(
         Table(
             "widths",
             _rows,
-            (
-                Column("hidden layers", _SWEPT),
-                Column("parameters", _PARAMETERS, places=0),
-                auc_column(TOY, "AUC, toy events"),
-                Column("AUC, validation", "validation/auc"),
-                auc_column(REAL, "AUC, real events"),
+            with_swept(
+                (
+                    Column("hidden layers", _SWEPT),
+                    Column("parameters", _PARAMETERS, places=0),
+                    auc_column(TOY, "AUC, toy events"),
+                    Column("AUC, validation", "validation/auc"),
+                    auc_column(REAL, "AUC, real events"),
+                ),
+                _SWEPT,
             ),
             drawn=("width",),
         ),

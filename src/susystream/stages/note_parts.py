@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
 from susystream.settings import Settings, public_uri
+from susystream.settings.tracking import TrackingSettings
 from susystream.stages.context import StageContext
 from susystream.stages.markdown import code
 from susystream.stages.naming import differing, shown
@@ -66,9 +67,17 @@ def run_command(settings: Settings, words: str) -> str:
         "registry.uri": registry.uri and public_uri(registry.uri),
         "registry.database": registry.database if registry.database != _USUAL_DATABASE else None,
         "stream.bootstrap_servers": settings.stream.bootstrap_servers,
+        **_tracked_in(settings.tracking),
     }
     typed = [shlex.quote(f"{name}={_value(one)}") for name, one in given.items() if one]
     return _joined([f"susystream run {words}", *typed])
+
+
+def _tracked_in(ours: TrackingSettings) -> dict[str, str]:
+    """Where runs lie, as far as that is not where they usually do."""
+    named = {"uri": public_uri(ours.uri), "experiment": ours.experiment}
+    usual = TrackingSettings()
+    return {f"tracking.{one}": text for one, text in named.items() if text != getattr(usual, one)}
 
 
 def _with_options(words: str, given: Mapping[str, str | None]) -> str:

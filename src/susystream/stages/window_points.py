@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from susystream.plots.pace import Moment, last_speed, pace_figure
+from susystream.plots.pace import Moment, joined, last_speed, pace_figure
 from susystream.stages.memory import memory_in_use
 from susystream.tracking.tracker import TrackedRun
 
 _FLUSH_SECONDS = 10.0
 _PACE = ""  # of no model
-_FEWEST = 3  # windows: two points are no picture
+_FEWEST = 3  # moments that are drawn: fewer are no picture
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class WindowPoints:
     def finish(self) -> None:
         """Sends the rest, and the picture if there is anything to see."""
         self.flush()
-        if len(self._pace) > _FEWEST:
+        if self._pace and len(joined(self._pace)) > _FEWEST:
             picture = partial(pace_figure, self.name, self._pace)
             self.run.log_figure(f"plots/pace_{self.name}.png", picture)
 

@@ -118,6 +118,17 @@ class RecipeRuns:
         """The run that trained a model, however it ended: its figures may have come later."""
         return next(self._search(f"tags.stage = 'train' and tags.model_id = '{model_id}'"), None)
 
+    def publications_of(self, dataset_id: str) -> list[RecipeRun]:
+        """The runs that published a data set, or found it there: all are of the same events."""
+        return list(self._search(f"tags.stage = 'publish' and tags.dataset_id = '{dataset_id}'"))
+
+    def recipe_of(self, run: RecipeRun) -> str | None:
+        """Of the command that made a run: those below its own do not say it."""
+        while RECIPE not in run.tags and (above := run.tags.get(_PARENT)):
+            with tracking_errors(self._uri):
+                run = _read(self._client.get_run(above))
+        return run.tags.get(RECIPE)
+
     def _search(self, wanted: str) -> Iterator[RecipeRun]:
         """Page by page, as far as they are asked for."""
         with tracking_errors(self._uri):
