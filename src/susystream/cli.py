@@ -117,7 +117,7 @@ def split_overrides(text: str) -> list[str]:
     except ValueError as error:
         raise SettingsError(
             "expected overrides quoted as for a shell, received a quote that is not closed (the "
-            "text is not repeated, for it may hold a secret); close it"
+            "text is not repeated, for it may hold a secret); close the quote"
         ) from error
 
 

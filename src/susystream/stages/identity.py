@@ -16,7 +16,6 @@ from typing import Any
 from susystream.data.files import is_glob, matching
 from susystream.errors import DataError
 from susystream.registry.document import canonical_json
-from susystream.registry.store import ModelStore
 from susystream.settings import EvaluateSettings, Settings, public_config
 from susystream.settings.data import FileSet, SliceSet, SusyData, TestSet
 from susystream.settings.places import PLACES, is_within
@@ -60,19 +59,19 @@ def exact_names(context: StageContext) -> dict[str, Any]:
     Raises:
         NotFound: They name nothing.
     """
-    settings, store, stage = context.settings, context.store, context.settings.stage.name
-    found: dict[str, Any] = {}
+    settings, stage = context.settings, context.settings.stage.name
+    found: dict[str, Any] = {}  # the store is opened only by what is looked up in it
     if not _is_repeatable(settings):
         return found
     if stage == "train":
-        found["train.dataset"] = store.load_dataset(settings.train.dataset).dataset_id
+        found["train.dataset"] = context.store.load_dataset(settings.train.dataset).dataset_id
     if stage in ("train", "pipeline") and settings.train.parent:
-        found["train.parent"] = store.load_model(settings.train.parent).model_id
+        found["train.parent"] = context.store.load_model(settings.train.parent).model_id
     if stage == "evaluate":
-        models = [store.load_model(one).model_id for one in settings.evaluate.models]
+        models = [context.store.load_model(one).model_id for one in settings.evaluate.models]
         found["evaluate.models"] = models
     if stage in _TESTS:
-        found |= _exact_tests(settings.evaluate, store)
+        found |= _exact_tests(settings.evaluate, context)
     return found
 
 
@@ -121,7 +120,7 @@ def _is_repeatable(settings: Settings) -> bool:
     return settings.stage.name in _REPEATABLE and not settings.train.follow
 
 
-def _exact_tests(tests: EvaluateSettings, store: ModelStore) -> dict[str, str]:
+def _exact_tests(tests: EvaluateSettings, context: StageContext) -> dict[str, str]:
     if tests.input is not None:  # the sets are not looked at then
         named = {"evaluate.input": tests.input}
     else:
@@ -131,7 +130,7 @@ def _exact_tests(tests: EvaluateSettings, store: ModelStore) -> dict[str, str]:
             if isinstance(one, SliceSet)
         }
     return {
-        name: _DATASET + store.load_dataset(text.removeprefix(_DATASET)).dataset_id
+        name: _DATASET + context.store.load_dataset(text.removeprefix(_DATASET)).dataset_id
         for name, text in named.items()
         if text.startswith(_DATASET)
     }
