@@ -10,10 +10,9 @@ import logging
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from traceback import clear_frames
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from susystream.errors import TrackingError
@@ -98,12 +97,7 @@ class Tracker:
     def __enter__(self) -> Tracker:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """Sends what is left.
 
         Raises:
@@ -218,11 +212,13 @@ class Tracker:
 
     def place_of(self, run_id: str) -> str | None:
         """Where a run is in the UI, as a link within it; None if there is none, or no answer."""
-        try:
-            found = self._found(run_id)
-        except TrackingError:
-            return None
+        found = self._seen(run_id)
         return f"#/experiments/{found.info.experiment_id}/runs/{run_id}" if found else None
+
+    def is_deleted(self, run_id: str) -> bool:
+        """Whether a run was deleted, and may be restored; not known of a server that is away."""
+        found = self._seen(run_id)
+        return found is not None and found.info.lifecycle_stage == "deleted"
 
     def recorded(self, run_id: str) -> RecordedRun:
         """What a run of ours recorded of itself.
@@ -253,6 +249,11 @@ class Tracker:
         if self.run_id is not None:
             return str(self._client.get_run(self.run_id).info.experiment_id)
         return opened_experiment(self._client) or experiment_id(self._client, self.experiment)
+
+    def _seen(self, run_id: str) -> Run | None:
+        with suppress(TrackingError):
+            return self._found(run_id)
+        return None
 
     def _found(self, run_id: str) -> Run | None:
         from mlflow.exceptions import MlflowException
