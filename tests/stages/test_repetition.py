@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from stages.desk import Open
 from test_listing import dataset_record, trained
 from tracking.passage import Passage
-from tracking.tracking_server import TrackingServer
+from tracking.tracking_server import tracking_server
 
 from susystream.data.bad_rows import BadRows
 from susystream.registry.document import MlflowLink, ModelDocument
@@ -166,13 +166,8 @@ def passage(tmp_path: Path) -> Iterator[Passage]:
     """The way to a tracking server of the test's own."""
     folder = tmp_path / "server"
     folder.mkdir()
-    server = TrackingServer(folder)
-    try:
-        server.start()
-        with Passage(server.address) as found:
-            yield found
-    finally:
-        server.stop()
+    with tracking_server(folder) as server, Passage(server.address) as found:
+        yield found
 
 
 def test_a_repeated_chain_ends_well_without_its_tracking_server(

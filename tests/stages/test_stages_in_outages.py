@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from stages.desk import Open
 from stages.following import FOLLOW, published
 from tracking.passage import Passage
-from tracking.tracking_server import TrackingServer
+from tracking.tracking_server import TrackingServer, tracking_server
 
 from susystream.stages.context import StageContext
 from susystream.stages.evaluate import evaluate
@@ -28,12 +28,8 @@ from susystream.stages.train import train
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
     """A tracking server of this module's own."""
-    found = TrackingServer(tmp_path_factory.mktemp("tracking"))
-    try:
-        found.start()
+    with tracking_server(tmp_path_factory.mktemp("tracking")) as found:
         yield found
-    finally:
-        found.stop()
 
 
 @pytest.fixture

@@ -12,17 +12,13 @@ from pathlib import Path
 import pytest
 from sweeping.desk import PREPARE, SweepDesk
 from tracking.passage import Passage
-from tracking.tracking_server import TrackingServer
+from tracking.tracking_server import TrackingServer, tracking_server
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
-    found = TrackingServer(tmp_path_factory.mktemp("server"))
-    try:
-        found.start()
+    with tracking_server(tmp_path_factory.mktemp("server")) as found:
         yield found
-    finally:
-        found.stop()
 
 
 @pytest.fixture

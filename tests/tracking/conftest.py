@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tracking.tracking_server import TrackingServer
+from tracking.tracking_server import TrackingServer, tracking_server
 
 from susystream.tracking.tracker import Tracker
 
@@ -27,12 +27,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
     """A real tracking server, which stays up."""
-    found = TrackingServer(tmp_path_factory.mktemp("server"))
-    try:
-        found.start()
+    with tracking_server(tmp_path_factory.mktemp("server")) as found:
         yield found
-    finally:
-        found.stop()
 
 
 @pytest.fixture(scope="session")

@@ -360,6 +360,31 @@ def test_a_run_that_was_deleted_or_is_elsewhere_is_told_and_no_error(
     assert (len(said), said[3:5]) == (6, said[:2])
 
 
+@pytest.mark.usefixtures("impatient")
+def test_figures_that_wait_for_a_deleted_run_are_an_error_until_it_is_restored(
+    database: str, client: MlflowClient
+) -> None:
+    """While the server is there, and in an outage: then they are set aside."""
+    deleted, said = new_run(client), list[str]()
+    client.delete_run(deleted)
+    with pytest.raises(TrackingError, match=r"received a refusal.*'active' state"):
+        wait_for_deleted(tracker_of(database, said), deleted, database)
+    assert "it is elsewhere" not in said
+
+
+def wait_for_deleted(opened: Tracker, deleted: str, database: str) -> None:
+    def add(tracker: Tracker) -> None:
+        figures = {"auc": 0.5}
+        tracker.add_metrics(deleted, figures, absent="it is elsewhere", restorable=True)
+
+    with opened as tracker, tracker.run("train", name="n", params={}, tags={}) as run:
+        with pytest.raises(TrackingError, match="runs restore"):
+            add(tracker)
+        with locked(database):
+            run.log_metrics({"loss": 0.5})
+            add(tracker)
+
+
 def add_to_absent(tracker: Tracker, deleted: str) -> None:
     tracker.add_metrics(deleted, {"auc": 0.5}, absent="it is deleted")
     tracker.add_metrics("f" * 32, {"auc": 0.5}, absent="it is elsewhere")

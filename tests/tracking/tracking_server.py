@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -62,6 +64,17 @@ class TrackingServer:
             self.send(signal.SIGKILL)
             self._process.wait(20)
         self._process = None
+
+
+@contextmanager
+def tracking_server(folder: Path) -> Iterator[TrackingServer]:
+    """A server that runs, and ends with the block, however often it was stopped and started."""
+    found = TrackingServer(folder)
+    try:
+        found.start()
+        yield found
+    finally:
+        found.stop()
 
 
 def wait_until_healthy(address: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -16,10 +16,9 @@ from susystream.errors import (
     SettingsError,
     StreamError,
     StreamStalled,
-    TrackingError,
 )
 from susystream.model.training import forget_networks
-from susystream.registry.document import DatasetRecord, ModelDocument, ModelSummary
+from susystream.registry.document import DatasetRecord, ModelSummary
 from susystream.settings.data import FileSet
 from susystream.stages import forgetting
 from susystream.stages.already_there import check_there
@@ -199,9 +198,10 @@ class Follower:
             context, document, test, first=self._models[0], before=self._before(test)
         )
         check_same(self._models[0], "digest", identity["digest"])
-        _check_not_deleted(context, document)
         absent = f"the run that trained {model.model_id} is not on this tracking server"
-        context.tracker.add_metrics(document.mlflow.run_id, figures, absent=absent)
+        context.tracker.add_metrics(  # those of a deleted run wait until it is restored
+            document.mlflow.run_id, figures, absent=absent, restorable=True
+        )
         context.store.add_metrics(model.model_id, figures, test_sets={KEY: identity})
         if not self._tested:
             self._run.log_dataset(NAME, identity, context="evaluation")
@@ -236,13 +236,3 @@ def _told_how_to_leave_it_out() -> Iterator[None]:
         raise type(error)(
             f"{error}, or leave it out: train.following.since=<id of a later data set, or a time>"
         ) from error
-
-
-def _check_not_deleted(context: StageContext, document: ModelDocument) -> None:
-    """A run that may be restored is waited for: what is in its document is not tried again."""
-    run_id = document.mlflow.run_id
-    if context.tracker.is_deleted(run_id):
-        raise TrackingError(
-            f"expected run {run_id}, which trained {document.model_id}, to take figures, received "
-            f"a deleted run; restore it: mlflow runs restore --run-id {run_id}"
-        )

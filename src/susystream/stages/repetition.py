@@ -13,7 +13,7 @@ from susystream.errors import NotFound, RegistryError, TrackingError
 from susystream.registry.document import ModelDocument
 from susystream.stages.context import StageContext
 from susystream.stages.recording import Evaluated
-from susystream.tracking.recorded_tests import RecordedTests, recorded_tests
+from susystream.tracking.recorded_tests import RecordedTests
 from susystream.tracking.tracked_run import TrackedRun, safe_name
 
 EQUAL = "repeats_equal"
@@ -123,9 +123,8 @@ def _former_digest(context: StageContext, repeated: str) -> str | None:
 
 
 def _former_tests(context: StageContext, repeated: str) -> RecordedTests | None:
-    seconds = context.settings.tracking.timeout_seconds
     try:
-        former = recorded_tests(context.tracker.uri, repeated, timeout_seconds=seconds)
+        former = context.tracker.tests_of(repeated)
     except TrackingError as error:
         context.note(f"the figures are not compared with those of run {repeated}: {error}")
         return None

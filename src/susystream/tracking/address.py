@@ -34,7 +34,10 @@ _REASONS = (  # what a message of many lines comes to
     ("error responses", "an error inside the server"),
 )
 _CURES = (  # what a message holds, and what helps
-    ("'active' state", "restore it (mlflow experiments restore), or name another"),
+    (
+        "'active' state",
+        "restore it (mlflow experiments restore, mlflow runs restore), or name another",
+    ),
     ("error code 401", "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
     ("error code 403", "ask for the permission, or log in as another user"),
     ("maintenance mode", "name a database: tracking.uri=sqlite:///mlflow.db"),

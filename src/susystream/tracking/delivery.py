@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from susystream.disclosure import public_text
 from susystream.tracking.entries import Entry, halves
-from susystream.tracking.outage import is_absent, is_inner, is_of_one_part, is_outage, is_unknown
+from susystream.tracking.outage import is_inner, is_of_one_part, is_outage, is_unknown
 
 _LONGEST = 240
 _SEARCHES = 20  # for what the server fails at, among a thousand points
@@ -107,7 +107,7 @@ class Account:
             self._leave(entry, told, server)
         elif is_unknown(error):
             self._pass(entry, self.unknown.setdefault(entry.run_id, told))
-        elif entry.absent and is_absent(error):
+        elif entry.excuses(error):
             self._pass(entry, told)
         elif is_of_one_part(error) and (parts := halves(entry)):
             self._give_all(parts, server)

@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
+from susystream.tracking.outage import is_deleted, is_unknown
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
@@ -36,6 +38,7 @@ class Entry:
         file: The file to send, on this machine.
         own: Whether the process that logs it opened the run, and nobody else ends that.
         absent: What to say if there is no such run, or it was deleted; empty: that is an error.
+        restorable: Whether a deleted run is an error all the same: figures wait for it.
     """
 
     run_id: str
@@ -44,6 +47,12 @@ class Entry:
     file: Path | None = None
     own: bool = False
     absent: str = ""
+    restorable: bool = False
+
+    def excuses(self, error: BaseException) -> bool:
+        """Whether an error only says that the run is not there, which `absent` expects."""
+        gone = is_unknown(error) or (is_deleted(error) and not self.restorable)
+        return bool(self.absent) and gone
 
 
 def send(client: MlflowClient, entry: Entry) -> None:
@@ -87,7 +96,8 @@ def halves(entry: Entry) -> tuple[Entry, ...]:
 def _fit(one: Entry, other: Entry) -> bool:
     return (
         one.kind == other.kind == "metrics"
-        and (one.run_id, one.absent) == (other.run_id, other.absent)
+        and (one.run_id, one.absent, one.restorable)
+        == (other.run_id, other.absent, other.restorable)
         and len(one.data) + len(other.data) <= _METRICS_BATCH
     )
 

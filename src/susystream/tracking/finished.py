@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from susystream.tracking.label import CONFIG_HASH, PRUNED, SEARCH, TRIAL_STATE
+from susystream.tracking.label import CONFIG_HASH, PARENT, PRUNED, SEARCH, TRIAL_STATE
+from susystream.tracking.lookup import run_or_none
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_PARENT = "mlflow.parentRunId"
 _ENDED_EARLY = ("FAILED", "KILLED")
 _MOST = 100  # runs of one configuration that are looked at
 
@@ -69,26 +69,14 @@ def adopt(client: MlflowClient, run: FinishedRun, *, parent_run_id: str) -> bool
         Whether it was moved: a run of a parent that finished or still runs, or of none, stays
         where it is.
     """
-    former = run.tags.get(_PARENT)
+    former = run.tags.get(PARENT)
     if former in (None, parent_run_id):
         return False
-    status = _status(client, former)
-    if status not in (None, *_ENDED_EARLY):
+    parent = run_or_none(client, former)  # none if it was removed for good
+    if parent is not None and parent.info.status not in _ENDED_EARLY:
         return False
     client.set_tag(run.run_id, "former_parent", former)
-    client.set_tag(run.run_id, _PARENT, parent_run_id)
-    if status is not None:
+    client.set_tag(run.run_id, PARENT, parent_run_id)
+    if parent is not None:
         client.set_tag(former, "continued_by", parent_run_id)
     return True
-
-
-def _status(client: MlflowClient, run_id: str) -> str | None:
-    """None of a run that was removed for good."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return str(client.get_run(run_id).info.status)
-    except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return None
-        raise

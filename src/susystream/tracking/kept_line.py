@@ -58,7 +58,8 @@ def line_of(entry: Entry, *, file: str | None) -> dict[str, Any]:
         file: Where the copy of its file lies, within the folder of copies.
     """
     found = {"run": entry.run_id, "kind": entry.kind, "data": entry.data}
-    more = {"file": file, "own": entry.own, "absent": entry.absent}
+    more = {"file": file, "own": entry.own}
+    more |= {"absent": entry.absent, "restorable": entry.restorable}
     return found | {name: value for name, value in more.items() if value}
 
 
@@ -75,8 +76,8 @@ def entry_in(line: bytes, *, folder: Path) -> Entry | None:
             whole = isinstance(data, _FORMS[kind]) and isinstance(absent, str)
             if whole and isinstance(file, str) == (kind == "file"):
                 place = folder / str(file) if kind == "file" else None
-                own = more.get("own") is True
-                return Entry(run_id, kind, data, place, own=own, absent=absent)  # type: ignore[arg-type]
+                flags = {name: more.get(name) is True for name in ("own", "restorable")}
+                return Entry(run_id, kind, data, place, absent=absent, **flags)  # type: ignore[arg-type]
     return None
 
 

@@ -15,6 +15,7 @@ TRIAL_STATE = "trial_state"
 PRUNED = "pruned"
 PRUNED_AT = "pruned_at"  # the value it was judged by
 SEARCH = "search"
+PARENT = "mlflow.parentRunId"  # by which MLflow puts a run below another
 NOTE = "mlflow.note.content"  # MLflow's UI shows it as the run's description
 RUNNING = "Running: "  # the description of a run that has not ended begins so
 PROCESS = "mlflow.process"  # MLflow's UI does not show tags of this beginning

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from susystream.disclosure import public_uri
 from susystream.errors import TrackingError
 from susystream.tracking.abandoned import process_tag
+from susystream.tracking.label import PARENT
+from susystream.tracking.lookup import run_or_none
 from susystream.tracking.opened_by_mlflow import VARIABLE, opened_cure
 from susystream.tracking.origin import user_tags
 
@@ -40,7 +42,7 @@ def begun_run(
     """
     if parent_run_id is not None:
         place = client.get_run(parent_run_id).info.experiment_id
-        return _create(client, name, {"mlflow.parentRunId": parent_run_id}, place)
+        return _create(client, name, {PARENT: parent_run_id}, place)
     # `mlflow run` opened one: taken once, by no nested run and no child process
     if claimed := os.environ.pop(VARIABLE, None):
         return _attach(client, claimed, name, uri)
@@ -64,17 +66,12 @@ def experiment_id(client: MlflowClient, name: str) -> str:
 
 
 def _attach(client: MlflowClient, run_id: str, name: str, uri: str) -> Run:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        run = client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
+    run = run_or_none(client, run_id)
+    if run is None:
         raise TrackingError(
             f"expected MLFLOW_RUN_ID to name a run at {public_uri(uri)}, received "
             f"{run_id}, which is not there; {opened_cure(uri)}"
-        ) from error
+        )
     given = run.info.run_name or ""
     drawn = _DRAWN_NAME.fullmatch(given) or not given
     client.update_run(run_id, status="RUNNING", name=name if drawn else None)

@@ -40,12 +40,12 @@ def is_inner(error: BaseException) -> bool:
 
 def is_of_one_part(error: BaseException) -> bool:
     """Whether a refusal may be of a part of what was sent, and the server may take the rest."""
-    return _status_of(error) == 400 and "'active' state" not in str(error)
+    return _status_of(error) == 400 and not is_deleted(error)
 
 
-def is_absent(error: BaseException) -> bool:
-    """Whether there is no such run, or it was deleted."""
-    return is_unknown(error) or "'active' state" in str(error)
+def is_deleted(error: BaseException) -> bool:
+    """Whether the run was deleted, and may be restored."""
+    return "'active' state" in str(error)
 
 
 def is_unknown(error: BaseException) -> bool:

@@ -22,7 +22,7 @@ from susystream.tracking.contact import answers
 from susystream.tracking.delivery import Server
 from susystream.tracking.entries import Entry, send
 from susystream.tracking.journal import Journal, delivering, refusal
-from susystream.tracking.outage import is_absent, is_inner, is_outage
+from susystream.tracking.outage import is_inner, is_outage
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -120,7 +120,7 @@ class Outbox:
             self._hung = time.monotonic() - began > _HUNG_SECONDS
             if is_outage(error):
                 return error
-            if entry.absent and is_absent(error):
+            if entry.excuses(error):
                 self._say(entry.absent)
                 return None
             with tracking_errors(self._uri):

@@ -19,13 +19,12 @@ from susystream.errors import TrackingError
 from susystream.settings import public_uri
 from susystream.tracking.address import sqlite_file, tracking_errors
 from susystream.tracking.contact import opened
-from susystream.tracking.label import RECIPE, VARIANT
+from susystream.tracking.label import PARENT, RECIPE, VARIANT
 from susystream.tracking.trial_table import judged_rows, read_trials
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_PARENT = "mlflow.parentRunId"
 _PAGE = 1000  # runs
 _TRIALS = "trials.csv"
 
@@ -88,7 +87,7 @@ class RecipeRuns:
         wanted = f"attributes.status = 'FINISHED' and tags.{RECIPE} = '{recipe}'"
         if stage is not None:
             wanted += f" and tags.stage = '{stage}'"
-        return (one for one in self._search(wanted) if _PARENT not in one.tags)
+        return (one for one in self._search(wanted) if PARENT not in one.tags)
 
     def trials(self, sweep: RecipeRun) -> Trials | None:
         """Of a sweep; None where it holds no `trials.csv`.
@@ -112,7 +111,7 @@ class RecipeRuns:
 
     def parts_of(self, run: RecipeRun) -> list[RecipeRun]:
         """The runs below a run."""
-        return list(self._search(f"tags.`{_PARENT}` = '{run.run_id}'"))
+        return list(self._search(f"tags.`{PARENT}` = '{run.run_id}'"))
 
     def training_of(self, model_id: str) -> RecipeRun | None:
         """The run that trained a model, however it ended: its figures may have come later."""
@@ -124,7 +123,7 @@ class RecipeRuns:
 
     def recipe_of(self, run: RecipeRun) -> str | None:
         """Of the command that made a run: those below its own do not say it."""
-        while RECIPE not in run.tags and (above := run.tags.get(_PARENT)):
+        while RECIPE not in run.tags and (above := run.tags.get(PARENT)):
             with tracking_errors(self._uri):
                 run = _read(self._client.get_run(above))
         return run.tags.get(RECIPE)

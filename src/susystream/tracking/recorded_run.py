@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from susystream.disclosure import public_uri
 from susystream.errors import TrackingError
+from susystream.tracking.lookup import run_or_none, runs_below
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -74,16 +75,6 @@ def steps_of(client: MlflowClient, run: Run) -> dict[str, Run]:
     return {one.data.tags.get("stage", ""): one for one in runs_below(client, run)}
 
 
-def runs_below(client: MlflowClient, run: Run) -> list[Run]:
-    """The runs that are a part of a run, the oldest first."""
-    wanted = f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
-    oldest_first = ["attributes.start_time ASC"]
-    found = client.search_runs(
-        [run.info.experiment_id], wanted, max_results=1000, order_by=oldest_first
-    )
-    return list(found)
-
-
 def source_of(one: DatasetInput) -> Mapping[str, Any]:
     """What an input says of its source; nothing where that is none of ours."""
     try:
@@ -102,7 +93,8 @@ def tested_on(run: Run) -> Iterator[DatasetInput]:
 
 def _found(client: MlflowClient, wanted: str, place: str) -> Run:
     if _WHOLE.fullmatch(wanted):
-        found = _one(client, wanted)
+        one = run_or_none(client, wanted)
+        found = [] if one is None else [one]
     elif _BEGINNING.fullmatch(wanted):
         found = _several(client, wanted)
     else:
@@ -118,17 +110,6 @@ def _found(client: MlflowClient, wanted: str, place: str) -> Run:
         f"expected one run {wanted} at {place}, received {received}; "
         + ("give more of the id" if found else _CURE)
     )
-
-
-def _one(client: MlflowClient, run_id: str) -> list[Run]:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return [client.get_run(run_id)]
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return []
 
 
 def _several(client: MlflowClient, beginning: str) -> list[Run]:

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from susystream.tracking.address import tracking_errors
-from susystream.tracking.contact import opened
-from susystream.tracking.recorded_run import runs_below, source_of, steps_of, tested_on
+from susystream.tracking.lookup import runs_below
+from susystream.tracking.recorded_run import source_of, steps_of, tested_on
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -34,19 +33,13 @@ class RecordedTests:
     digests: dict[str, str]
 
 
-def recorded_tests(uri: str, run_id: str, *, timeout_seconds: float) -> RecordedTests | None:
-    """What a run tested; None if it is none that tests.
-
-    Raises:
-        TrackingError: The server does not answer, or knows no such run.
-    """
-    client = opened(uri, timeout_seconds=timeout_seconds)
-    with tracking_errors(uri):
-        run = client.get_run(run_id)
-        run = steps_of(client, run).get(_EVALUATE, run)
-        if run.data.tags.get("stage") != _EVALUATE:
-            return None
-        return RecordedTests(dict(_figures(client, run)), dict(_digests(run)))
+def recorded_tests(client: MlflowClient, run_id: str) -> RecordedTests | None:
+    """What a run tested; None if it is none that tests. The errors are MLflow's own."""
+    run = client.get_run(run_id)
+    run = steps_of(client, run).get(_EVALUATE, run)
+    if run.data.tags.get("stage") != _EVALUATE:
+        return None
+    return RecordedTests(dict(_figures(client, run)), dict(_digests(run)))
 
 
 def _figures(client: MlflowClient, run: Run) -> Iterator[tuple[str, dict[str, float]]]:

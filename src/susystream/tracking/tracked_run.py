@@ -42,7 +42,8 @@ class TrackedRun:
         experiment: As below.
         pictures: Whether it gets those that are logged.
         own: Whether this process opened it.
-        absent: What to say if there is no such run, or it was deleted; empty: that is an error.
+        absent: As of `Entry`.
+        restorable: The same.
 
     Attributes:
         run_id: MLflow's id of the run.
@@ -58,9 +59,10 @@ class TrackedRun:
         pictures: bool = True,
         own: bool = True,
         absent: str = "",
+        restorable: bool = False,
     ) -> None:
-        self.run_id, self.experiment = run_id, experiment
-        self._pictures, self._own, self._absent = pictures, own, absent
+        self.run_id, self.experiment, self._pictures = run_id, experiment, pictures
+        self._own, self._absent, self._restorable = own, absent, restorable
         self._outbox, self._precedence = outbox, Precedence()
 
     def log_params(self, config: Mapping[str, Any], *, known: Mapping[str, str]) -> None:
@@ -142,9 +144,8 @@ class TrackedRun:
 
     def _put(self, kind: Kind, data: Any, file: Path | None = None) -> None:
         if data or file is not None:
-            self._outbox.put(
-                Entry(self.run_id, kind, data, file, own=self._own, absent=self._absent)
-            )
+            entry = Entry(self.run_id, kind, data, file, self._own, self._absent, self._restorable)
+            self._outbox.put(entry)
 
 
 @contextmanager

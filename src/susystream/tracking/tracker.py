@@ -24,11 +24,13 @@ from susystream.tracking.finished import FinishedRun, adopt, finished_run
 from susystream.tracking.journal_folder import kept_runs
 from susystream.tracking.label import Label
 from susystream.tracking.left_behind import deliver_all
+from susystream.tracking.lookup import run_or_none
 from susystream.tracking.opened_by_mlflow import opened_experiment
 from susystream.tracking.opening import begun_run, experiment_id
 from susystream.tracking.origin import origin_tags
 from susystream.tracking.outbox import Outbox
 from susystream.tracking.recorded_run import RecordedRun, recorded_run
+from susystream.tracking.recorded_tests import RecordedTests, recorded_tests
 from susystream.tracking.system_metrics import sampled
 from susystream.tracking.tracked_run import TrackedRun, as_yaml
 
@@ -187,9 +189,17 @@ class Tracker:
         *,
         step: int | None = None,
         absent: str = "",
+        restorable: bool = False,
     ) -> None:
-        """Adds figures to a run of another command, or an ended one; `absent` as of TrackedRun."""
-        run = TrackedRun(self._outbox, run_id, experiment=self.experiment, own=False, absent=absent)
+        """Adds figures to a run of another command, or an ended one; the rest as of `Entry`."""
+        run = TrackedRun(
+            self._outbox,
+            run_id,
+            experiment=self.experiment,
+            own=False,
+            absent=absent,
+            restorable=restorable,
+        )
         run.log_metrics(metrics, step=step)
 
     def finished_run(
@@ -212,13 +222,10 @@ class Tracker:
 
     def place_of(self, run_id: str) -> str | None:
         """Where a run is in the UI, as a link within it; None if there is none, or no answer."""
-        found = self._seen(run_id)
+        found = None
+        with suppress(TrackingError):
+            found = self._found(run_id)
         return f"#/experiments/{found.info.experiment_id}/runs/{run_id}" if found else None
-
-    def is_deleted(self, run_id: str) -> bool:
-        """Whether a run was deleted, and may be restored; not known of a server that is away."""
-        found = self._seen(run_id)
-        return found is not None and found.info.lifecycle_stage == "deleted"
 
     def recorded(self, run_id: str) -> RecordedRun:
         """What a run of ours recorded of itself.
@@ -250,22 +257,16 @@ class Tracker:
             return str(self._client.get_run(self.run_id).info.experiment_id)
         return opened_experiment(self._client) or experiment_id(self._client, self.experiment)
 
-    def _seen(self, run_id: str) -> Run | None:
-        with suppress(TrackingError):
-            return self._found(run_id)
-        return None
-
-    def _found(self, run_id: str) -> Run | None:
-        from mlflow.exceptions import MlflowException
-
+    def tests_of(self, run_id: str) -> RecordedTests | None:
+        """What a run tested; None if it is none that tests. Errors as of `recorded`."""
         client = self._client
         with tracking_errors(self.uri):
-            try:
-                return client.get_run(run_id)
-            except MlflowException as error:
-                if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                    return None
-                raise
+            return recorded_tests(client, run_id)
+
+    def _found(self, run_id: str) -> Run | None:
+        client = self._client
+        with tracking_errors(self.uri):
+            return run_or_none(client, run_id)
 
     def _begin(self, name: str, parent_run_id: str | None) -> tuple[TrackedRun, dict[str, str]]:
         """A run, and the params that it has already."""
