@@ -11,6 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "susystream"
 FLOOR = {
+    "as_overrides": 0,
     "collector": 0,
     "direction": 0,
     "disclosure": 0,
@@ -51,7 +52,6 @@ FLOOR = {
     "recipes": 4,
     "sweeping": 4,
     "repeating": 4,
-    "as_overrides": 4,
     "logged_run": 4,
     "exact_ids": 4,
     "listing": 4,

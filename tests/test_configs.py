@@ -286,3 +286,18 @@ def test_configuration_files_say_nothing_twice() -> None:
     """`_self_` first in the root, so that groups and experiments win over it."""
     lines = (Path(CONF) / "config.yaml").read_text().splitlines()
     assert lines[lines.index("defaults:") + 1].strip() == "- _self_"
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        *([f"experiment={one}"] for one in EXPERIMENTS),
+        ["evaluate/engine=spark", "evaluate.engine.options={spark.executor.cores: 2}"],
+        ["data=susy", "data.path=a b.csv", "stream.security={ssl.key.password: hunter2}"],
+        ["stage=train", "train.follow=true", "train.following.test=slice:t/0:0-5"],
+    ],
+    ids=" ".join,
+)
+def test_settings_are_what_they_are_as_plain_data(overrides: list[str]) -> None:
+    settings = composed(*overrides)
+    assert check_settings(settings.model_dump(mode="json")) == settings

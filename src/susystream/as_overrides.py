@@ -7,7 +7,7 @@ of the second.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 # choices of a group whose options have different settings, and where they are named
@@ -79,7 +79,7 @@ def text_of(value: Any) -> str:
         case bool():
             return str(value).lower()
         case str():
-            return _quoted(value)
+            return _text(value)
         case Mapping():
             return "{" + ", ".join(f"{key}: {text_of(one)}" for key, one in value.items()) + "}"
         case list() | tuple():
@@ -87,14 +87,33 @@ def text_of(value: Any) -> str:
     return repr(value)
 
 
-def _quoted(text: str) -> str:
-    """Backslashes count only before a quote, so only there they are doubled."""
-    if _BARE.fullmatch(text) and text.lower() not in _NOT_TEXT:
-        return text
+def _text(text: str) -> str:
+    bare = _BARE.fullmatch(text) and text.lower() not in _NOT_TEXT
+    return text if bare else quoted(text, "'")
+
+
+def quoted(text: str, mark: str) -> str:
+    r"""A text between quotation marks; backslashes, which count only before one, are doubled there.
+
+    Example:
+        >>> print(quoted("it's ${here}", "'"))
+        'it\'s \${here}'
+    """
     doubled = re.sub(
-        r"(\\*)('|\Z)", lambda found: found[1] * 2 + found[2].replace("'", "\\'"), text
+        rf"(\\*)({mark}|\Z)", lambda found: found[1] * 2 + found[2].replace(mark, f"\\{mark}"), text
     )
-    return "'" + doubled.replace("${", "\\${") + "'"
+    return mark + doubled.replace("${", "\\${") + mark
+
+
+def key_of(word: str) -> str:
+    """What an override sets, as typed, without the sign that adds or removes it."""
+    return word.lstrip("+~").partition("=")[0]
+
+
+def pairs(words: Iterable[str]) -> dict[str, str]:
+    """Overrides by the names they set; what sets nothing is left out."""
+    split = (word.lstrip("+").partition("=") for word in words)
+    return {key: value for key, mark, value in split if mark}
 
 
 def at(config: Mapping[str, Any], path: str) -> Any:
@@ -103,3 +122,12 @@ def at(config: Mapping[str, Any], path: str) -> Any:
     for name in path.split("."):
         found = found.get(name) if isinstance(found, Mapping) else None
     return found
+
+
+def with_value(config: Mapping[str, Any], path: str, value: object) -> dict[str, Any]:
+    """A copy with another value at a dotted name."""
+    name, _, rest = path.partition(".")
+    inner = config.get(name)
+    if rest:
+        value = with_value(inner if isinstance(inner, Mapping) else {}, rest, value)
+    return {**config, name: value}

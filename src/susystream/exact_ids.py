@@ -7,17 +7,15 @@ something else by now; and which of those names the run ended too early to say t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from pydantic import JsonValue
 
 from susystream.as_overrides import at
+from susystream.settings.named_sets import DATASET, INPUT, SETS, named_sets
 from susystream.tracking.recorded_run import CHAIN, RecordedRun
 
 _ID = re.compile(r"[a-z]\d{8}-\d{9}-[0-9a-z]{5}")
-_DATASET = "dataset:"
-_INPUT, _SETS = "evaluate.input", "evaluate.sets"
 
 
 def exact_ids(run: RecordedRun, stage: str) -> dict[str, JsonValue]:
@@ -49,25 +47,25 @@ def never_said(run: RecordedRun, stage: str) -> dict[str, str]:
     return {
         name: text
         for name, text in _names(run, stage)
-        if name not in known and not _ID.fullmatch(text.removeprefix(_DATASET))
+        if name not in known and not _ID.fullmatch(text.removeprefix(DATASET))
     }
 
 
 def _data_sets(run: RecordedRun) -> dict[str, JsonValue]:
     """The data sets to test on; what is typed in place of all sets is called as it is."""
     found = dict[str, JsonValue]()
-    for name in _named_sets(run.config):
-        of_set = name.removeprefix(f"{_SETS}.").removesuffix(".events")
-        known = run.data_sets.values() if name == _INPUT else [run.data_sets.get(of_set)]
+    for name in named_sets(run.config):
+        of_set = name.removeprefix(f"{SETS}.").removesuffix(".events")
+        known = run.data_sets.values() if name == INPUT else [run.data_sets.get(of_set)]
         if dataset_id := next(iter(known), None):
-            found[name] = f"{_DATASET}{dataset_id}"
+            found[name] = f"{DATASET}{dataset_id}"
     return found
 
 
 def _names(run: RecordedRun, stage: str) -> Iterator[tuple[str, str]]:
     """What a stage takes by a name, where a run may end before it says what that was."""
     if stage in ("evaluate", CHAIN):
-        yield from _named_sets(run.config).items()
+        yield from named_sets(run.config).items()
     if not _is_chain(run):
         return
     parent = at(run.config, "train.parent")
@@ -77,17 +75,6 @@ def _names(run: RecordedRun, stage: str) -> Iterator[tuple[str, str]]:
         yield "train.dataset", str(at(run.config, "train.dataset"))
     if stage == "evaluate":
         yield "evaluate.models", ",".join(at(run.config, "evaluate.models") or ())
-
-
-def _named_sets(config: Mapping[str, Any]) -> dict[str, str]:
-    """Settings that name a data set to test on."""
-    given = at(config, _INPUT)
-    if given is not None:  # in place of all sets
-        named = {_INPUT: given}
-    else:
-        sets = (at(config, _SETS) or {}).items()
-        named = {f"{_SETS}.{name}.events": at(one, "events") for name, one in sets}
-    return {name: str(text) for name, text in named.items() if str(text).startswith(_DATASET)}
 
 
 def _is_chain(run: RecordedRun) -> bool:

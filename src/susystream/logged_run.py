@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from susystream.as_overrides import at, choices_of, differences
+from susystream.as_overrides import at, choices_of, differences, key_of, with_value
 from susystream.composition import composed_settings
 from susystream.errors import SettingsError
 from susystream.exact_ids import exact_ids, never_said
@@ -56,7 +56,7 @@ def _words(choices: Mapping[str, str | None]) -> list[str]:
 
 def name_of(word: str) -> str:
     """What an override sets, dotted."""
-    return word.lstrip("+~").partition("=")[0].replace("/", ".")
+    return key_of(word).replace("/", ".")
 
 
 def _check(run: RecordedRun, words: Sequence[str], wanted: Mapping[str, Any]) -> None:
@@ -75,9 +75,9 @@ def _settings(run: RecordedRun, base: Settings, stage: str) -> Settings:
     for place in _OF_THIS_COMMAND:
         group, _, name = place.rpartition(".")
         if name in (at(places, group) if group else places):  # a local engine has no master
-            config = _with(config, place, at(places, place))
+            config = with_value(config, place, at(places, place))
     for name, value in exact_ids(run, stage).items():
-        config = _with(config, name, value)
+        config = with_value(config, name, value)
     return check_settings(config)
 
 
@@ -93,14 +93,6 @@ def _of_another_version(run: RecordedRun) -> Iterator[None]:
             f"{version}, commit {commit[:12]} ({str(error).partition('; ')[0]}); repeat it with "
             "that commit"
         ) from error
-
-
-def _with(config: Mapping[str, Any], path: str, value: object) -> dict[str, Any]:
-    """A copy with another value at a dotted name."""
-    name, _, rest = path.partition(".")
-    inner = config.get(name)
-    changed = _with(inner if isinstance(inner, Mapping) else {}, rest, value) if rest else value
-    return {**config, name: changed}
 
 
 def _check_nothing_hidden(run: RecordedRun, words: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from susystream.as_overrides import key_of
 from susystream.composition import known_keys
 from susystream.errors import SettingsError
 
@@ -48,7 +49,7 @@ def check_parameters(words: Sequence[str]) -> None:
 
 def temporary_hint(overrides: Sequence[str]) -> str | None:
     """Where things go if the current folder is MLflow's temporary copy and nobody said where."""
-    here, given = Path.cwd(), {word.lstrip("+").partition("=")[0] for word in overrides}
+    here, given = Path.cwd(), {key_of(word) for word in overrides}
     copied = here.parent == Path(tempfile.gettempdir()).resolve() and here.name.startswith("tmp")
     if not copied or os.environ.get(HOME) or "home" in given:
         return None

@@ -15,6 +15,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from susystream.as_overrides import pairs
 from susystream.composition import config_folder
 from susystream.errors import SettingsError
 
@@ -49,12 +50,6 @@ def check_recipe(parameters: Sequence[str], overrides: Sequence[str]) -> None:
                 f"{_listed(settings, lost)} as parameters beside it; give the parameters the "
                 "recipe's values (-P), or name the values in overrides too"
             )
-
-
-def pairs(words: Iterable[str]) -> dict[str, str]:
-    """Overrides by the names they set; what sets nothing is left out."""
-    split = (word.lstrip("+").partition("=") for word in words)
-    return {key: value for key, mark, value in split if mark}
 
 
 def _listed(values: Mapping[str, str], keys: Iterable[str]) -> str:

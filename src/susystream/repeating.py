@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 
 import click
 
+from susystream.as_overrides import pairs
 from susystream.composition import composed_settings
 from susystream.errors import SettingsError
 from susystream.logged_run import name_of, overrides_of
-from susystream.recipes import composed_values, pairs
+from susystream.recipes import composed_values
 from susystream.settings.places import is_within
 from susystream.tracking.code import code_state, library_versions
 from susystream.tracking.recorded_run import RecordedRun

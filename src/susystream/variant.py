@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from susystream.as_overrides import key_of
 from susystream.differences import differences_of
 from susystream.settings.places import PLACES, is_within
 from susystream.sweeping.space import swept, without_hydra
@@ -70,7 +71,7 @@ def _of_trial(hydra: Any, swept_over: Collection[str]) -> list[str]:
     if _mode(hydra) != RunMode.MULTIRUN.name:
         return []
     typed = [str(one) for one in hydra.overrides.task]
-    return [one for one in typed if one.lstrip("+~").partition("=")[0] in swept_over]
+    return [one for one in typed if key_of(one) in swept_over]
 
 
 def _otherwise_swept(

@@ -7,7 +7,8 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,3 +104,10 @@ def rows_of_uci(count: int) -> str:
     features = ["1.0", "0.1", "0.2", "1.1", "-0.3", "0.4", "0.9", "0.5"]
     row = ",".join([*features, *(["1.0"] * 10)])
     return "".join(f"{number % 2}.0,{row}\n" for number in range(count))
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import optuna
@@ -13,7 +12,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from sweeping.desk import PREPARE, SweepDesk, rows_of_uci
+from sweeping.desk import PREPARE, SweepDesk, rows_of_uci, until
 
 from hydra_plugins.susystream_search.search import split
 from susystream.errors import TrialPruned
@@ -47,9 +46,7 @@ def test_a_space_is_typed_as_hydras_sweeps_are(typed: str, expected: object) -> 
 def test_a_search_that_was_killed_asks_for_the_trials_that_are_left(desk: SweepDesk) -> None:
     given = (*PREPARE, *TPE, "data.rows=interval(20000,40000)")
     process = desk.start("susystream", "run", "-m", *desk.overrides(*given))
-    deadline = time.monotonic() + 120
-    while len(desk.trials()) < 2 and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: len(desk.trials()) >= 2)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=30)
     before = desk.trials()
@@ -102,9 +99,7 @@ def test_a_search_that_is_not_to_be_resumed_runs_all_of_it_again(desk: SweepDesk
 def test_a_search_is_the_work_of_one_command(desk: SweepDesk) -> None:
     given = (*PREPARE, *TPE, "data.rows=interval(3000000,3000100)")
     first = desk.start("susystream", "run", "-m", *desk.overrides(*given))
-    deadline = time.monotonic() + 120
-    while desk.count_runs() < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: desk.count_runs() >= 2)
     try:
         status, _, err = desk.sweep(*given, out="second")
         assert first.poll() is None

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from mlflow import MlflowClient
-from sweeping.desk import PREPARE, ROOT, SweepDesk, named, rows_of_uci
+from sweeping.desk import PREPARE, ROOT, SweepDesk, named, rows_of_uci, until
 
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
 
@@ -133,9 +133,7 @@ def test_the_first_failure_ends_a_sweep_that_asks_for_it(desk: SweepDesk, launch
 def test_a_killed_sweep_goes_on_where_it_was(desk: SweepDesk) -> None:
     given = (*PREPARE, "data.rows=" + ",".join(str(20000 + n) for n in range(8)))
     process = desk.start("susystream", "run", "-m", *desk.overrides(*given))
-    deadline = time.monotonic() + 120
-    while len(desk.trials()) < 3 and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: len(desk.trials()) >= 3)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=30)
     done = len(desk.trials())

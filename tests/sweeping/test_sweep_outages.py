@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sweeping.desk import PREPARE, SweepDesk
+from sweeping.desk import PREPARE, SweepDesk, until
 from tracking.passage import Passage
 from tracking.tracking_server import TrackingServer, tracking_server
 
@@ -25,13 +25,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]
 def passage(server: TrackingServer) -> Iterator[Passage]:
     with Passage(server.address) as found:
         yield found
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def running(server: TrackingServer) -> int:

@@ -13,20 +13,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from susystream.as_overrides import at, with_value
 from susystream.data.files import is_glob, matching
 from susystream.errors import DataError
 from susystream.registry.document import canonical_json
-from susystream.settings import EvaluateSettings, Settings, public_config
-from susystream.settings.data import FileSet, SliceSet, SusyData, TestSet
+from susystream.settings import Settings, check_settings, public_config
+from susystream.settings.data import FileSet, SusyData, TestSet
+from susystream.settings.named_sets import DATASET, named_sets
 from susystream.settings.places import PLACES, is_within
 from susystream.stages.context import StageContext
-from susystream.tracking.label import RECIPE, VARIANT
+from susystream.tracking.label import CONFIG_HASH, RECIPE, VARIANT
 from susystream.tracking.tracked_run import flat
 
 _OF_NO_FIGURE = (*PLACES, "sweep", "experiment", "repeats")
 _LENGTH = 32
 _LONGEST_TAG = 8000  # of MLflow
-_DATASET = "dataset:"
 _REPEATABLE = ("prepare", "publish", "train", "evaluate", "pipeline")
 _READS_SOURCE = ("prepare", "publish", "pipeline")
 _TESTS = ("evaluate", "pipeline")
@@ -70,8 +71,8 @@ def exact_names(context: StageContext) -> dict[str, Any]:
     if stage == "evaluate":
         models = [context.store.load_model(one).model_id for one in settings.evaluate.models]
         found["evaluate.models"] = models
-    if stage in _TESTS:
-        found |= _exact_tests(settings.evaluate, context)
+    for name, text in named_sets(public_config(settings)).items() if stage in _TESTS else ():
+        found[name] = DATASET + context.store.load_dataset(text.removeprefix(DATASET)).dataset_id
     return found
 
 
@@ -80,30 +81,24 @@ def with_names(settings: Settings, names: Mapping[str, Any]) -> Settings:
 
     Args:
         settings: Checked.
-        names: As `exact_names` gives them; of a test set that is not there it says nothing.
+        names: As `exact_names` gives them; what these settings name nothing by stays so.
     """
-
-    def of(group: str) -> dict[str, Any]:
-        inner = {key.partition(".")[::2] for key in names}
-        return {rest: names[f"{group}.{rest}"] for first, rest in inner if first == group}
-
-    tests, evaluate = settings.evaluate, of("evaluate")
-    sets = {
-        name: one.model_copy(update={"events": evaluate.pop(f"sets.{name}.events")})
-        if isinstance(one, SliceSet) and f"sets.{name}.events" in evaluate
-        else one
-        for name, one in tests.sets.items()
-    }
-    models = {key: tuple(one) for key, one in evaluate.items() if key == "models"}
-    given = {key: one for key, one in evaluate.items() if key == "input"}
-    tests = tests.model_copy(update={"sets": sets, **models, **given})
-    train = settings.train.model_copy(update=of("train"))
-    return settings.model_copy(update={"train": train, "evaluate": tests})
+    config = settings.model_dump(mode="json")
+    for name, value in names.items():
+        if at(config, name) is not None:
+            config = with_value(config, name, value)
+    return check_settings(config)
 
 
 def recipe_tags(settings: Settings) -> dict[str, str]:
     """By what `susystream report` finds the runs of a recipe."""
     return {RECIPE: settings.experiment.name} if settings.experiment else {}
+
+
+def command_tags(settings: Settings) -> dict[str, str]:
+    """What the run of a command bears: its recipe, and the hash of its exact settings."""
+    identity = config_hash(settings)
+    return recipe_tags(settings) | ({CONFIG_HASH: identity} if identity else {})
 
 
 def variant_tags(variant: Mapping[str, Any] | None) -> dict[str, str]:
@@ -118,22 +113,6 @@ def variant_tags(variant: Mapping[str, Any] | None) -> dict[str, str]:
 
 def _is_repeatable(settings: Settings) -> bool:
     return settings.stage.name in _REPEATABLE and not settings.train.follow
-
-
-def _exact_tests(tests: EvaluateSettings, context: StageContext) -> dict[str, str]:
-    if tests.input is not None:  # the sets are not looked at then
-        named = {"evaluate.input": tests.input}
-    else:
-        named = {
-            f"evaluate.sets.{name}.events": one.events
-            for name, one in tests.sets.items()
-            if isinstance(one, SliceSet)
-        }
-    return {
-        name: _DATASET + context.store.load_dataset(text.removeprefix(_DATASET)).dataset_id
-        for name, text in named.items()
-        if text.startswith(_DATASET)
-    }
 
 
 def _files(settings: Settings) -> Iterator[Path]:

@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
+from susystream.as_overrides import quoted
 from susystream.settings import Settings, public_uri
 from susystream.settings.tracking import TrackingSettings
 from susystream.stages.context import StageContext
@@ -91,18 +92,14 @@ def _joined(words: Sequence[str]) -> str:
 
 
 def _value(text: str) -> str:
-    """A text in Hydra's grammar: backslashes count only before a quote, so there they are doubled.
+    """A text in Hydra's grammar.
 
     Example:
         >>> _value("/data/my runs"), _value("mongodb://host/?tls=true")
         ('/data/my runs', '"mongodb://host/?tls=true"')
     """
-    if _BARE.fullmatch(text) and not _NO_TEXT.fullmatch(text):
-        return text
-    doubled = re.sub(
-        r"(\\*)(\"|\Z)", lambda found: found[1] * 2 + found[2].replace('"', '\\"'), text
-    )
-    return '"' + doubled.replace("${", "\\${") + '"'
+    bare = _BARE.fullmatch(text) and not _NO_TEXT.fullmatch(text)
+    return text if bare else quoted(text, '"')
 
 
 def listed(names: Iterable[object]) -> str:

@@ -14,14 +14,14 @@ from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
 from susystream.stages.evaluate import evaluate
 from susystream.stages.follow import follow
-from susystream.stages.identity import config_hash, exact_settings, recipe_tags, variant_tags
+from susystream.stages.identity import command_tags, exact_settings, variant_tags
 from susystream.stages.pipeline import pipeline
 from susystream.stages.prepare import prepare
 from susystream.stages.publish import publish
 from susystream.stages.result import StageResult
 from susystream.stages.score import score
 from susystream.stages.train import train
-from susystream.tracking.label import CONFIG_HASH, Label
+from susystream.tracking.label import Label
 from susystream.tracking.tracked_run import as_yaml
 
 
@@ -57,11 +57,7 @@ def run_stage(
     console = Console()
     with open_context(settings, output=output, console=console, differs=differs) as context:
         context.settings = exact_settings(context)
-        identity = config_hash(context.settings)
-        known = {CONFIG_HASH: identity} if identity else {}
-        context.label = Label(
-            tags={**recipe_tags(settings), **known}, everywhere=variant_tags(variant)
-        )
+        context.label = Label(tags=command_tags(context.settings), everywhere=variant_tags(variant))
         return run_in(context)
 
 

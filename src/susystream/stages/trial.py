@@ -16,7 +16,7 @@ from susystream.settings import Settings
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
 from susystream.stages.finished_before import finished_before, told
-from susystream.stages.identity import config_hash, exact_settings, recipe_tags, variant_tags
+from susystream.stages.identity import command_tags, exact_settings, variant_tags
 from susystream.stages.objective import Objective, missing_figure, objective_of
 from susystream.stages.outcome import Outcome, State
 from susystream.stages.pruning import Study, pruning
@@ -134,12 +134,11 @@ def run_trial(
 def _run(context: StageContext, trial: Trial, objective: Objective) -> dict[str, Any]:
     """The state and the facts of its outcome."""
     context.settings = exact_settings(context)
-    identity = config_hash(context.settings)
-    tags = {"trial": str(trial.number), **recipe_tags(context.settings)}
-    tags |= {CONFIG_HASH: identity} if identity else {}
+    tags = {"trial": str(trial.number), **command_tags(context.settings)}
     tags |= {SEARCH: trial.study.search} if trial.study else {}
     context.label = Label(trial.parent_run_id, trial.name, tags, context.label.everywhere)
     context.on_epoch = pruning(trial.study, trial.number, objective)
+    identity = tags.get(CONFIG_HASH)
     known = identity and finished_before(context, identity, trial.parent_run_id, trial.study)
     if known and (objective.name is None or _judged_by(known, objective) is not None):
         return _reused(context, trial, known, objective)

@@ -14,6 +14,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from susystream.as_overrides import pairs
 from susystream.differences import differences
 from susystream.errors import TrialsFailed, line_of
 from susystream.interruption import end_on_signals
@@ -60,8 +61,8 @@ def _trial(hydra: Any) -> Any:
     from susystream.stages.trial import Trial
 
     known = known_sweep()
-    split = [str(one).lstrip("+~").partition("=") for one in hydra.overrides.task]
-    typed = {name: public(name, value) for name, _, value in split}
+    given = pairs(str(one) for one in hydra.overrides.task)
+    typed = {name: public(name, value) for name, value in given.items()}
     return Trial(
         int(hydra.job.num),
         {name: typed[name] for name in known.swept if name in typed},
