@@ -13,6 +13,7 @@ from secure_broker import SecureBroker, secure_broker
 
 from susystream.services.broker import embedded_broker
 from susystream.services.store import embedded_store
+from susystream.tracking.local_database import ready_database
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +34,14 @@ def store_uri(services_home: Path) -> Iterator[str]:
     """The address of a real document store."""
     with embedded_store(services_home) as uri:
         yield uri
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file `mlflow.db` with MLflow's tables, to be copied: making them takes seconds."""
+    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    ready_database(f"sqlite:///{path}")
+    return path
 
 
 @pytest.fixture(scope="session")

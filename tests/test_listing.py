@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -74,9 +75,12 @@ def trained(record: DatasetRecord, link: MlflowLink) -> ModelDocument:
 
 
 @pytest.fixture(scope="module")
-def stored(store_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
+def stored(
+    store_uri: str, tmp_path_factory: pytest.TempPathFactory, empty_database: Path
+) -> Iterator[Stored]:
     database = f"t{uuid4().hex[:12]}"
-    tracking = f"sqlite:///{tmp_path_factory.mktemp('tracking')}/mlflow.db"
+    folder = tmp_path_factory.mktemp("tracking")
+    tracking = f"sqlite:///{shutil.copy(empty_database, folder)}"
     record = dataset_record()
     tracker = Tracker(tracking, "tests", system_metrics=False)
     with tracker.run("train", name="n", params={}, tags={}) as run:

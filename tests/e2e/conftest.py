@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 from e2e.project_runs import Desk
-from mlflow import MlflowClient
 
 
 @pytest.fixture(scope="session")
-def typed_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def typed_in(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Path:
     """A folder outside the project, with a database whose tables are there."""
     folder = tmp_path_factory.mktemp("typed in")
-    MlflowClient(tracking_uri=f"sqlite:///{folder}/mlflow.db").search_experiments(max_results=1)
+    shutil.copy(empty_database, folder)
     return folder
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,12 +29,14 @@ def opened(
     tmp_path: Path,
     broker: str,
     store_uri: str,
+    empty_database: Path,
     said: io.StringIO,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Open:
     """Opens a context with overrides; home, topic, database and tracking are the test's own."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)  # MLflow puts ./mlruns into the current folder
+    shutil.copy(empty_database, tmp_path)
     name = tmp_path.name.replace(".", "_")
     ours = [
         f"home={tmp_path}/home",

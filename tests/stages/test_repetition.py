@@ -162,11 +162,11 @@ def test_a_chain_is_as_equal_as_its_steps() -> None:
 
 
 @pytest.fixture
-def passage(tmp_path: Path) -> Iterator[Passage]:
+def passage(tmp_path: Path, empty_database: Path) -> Iterator[Passage]:
     """The way to a tracking server of the test's own."""
     folder = tmp_path / "server"
     folder.mkdir()
-    with tracking_server(folder) as server, Passage(server.address) as found:
+    with tracking_server(folder, empty_database) as server, Passage(server.address) as found:
         yield found
 
 

@@ -26,9 +26,11 @@ from susystream.stages.train import train
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
+def alone(
+    tmp_path_factory: pytest.TempPathFactory, empty_database: Path
+) -> Iterator[TrackingServer]:
     """A tracking server of this module's own."""
-    with tracking_server(tmp_path_factory.mktemp("tracking")) as found:
+    with tracking_server(tmp_path_factory.mktemp("tracking"), empty_database) as found:
         yield found
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,5 +8,6 @@ from sweeping.desk import SweepDesk
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> SweepDesk:
+def desk(tmp_path: Path, empty_database: Path) -> SweepDesk:
+    shutil.copy(empty_database, tmp_path)
     return SweepDesk(tmp_path)

@@ -16,8 +16,10 @@ from tracking.tracking_server import TrackingServer, tracking_server
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
-    with tracking_server(tmp_path_factory.mktemp("server")) as found:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, empty_database: Path
+) -> Iterator[TrackingServer]:
+    with tracking_server(tmp_path_factory.mktemp("server"), empty_database) as found:
         yield found
 
 

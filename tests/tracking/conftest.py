@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,9 +26,11 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
+def running(
+    tmp_path_factory: pytest.TempPathFactory, empty_database: Path
+) -> Iterator[TrackingServer]:
     """A real tracking server, which stays up."""
-    with tracking_server(tmp_path_factory.mktemp("server")) as found:
+    with tracking_server(tmp_path_factory.mktemp("server"), empty_database) as found:
         yield found
 
 
@@ -44,8 +47,9 @@ def server(running: TrackingServer) -> str:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> str:
+def database(tmp_path: Path, empty_database: Path) -> str:
     """A SQLite address; absolute, for MLflow keeps one open connection for each address."""
+    shutil.copy(empty_database, tmp_path)
     return f"sqlite:///{tmp_path}/mlflow.db"
 
 

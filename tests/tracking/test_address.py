@@ -96,11 +96,11 @@ def test_a_persons_own_limits_are_left_alone(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_database_that_another_process_is_making_for_too_long_is_refused(
-    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local_database, "_LONGEST_SECONDS", 0.1)
     with file_lock(tmp_path / "mlflow.db.lock", deadline_seconds=1, late=TimeoutError):
-        assert "another process has held" in refusal(database)
+        assert "another process has held" in refusal(f"sqlite:///{tmp_path}/mlflow.db")
     assert not (tmp_path / "mlflow.db").exists()
 
 

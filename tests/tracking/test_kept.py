@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import resource
+import shutil
 import socket
 import sqlite3
 import threading
@@ -36,9 +37,10 @@ KEPT = Path(".susystream/tracking")
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """One database for this module, made once."""
-    address = f"sqlite:///{tmp_path_factory.mktemp('tracking')}/mlflow.db"
+def database(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> str:
+    """One database for this module."""
+    folder = tmp_path_factory.mktemp("tracking")
+    address = f"sqlite:///{shutil.copy(empty_database, folder)}"
     opened(address, timeout_seconds=10)
     return address
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -67,8 +68,9 @@ class TrackingServer:
 
 
 @contextmanager
-def tracking_server(folder: Path) -> Iterator[TrackingServer]:
+def tracking_server(folder: Path, empty_database: Path) -> Iterator[TrackingServer]:
     """A server that runs, and ends with the block, however often it was stopped and started."""
+    shutil.copy(empty_database, folder)
     found = TrackingServer(folder)
     try:
         found.start()
