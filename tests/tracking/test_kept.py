@@ -81,11 +81,11 @@ def tracker_of(
     return Tracker(address, experiment, **{"system_metrics": False, "say": said.append, **settings})
 
 
-def begin(address: str) -> list[str]:
+def begin(address: str, **settings: Any) -> list[str]:
     """A command that begins a run; what it says."""
     said: list[str] = []
     with (
-        tracker_of(address, said) as tracker,
+        tracker_of(address, said, **settings) as tracker,
         tracker.run("train", name="n", params={}, tags={}),
     ):
         pass
@@ -225,10 +225,32 @@ def test_what_was_refused_is_told_before_the_server_goes_away_again(
             said.append(line)
             stack.enter_context(locked(database, reads=True))
 
-        with pytest.raises(MlflowException, match="database is locked"):
+        with pytest.raises(TrackingError, match="database is locked"):
             deliver_all(KEPT, database, client, say=say)
     assert [str(paths[0].with_suffix(".refused")) in line for line in said] == [True]
     assert paths[1].exists()
+
+
+def test_a_terminal_that_was_closed_is_no_absent_server(
+    database: str, client: MlflowClient
+) -> None:
+    journal_of(database, metrics(new_run(client), "a"))
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    def say(line: str) -> None:
+        os.write(writing, line.encode())
+
+    with closing_of(writing), pytest.raises(BrokenPipeError):
+        begin(database, say=say)
+
+
+@contextmanager
+def closing_of(descriptor: int) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def test_one_refused_point_takes_no_neighbour_with_it(database: str, client: MlflowClient) -> None:

@@ -60,12 +60,13 @@ def deliver_all(
         say: Tells a person of each journal as soon as it is done: the next may be the last.
 
     Raises:
-        Exception: MLflow's own: the server went away.
+        TrackingError: The server went away.
     """
     for path in journals(folder):
-        if (one := _tried(path, uri, client)) is not None:
-            for line in _told(one):
-                say(line)
+        with tracking_errors(uri):  # what the terminal does is none of them
+            one = _tried(path, uri, client)
+        for line in _told(one) if one is not None else ():
+            say(line)
     sweep(folder)
 
 

@@ -171,8 +171,8 @@ class Tracker:
         if self._looked and once:
             return
         self._looked = True
+        deliver_all(self._folder, self.uri, self._client, say=self._say)
         with tracking_errors(self.uri):
-            deliver_all(self._folder, self.uri, self._client, say=self._say)
             kept = kept_runs(self._folder)  # another command may be at it
             marked = mark_abandoned(self._client, self._place(), kept=kept)
         if marked:
