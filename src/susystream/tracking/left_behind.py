@@ -21,6 +21,7 @@ from susystream.tracking.entries import send
 from susystream.tracking.journal import ENDING, InUse, Journal, KeptRun, refusal
 from susystream.tracking.journal_folder import journals, sweep
 from susystream.tracking.outage import is_outage
+from susystream.tracking.replaced import standing
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -133,14 +134,19 @@ def _with_login(server: str) -> str:
 
 def _delivered(path: Path, client: MlflowClient, *, named: bool = False) -> Delivered:
     """What became of it; where a person named the server, it may have been the wrong one."""
-    there = Server(partial(send, client), partial(answers, client))
+    there = Server(
+        partial(send, client),
+        partial(answers, client),
+        partial(standing, client),
+        client.tracking_uri,
+    )
     with Journal(path) as journal:
         runs, server = journal.runs(), journal.server()
         journal.deliver(there)
         if journal.account.left:
             journal.deliver(there)  # it may have been of that moment
         _end_truly(client, runs, left=path.suffix == ENDING)
-        aside = journal.finish(stays=named)
+        aside = journal.finish(there, stays=named)
         missing = refusal(journal, aside) if aside else ""
         return Delivered(path, server, tuple(runs), missing, tuple(journal.account.notes))
 
