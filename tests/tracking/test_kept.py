@@ -20,6 +20,7 @@ from click.testing import CliRunner, Result
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 from sqlalchemy import Engine, event
 
 from susystream.cli import cli
@@ -502,6 +503,32 @@ def test_what_was_set_aside_replaces_what_stood_there_then_and_nothing_later(
 def put_state(client: MlflowClient, run_id: str, word: str) -> None:
     client.set_tag(run_id, NOTE, word)
     client.log_text(run_id, word, "plots/state.txt")
+
+
+def test_a_refusal_is_past_once_a_later_entry_of_its_name_is_there(
+    database: str, client: MlflowClient
+) -> None:
+    run_id, refusing = new_run(client, a="first", b="first"), [True]
+
+    def sends(entry: Entry) -> None:
+        if refusing:
+            refusing.pop()
+            raise MlflowException("no", error_code=PERMISSION_DENIED)
+        send(client, entry)
+
+    path = journal_of(
+        database,
+        Entry(run_id, "tags", {"a": "refused", "b": "refused"}),
+        Entry(run_id, "tags", {"a": "first"}),  # later, and again what it was
+    )
+    there = Server(sends, standing=partial(standing, client))
+    with Journal(path) as journal:
+        journal.deliver(there)
+        aside = journal.finish(there)
+    assert aside is not None
+    assert deliver(aside).exit_code == 0
+    found = stored(client, run_id).data.tags
+    assert (found["a"], found["b"]) == ("first", "refused")
 
 
 def test_what_is_there_and_may_be_later_stays_and_is_told(

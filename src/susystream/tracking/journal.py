@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from susystream.errors import TrackingError
 from susystream.file_lock import file_lock
 from susystream.tracking import kept_line
 from susystream.tracking.address import server_of
@@ -86,7 +87,8 @@ class Journal:
                 journal.append(entry)
                 journal.path.rename(whole)  # the lock is of the file, not of its name
         except Exception:
-            journal.remove()
+            with suppress(TrackingError):  # the first error says what is wrong
+                journal.remove()
             raise
         journal.path = whole
         return journal
@@ -151,13 +153,18 @@ class Journal:
             self.remove()
             return None
         with read_from(self.path):
-            if not self.account.knows_nothing or self._goes_on:
+            if not self._is_whole():
                 rest, damaged = self.account.rest(server), self._damaged.values()
                 self.path = set_aside(self.path, self.server(), rest, damaged)
-            elif not stays:  # all of it, and nothing else came to its runs
+            elif not stays:
                 self.path = self.path.rename(self.path.with_suffix(REFUSED))
         self.unlock()
         return self.path
+
+    def _is_whole(self) -> bool:
+        """Whether nothing of it is there, and nothing later will come to its runs."""
+        ended = not self._goes_on or all(one.ended for one in self.runs().values())
+        return self.account.knows_nothing and ended
 
     def remove(self) -> None:
         """With the copies of files; a kill halfway leaves a name that says so."""

@@ -124,7 +124,7 @@ class Outbox:
             self._hung = time.monotonic() - began > _HUNG_SECONDS
             if is_outage(error):
                 return error
-            if entry.whose:
+            if entry.whose and not isinstance(error, TrackingError):
                 return self._excused(entry, error)
             with tracking_errors(self._uri):
                 raise
