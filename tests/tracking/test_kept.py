@@ -9,7 +9,7 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -235,26 +235,45 @@ def test_what_was_refused_is_told_before_the_server_goes_away_again(
     assert paths[1].exists()
 
 
-def test_a_terminal_that_was_closed_is_no_absent_server(
-    database: str, client: MlflowClient
-) -> None:
-    journal_of(database, metrics(new_run(client), "a"))
+@pytest.fixture
+def closed() -> Iterator[Callable[[str], None]]:
+    """Says lines to a terminal that was closed."""
     reading, writing = os.pipe()
     os.close(reading)
 
     def say(line: str) -> None:
         os.write(writing, line.encode())
 
-    with closing_of(writing), pytest.raises(BrokenPipeError):
-        begin(database, say=say)
+    yield say
+    os.close(writing)
 
 
-@contextmanager
-def closing_of(descriptor: int) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        os.close(descriptor)
+def test_a_terminal_that_was_closed_is_no_absent_server(
+    database: str, client: MlflowClient, closed: Callable[[str], None]
+) -> None:
+    journal_of(database, metrics(new_run(client), "a"))
+    with pytest.raises(BrokenPipeError):
+        begin(database, say=closed)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_terminal_that_was_closed_delays_no_end(
+    database: str, client: MlflowClient, closed: Callable[[str], None]
+) -> None:
+    began = time.monotonic()
+
+    def say(line: str) -> None:
+        if line.endswith("is there"):
+            closed(line)
+
+    with (
+        tracker_of(database, [], say=say) as tracker,
+        tracker.run("train", name="n", params={}, tags={}) as run,
+        locked(database),
+    ):
+        run.log_metrics({"loss": 0.5})
+    assert time.monotonic() - began < 10
+    assert metrics_of(client, run.run_id) == {"loss": 0.5}
 
 
 def test_one_refused_point_takes_no_neighbour_with_it(database: str, client: MlflowClient) -> None:
