@@ -10,6 +10,7 @@ from reports.desk import ReportDesk, of_set
 
 from susystream.errors import TrackingError
 from susystream.reports.continual import REAL_EVENTS
+from susystream.tracking.label import PARENT
 from susystream.tracking.recipe_runs import RecipeRuns, open_runs
 
 PLAIN = "quickstart"  # a recipe without a declaration of its own
@@ -87,6 +88,20 @@ def test_a_data_set_that_was_published_with_other_settings_is_none_of_the_recipe
     assert desk.result("ensemble")["variant"] == {}
 
 
+def test_a_publication_whose_command_was_removed_says_nothing_of_its_recipe(
+    desk: ReportDesk,
+) -> None:
+    """Another one of the same data set will do."""
+    desk.place("ensemble")
+    _ensemble(desk, {"dataset_id": "d1"})
+    published = {"dataset_id": "d1"}
+    desk.tracked(None, "publish", {}, tags=published | {PARENT: "f" * 32})
+    _check_line(desk, "ensemble", "expected the publication of data set d1 .*not recorded")
+    desk.tracked("ensemble", "publish", {}, tags=published)
+    desk.report("ensemble")
+    assert desk.result("ensemble")["variant"] == {}
+
+
 def test_a_member_that_another_recipe_trained_is_none(desk: ReportDesk) -> None:
     desk.place("ensemble")
     desk.tracked("ensemble", "publish", {}, tags={"dataset_id": "d1"})
@@ -100,10 +115,10 @@ def test_unlike_values_of_a_setting_are_told_together(desk: ReportDesk) -> None:
     _ensemble(
         desk,
         {"dataset_id": "d1"},
-        variants=[{"train.learning_rate": one} for one in (0.1, 0.2, 0.1)],
+        variants=[{"data.path": one} for one in ("/a and b", "/c", "/a and b")],
     )
     desk.report("ensemble", "--any-settings")
-    assert desk.result("ensemble")["variant"] == {"train.learning_rate": "0.1 and 0.2"}
+    assert desk.result("ensemble")["variant"] == {"data.path": "/a and b and /c"}
 
 
 @pytest.mark.parametrize("recipe", ["low_vs_high", "width_search"])

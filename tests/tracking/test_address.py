@@ -79,6 +79,23 @@ def test_a_deleted_experiment_says_how_to_restore_it(database: str) -> None:
     assert "mlflow experiments restore" in refusal(database)
 
 
+def test_a_deleted_run_is_named_with_what_restores_it(database: str) -> None:
+    """Also of a server whose address holds a password."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=database)
+    run_id = client.create_run("0").info.run_id
+    client.delete_run(run_id)
+    shown = {database: "sqlite:///mlflow.db", "http://me:sesame@host:5000": "http://host:5000"}
+    for address, place in shown.items():
+        with pytest.raises(TrackingError) as caught, tracking_errors(address):
+            client.log_metric(run_id, "a", 1.0)
+        line = str(caught.value)
+        assert line.startswith(f"expected run {run_id} on the tracking server at ")
+        restore = f"MLFLOW_TRACKING_URI={place} mlflow runs restore --run-id {run_id}"
+        assert line.endswith(f"; restore it: {restore}")
+
+
 def test_the_hint_opens_the_store_in_use() -> None:
     assert ui_hint("http://me:sesame@host:5000") == "http://host:5000"
     assert "mlflow ui --backend-store-uri sqlite:///mlflow.db" in ui_hint("sqlite:///mlflow.db")

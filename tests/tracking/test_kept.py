@@ -10,8 +10,9 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from click.testing import CliRunner, Result
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 from sqlalchemy import Engine, event
 
 from susystream.cli import cli
@@ -29,8 +31,10 @@ from susystream.tracking.delivery import Account, Server
 from susystream.tracking.entries import Entry, send
 from susystream.tracking.journal import Journal
 from susystream.tracking.journal_folder import kept_runs
-from susystream.tracking.label import PROCESS
+from susystream.tracking.label import NOTE, PROCESS
 from susystream.tracking.left_behind import deliver_all
+from susystream.tracking.replaced import standing
+from susystream.tracking.tracked_run import TrackedRun
 from susystream.tracking.tracker import Tracker
 
 KEPT = Path(".susystream/tracking")
@@ -83,11 +87,11 @@ def tracker_of(
     return Tracker(address, experiment, **{"system_metrics": False, "say": said.append, **settings})
 
 
-def begin(address: str) -> list[str]:
+def begin(address: str, **settings: Any) -> list[str]:
     """A command that begins a run; what it says."""
     said: list[str] = []
     with (
-        tracker_of(address, said) as tracker,
+        tracker_of(address, said, **settings) as tracker,
         tracker.run("train", name="n", params={}, tags={}),
     ):
         pass
@@ -144,7 +148,7 @@ def test_a_disk_that_fills_halfway_through_a_line_harms_no_other_line(tmp_path: 
     sent: list[Entry] = []
     journal.deliver(Server(sent.append))
     assert [one.data for one in sent] == [{"a": "1"}, {"b": "2"}]
-    assert journal.finish() is None
+    assert journal.finish(Server(sent.append)) is None
     assert list(tmp_path.iterdir()) == [picture]
 
 
@@ -191,12 +195,12 @@ def test_a_locked_database_is_an_outage_and_gets_all_of_it(
         with tracker.run("train", name="n", params={}, tags={}) as run, locked(database):
             for step in range(5):
                 run.log_metrics({"loss": float(step)}, step=step)
-            tracker.add_metrics("f" * 32, {"auc": 0.5}, absent="that run is elsewhere")
+            tracker.add_metrics("f" * 32, {"auc": 0.5}, whose="that run")
         assert "is away (the database is locked)" in said[0]
     assert [one.step for one in client.get_metric_history(run.run_id, "loss")] == [*range(5)]
     assert client.get_run(run.run_id).info.status == "FINISHED"
     assert said[1:] == [
-        "that run is elsewhere",
+        "that run is not on this tracking server",
         "the tracking server is back: all that was kept is there",
     ]
 
@@ -227,10 +231,51 @@ def test_what_was_refused_is_told_before_the_server_goes_away_again(
             said.append(line)
             stack.enter_context(locked(database, reads=True))
 
-        with pytest.raises(MlflowException, match="database is locked"):
+        with pytest.raises(TrackingError, match="database is locked"):
             deliver_all(KEPT, database, client, say=say)
     assert [str(paths[0].with_suffix(".refused")) in line for line in said] == [True]
     assert paths[1].exists()
+
+
+@pytest.fixture
+def closed() -> Iterator[Callable[[str], None]]:
+    """Says lines to a terminal that was closed."""
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    def say(line: str) -> None:
+        os.write(writing, line.encode())
+
+    yield say
+    os.close(writing)
+
+
+def test_a_terminal_that_was_closed_is_no_absent_server(
+    database: str, client: MlflowClient, closed: Callable[[str], None]
+) -> None:
+    journal_of(database, metrics(new_run(client), "a"))
+    with pytest.raises(BrokenPipeError):
+        begin(database, say=closed)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_terminal_that_was_closed_delays_no_end(
+    database: str, client: MlflowClient, closed: Callable[[str], None]
+) -> None:
+    began = time.monotonic()
+
+    def say(line: str) -> None:
+        if line.endswith("is there"):
+            closed(line)
+
+    with (
+        tracker_of(database, [], say=say) as tracker,
+        tracker.run("train", name="n", params={}, tags={}) as run,
+        locked(database),
+    ):
+        run.log_metrics({"loss": 0.5})
+    assert time.monotonic() - began < 10
+    assert metrics_of(client, run.run_id) == {"loss": 0.5}
 
 
 def test_one_refused_point_takes_no_neighbour_with_it(database: str, client: MlflowClient) -> None:
@@ -335,6 +380,7 @@ def test_a_database_that_was_removed_is_asked_once_for_each_run_and_the_journal_
 
     with Journal(path) as journal:
         journal.deliver(Server(sends))
+        assert journal.progress() == (0, 40)
     assert sorted(sent) == sorted(gone)
     (line,) = begin(database)
     aside = path.with_suffix(".refused")
@@ -344,52 +390,35 @@ def test_a_database_that_was_removed_is_asked_once_for_each_run_and_the_journal_
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_run_that_was_deleted_or_is_elsewhere_is_told_and_no_error(
+def test_figures_for_a_run_that_was_deleted_wait_for_it_and_one_elsewhere_is_told(
     database: str, client: MlflowClient
 ) -> None:
-    """While the server is there, and in an outage."""
+    """While the server is there, and in an outage; neither is an error."""
     deleted, said = new_run(client), list[str]()
     client.delete_run(deleted)
     with (
         tracker_of(database, said) as tracker,
         tracker.run("train", name="n", params={}, tags={}) as run,
     ):
-        add_to_absent(tracker, deleted)
-        assert said == ["it is deleted", "it is elsewhere"]
+        add_to_others(tracker, deleted, "before")
         with locked(database):
             run.log_metrics({"loss": 0.5})
-            add_to_absent(tracker, deleted)
-    assert (len(said), said[3:5]) == (6, said[:2])
+            add_to_others(tracker, deleted, "in_it")
+    restore = f"mlflow runs restore --run-id {deleted}, then: susystream runs deliver {KEPT}/"
+    waits = [line for line in said if line.startswith("its training is deleted; restore it: ")]
+    assert [restore in line for line in waits] == [True, True]
+    assert said.count("that run is not on this tracking server") == 2
+    assert said[-1] == "the tracking server is back: all else that was kept is there"
+    asides = [line.rpartition(" ")[2] for line in waits]
+    assert f"restore it: MLFLOW_TRACKING_URI={database} mlflow" in str(deliver(*asides).exception)
+    client.restore_run(deleted)
+    assert deliver(*asides).exit_code == 0
+    assert metrics_of(client, deleted) == {"before": 0.5, "in_it": 0.5}
 
 
-@pytest.mark.usefixtures("impatient")
-def test_figures_that_wait_for_a_deleted_run_are_an_error_until_it_is_restored(
-    database: str, client: MlflowClient
-) -> None:
-    """While the server is there, and in an outage: then they are set aside."""
-    deleted, said = new_run(client), list[str]()
-    client.delete_run(deleted)
-    with pytest.raises(TrackingError, match=r"received a refusal.*'active' state"):
-        wait_for_deleted(tracker_of(database, said), deleted, database)
-    assert "it is elsewhere" not in said
-
-
-def wait_for_deleted(opened: Tracker, deleted: str, database: str) -> None:
-    def add(tracker: Tracker) -> None:
-        figures = {"auc": 0.5}
-        tracker.add_metrics(deleted, figures, absent="it is elsewhere", restorable=True)
-
-    with opened as tracker, tracker.run("train", name="n", params={}, tags={}) as run:
-        with pytest.raises(TrackingError, match="runs restore"):
-            add(tracker)
-        with locked(database):
-            run.log_metrics({"loss": 0.5})
-            add(tracker)
-
-
-def add_to_absent(tracker: Tracker, deleted: str) -> None:
-    tracker.add_metrics(deleted, {"auc": 0.5}, absent="it is deleted")
-    tracker.add_metrics("f" * 32, {"auc": 0.5}, absent="it is elsewhere")
+def add_to_others(tracker: Tracker, deleted: str, figure: str) -> None:
+    tracker.add_metrics(deleted, {figure: 0.5}, whose="its training")
+    tracker.add_metrics("f" * 32, {figure: 0.5}, whose="that run")
 
 
 def test_the_home_of_the_environment_is_looked_at(tmp_path: Path) -> None:
@@ -423,6 +452,119 @@ def test_what_was_set_aside_is_tried_again_while_its_run_goes_on(
 
     with pytest.raises(TrackingError, match="a refusal"):
         logs()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_was_taken_is_not_sent_again_with_what_was_set_aside(
+    database: str, client: MlflowClient
+) -> None:
+    ids: list[str] = []
+
+    def logs() -> None:
+        with (
+            tracker_of(database, []) as tracker,
+            tracker.run("train", name="n", params={"a": 1}, tags={}) as run,
+        ):
+            ids.append(run.run_id)
+            with locked(database):
+                log_state(run, "epoch 1")
+                run.log_params({"a": 2}, known={})
+            set_aside()
+            log_state(run, "trained")
+
+    with pytest.raises(TrackingError, match="Changing param"):
+        logs()
+    kept = set_aside()
+    assert deliver(kept).exit_code == 1
+    assert state_of(client, ids[0]) == ("trained", "trained")
+    assert "epoch 1" not in kept.read_text()
+    assert not kept.with_suffix("").exists(), "copies of files"
+
+
+def log_state(run: TrackedRun, word: str) -> None:
+    run.set_note(word)
+    run.log_artifact_text("plots/state.txt", word)
+
+
+def state_of(client: MlflowClient, run_id: str) -> tuple[str, str]:
+    note = stored(client, run_id).data.tags[NOTE]
+    return note, Path(client.download_artifacts(run_id, "plots/state.txt")).read_text()
+
+
+@pytest.mark.parametrize("later", [True, False])
+def test_what_was_set_aside_replaces_what_stood_there_then_and_nothing_later(
+    database: str, client: MlflowClient, later: bool
+) -> None:
+    run_id = new_run(client)
+    put_state(client, run_id, "former")
+    kept = Path("kept/state.txt")
+    kept.parent.mkdir()
+    kept.write_text("kept")
+    note = Entry(run_id, "tags", {NOTE: "kept", "new": "kept"})
+    path = journal_of(database, note, Entry(run_id, "file", "plots", kept))
+
+    def sends(entry: Entry) -> None:
+        raise MlflowException("an error inside the server")
+
+    there = Server(sends, lambda: True, partial(standing, client))
+    with Journal(path) as journal:
+        journal.deliver(there)
+        aside = journal.finish(there)
+    assert aside == path.with_suffix(".refused")
+    if later:
+        put_state(client, run_id, "later")
+    done = deliver(aside)
+    assert done.exit_code == 0
+    word = "later" if later else "kept"
+    assert state_of(client, run_id) == (word, word)
+    assert stored(client, run_id).data.tags["new"] == "kept"
+    assert done.stdout.count("stays as it is there, for that came later") == 2 * later
+
+
+def put_state(client: MlflowClient, run_id: str, word: str) -> None:
+    client.set_tag(run_id, NOTE, word)
+    client.log_text(run_id, word, "plots/state.txt")
+
+
+def test_a_refusal_is_past_once_a_later_entry_of_its_name_is_there(
+    database: str, client: MlflowClient
+) -> None:
+    run_id, refusing = new_run(client, a="first", b="first"), [True]
+
+    def sends(entry: Entry) -> None:
+        if refusing:
+            refusing.pop()
+            raise MlflowException("no", error_code=PERMISSION_DENIED)
+        send(client, entry)
+
+    path = journal_of(
+        database,
+        Entry(run_id, "tags", {"a": "refused", "b": "refused"}),
+        Entry(run_id, "tags", {"a": "first"}),  # later, and again what it was
+    )
+    there = Server(sends, standing=partial(standing, client))
+    with Journal(path) as journal:
+        journal.deliver(there)
+        aside = journal.finish(there)
+    assert aside is not None
+    assert deliver(aside).exit_code == 0
+    found = stored(client, run_id).data.tags
+    assert (found["a"], found["b"]) == ("first", "refused")
+
+
+def test_what_is_there_and_may_be_later_stays_and_is_told(
+    database: str, client: MlflowClient
+) -> None:
+    """Of a run that the server did not know, nobody knows what stood there."""
+    run_id = new_run(client, a="there")
+    tags = {"a": "kept", "b": "kept"}
+    path = journal_of(database, Entry(run_id, "tags", tags, before={}))
+    done = deliver(path)
+    assert (done.exit_code, "a: something else is there" in str(done.exception)) == (1, True)
+    found = stored(client, run_id).data.tags
+    assert (found["a"], found["b"]) == ("there", "kept")
+    aside = path.with_suffix(".refused")
+    assert '{"a": "kept"}' in aside.read_text()
 
 
 def set_aside() -> Path:

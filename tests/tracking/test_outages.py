@@ -316,6 +316,21 @@ def test_a_refusal_is_no_outage(passage: Passage) -> None:
     assert kept() == []
 
 
+def test_a_run_of_others_that_takes_no_figures_is_told_with_the_servers_reason(
+    failing_way: FailingWay,
+) -> None:
+    said: list[str] = []
+    with (
+        tracker_of(failing_way.address, said) as tracker,
+        tracker.run("evaluate", name="n", params={}, tags={}) as run,
+    ):
+        failing_way.fails = {b"f" * 32: 403}
+        tracker.add_metrics("f" * 32, {"auc": 0.5}, whose="that run")
+        run.log_metrics({"auc": 0.5})
+    assert ["does not take them" in line and "code 403" in line for line in said] == [True]
+    assert kept() == []
+
+
 def test_what_is_refused_after_an_outage_is_set_aside_and_told(passage: Passage) -> None:
     def logs() -> None:
         with (

@@ -33,7 +33,7 @@ class Reading:
         command: That makes its runs.
         any_settings: Whether runs count that set something otherwise than the recipe.
         read: The runs that were read, in order.
-        variant: What they set otherwise; unlike values of one setting are joined.
+        otherwise: What they set otherwise, with each value that a setting had.
         left_out: How many trials have no figures, by what became of them.
     """
 
@@ -42,8 +42,13 @@ class Reading:
     command: str
     any_settings: bool = False
     read: dict[str, RecipeRun] = field(default_factory=dict)
-    variant: dict[str, str] = field(default_factory=dict)
+    otherwise: dict[str, list[str]] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def variant(self) -> dict[str, str]:
+        """What the runs set otherwise; unlike values of one setting are joined."""
+        return {name: _AND.join(values) for name, values in self.otherwise.items()}
 
     def newest(self, stage: str | None = None) -> RecipeRun:
         """The newest finished run of the recipe, of a stage if one is named.
@@ -169,7 +174,9 @@ class Reading:
     def _otherwise(self, run: RecipeRun) -> dict[str, str]:
         """What a step of the recipe's commands set otherwise, the recipe too."""
         recipe = self.runs.recipe_of(run)
-        own = {} if recipe == self.recipe else {"experiment": recipe or "null"}
+        if recipe is None:
+            return _UNKNOWN
+        own = {} if recipe == self.recipe else {"experiment": recipe}
         return own | _variant(run, step=True)
 
     def _hold(self, what: str, variant: Mapping[str, str]) -> None:
@@ -184,8 +191,9 @@ class Reading:
 
     def _keep(self, variant: Mapping[str, str]) -> None:
         for name, one in variant.items():
-            known = self.variant.get(name, one)
-            self.variant[name] = known if one in known.split(_AND) else f"{known}{_AND}{one}"
+            known = self.otherwise.setdefault(name, [])
+            if one not in known:
+                known.append(one)
 
     def _noted(self, run: RecipeRun) -> RecipeRun:
         self.read.setdefault(run.run_id, run)

@@ -26,6 +26,7 @@ from susystream.stages.chain import chain_of, next_dataset
 from susystream.stages.context import StageContext
 from susystream.stages.fixed_test import KEY, NAME, check_same, fixed_test, is_test_set, to_learn
 from susystream.stages.learned import Learned, learned_by
+from susystream.stages.recording import trained_by
 from susystream.stages.result import StageResult
 from susystream.stages.testsets import NamedSet
 from susystream.stages.train import train
@@ -198,10 +199,8 @@ class Follower:
             context, document, test, first=self._models[0], before=self._before(test)
         )
         check_same(self._models[0], "digest", identity["digest"])
-        absent = f"the run that trained {model.model_id} is not on this tracking server"
-        context.tracker.add_metrics(  # those of a deleted run wait until it is restored
-            document.mlflow.run_id, figures, absent=absent, restorable=True
-        )
+        whose = trained_by(model.model_id)  # what it does not take ends nothing
+        context.tracker.add_metrics(document.mlflow.run_id, figures, whose=whose)
         context.store.add_metrics(model.model_id, figures, test_sets={KEY: identity})
         if not self._tested:
             self._run.log_dataset(NAME, identity, context="evaluation")

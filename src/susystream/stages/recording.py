@@ -123,22 +123,25 @@ def store(
     metrics: Mapping[str, dict[str, float]],
     sets: list[Evaluated],
 ) -> None:
-    """The figures also go to each model's document and to the run that trained it.
+    """The figures also go to all models' documents, and then to the runs that trained them.
 
-    That run may lie on another tracking server; then the evaluation is no less true.
+    Such a run may be gone, elsewhere, or another person's; the evaluation is no less true.
     """
     identities = {one.name: one.identity for one in sets}
     for model_id, document in documents.items():
-        found = metrics[model_id]
         _tell_replaced(context.console, document, identities)
-        context.store.add_metrics(model_id, found, test_sets=identities)
-        lasting = {name: one for name, one in found.items() if not name.endswith(precision.NAME)}
-        absent = (
-            f"the run that trained {model_id} is not on this tracking server; "
-            "the figures are in this run and in the model's document"
-        )
+        context.store.add_metrics(model_id, metrics[model_id], test_sets=identities)
+    for model_id, document in documents.items():
+        found = metrics[model_id].items()
         # a run forgets no figure: there the cost of a precision would stay beside others
-        context.tracker.add_metrics(document.mlflow.run_id, lasting, absent=absent)
+        lasting = {name: one for name, one in found if not name.endswith(precision.NAME)}
+        whose = trained_by(model_id)
+        context.tracker.add_metrics(document.mlflow.run_id, lasting, whose=whose)
+
+
+def trained_by(model_id: str) -> str:
+    """How a run is called that gets figures of its model later."""
+    return f"the run that trained {model_id} (whose document has the figures)"
 
 
 def _tell_replaced(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import shlex
 import socket
 import sqlite3
@@ -24,6 +25,7 @@ DEFAULT_URI = f"sqlite:///{DEFAULT_FILE}"
 _SQLITE = "sqlite:///"
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _LONGEST = 240
+_DELETED_RUN = re.compile(r"The run (\w+) must be in the 'active' state")
 _ABSENT = "start it or correct tracking.uri (or MLFLOW_TRACKING_URI)"
 _REASONS = (  # what a message of many lines comes to
     ("Connection refused", "connection refused"),
@@ -34,10 +36,7 @@ _REASONS = (  # what a message of many lines comes to
     ("error responses", "an error inside the server"),
 )
 _CURES = (  # what a message holds, and what helps
-    (
-        "'active' state",
-        "restore it (mlflow experiments restore, mlflow runs restore), or name another",
-    ),
+    ("'active' state", "restore it (mlflow experiments restore), or name another"),
     ("error code 401", "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
     ("error code 403", "ask for the permission, or log in as another user"),
     ("maintenance mode", "name a database: tracking.uri=sqlite:///mlflow.db"),
@@ -53,15 +52,25 @@ _CURES = (  # what a message holds, and what helps
 
 def ui_hint(uri: str) -> str:
     """What to type, or where to look, to see the runs."""
-    shown = public_uri(uri)
+    shown = _shown(uri)
     if uri.startswith(("http://", "https://")):
         return shown
-    file = sqlite_file(uri)
-    if file is not None and file.resolve() == Path.cwd() / DEFAULT_FILE:
-        shown = DEFAULT_URI  # `mlflow run` hands on the whole path
     command = f"mlflow ui --backend-store-uri {shlex.quote(shown)}"
     in_checkout = shown == DEFAULT_URI and Path("MLproject").is_file()
     return f"make ui   ({command})" if in_checkout else command
+
+
+def restoring(run_id: str, uri: str) -> str:
+    """What to type to have a run back that was deleted."""
+    command = f"mlflow runs restore --run-id {run_id}"
+    return f"MLFLOW_TRACKING_URI={shlex.quote(_shown(uri))} {command}" if uri else command
+
+
+def _shown(uri: str) -> str:
+    """`mlflow run` hands on the whole path of the usual file."""
+    file = sqlite_file(uri)
+    usual = file is not None and file.resolve() == Path.cwd() / DEFAULT_FILE
+    return DEFAULT_URI if usual else public_uri(uri)
 
 
 def sqlite_file(uri: str) -> Path | None:
@@ -108,6 +117,8 @@ def tracking_errors(uri: str) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
         text = str(error)
+        if (run := _DELETED_RUN.search(text)) is not None:
+            raise _deleted(run[1], uri) from error
         cure = next((cure for mark, cure in _CURES if mark in text), _ABSENT)
         if "db upgrade" in text:
             cure = upgrade_cure(uri)
@@ -163,6 +174,13 @@ def refused(uri: str, received: str, cure: str) -> TrackingError:
     return TrackingError(
         f"expected a tracking server that serves requests at {public_uri(uri)}, "
         f"received: {reason_of(received, uri)}; {cure}"
+    )
+
+
+def _deleted(run_id: str, uri: str) -> TrackingError:
+    return TrackingError(
+        f"expected run {run_id} on the tracking server at {public_uri(uri)}, received a deleted "
+        f"one; restore it: {restoring(run_id, uri)}"
     )
 
 

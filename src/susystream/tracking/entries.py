@@ -9,12 +9,10 @@ metric carries its own time, so that MLflow's databases keep two identical point
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
-
-from susystream.tracking.outage import is_deleted, is_unknown
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,8 +35,10 @@ class Entry:
             the artifact folder, or None. `end`: `status`, and `time` in milliseconds.
         file: The file to send, on this machine.
         own: Whether the process that logs it opened the run, and nobody else ends that.
-        absent: What to say if there is no such run, or it was deleted; empty: that is an error.
-        restorable: Whether a deleted run is an error all the same: figures wait for it.
+        whose: Which run it is, where that is another command's, with what else has these figures:
+            what such a run does not take is told and no error. Empty: it is one.
+        before: Of an entry that was set aside: what stood in its places then, as far as that is
+            known. None: it was not.
     """
 
     run_id: str
@@ -46,13 +46,8 @@ class Entry:
     data: Any
     file: Path | None = None
     own: bool = False
-    absent: str = ""
-    restorable: bool = False
-
-    def excuses(self, error: BaseException) -> bool:
-        """Whether an error only says that the run is not there, which `absent` expects."""
-        gone = is_unknown(error) or (is_deleted(error) and not self.restorable)
-        return bool(self.absent) and gone
+    whose: str = ""
+    before: Mapping[str, str | None] | None = None
 
 
 def send(client: MlflowClient, entry: Entry) -> None:
@@ -96,8 +91,7 @@ def halves(entry: Entry) -> tuple[Entry, ...]:
 def _fit(one: Entry, other: Entry) -> bool:
     return (
         one.kind == other.kind == "metrics"
-        and (one.run_id, one.absent, one.restorable)
-        == (other.run_id, other.absent, other.restorable)
+        and (one.run_id, one.whose) == (other.run_id, other.whose)
         and len(one.data) + len(other.data) <= _METRICS_BATCH
     )
 

@@ -5,8 +5,9 @@ In: entries, in order. Out: the same entries to whoever sends them, in the same 
 `<time>-<run>.jsonl` has a line that names the server, and one for each entry; files to send lie in
 the folder `<time>-<run>` beside it. Its process holds the lock of the file as long as it lives, so
 nobody else sends these entries meanwhile; a line that a kill cut in two is not read, and one that
-is damaged is left out and told. It holds what the server would have got and its address without a
-login: no secret.
+is damaged is left out and told. What the server does not take stays in `<time>-<run>.refused`,
+with what stood in its places then: sent later, it replaces nothing newer. A journal holds what the
+server would have got and its address without a login: no secret.
 """
 
 from __future__ import annotations
@@ -19,16 +20,17 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from susystream.errors import TrackingError
 from susystream.file_lock import file_lock
 from susystream.tracking import kept_line
 from susystream.tracking.address import server_of
 from susystream.tracking.delivery import Account, Server
 from susystream.tracking.entries import Entry, joined
 from susystream.tracking.kept_line import kept_in, read_from
+from susystream.tracking.set_aside import REFUSED, REST, set_aside
 
 ENDING = ".jsonl"
 DRAFT = ".part"
-REFUSED = ".refused"
 GONE = ".gone"
 
 
@@ -63,7 +65,8 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path, self.account = path, Account()
         self._stack, self._sent = ExitStack(), 0
-        self._damaged = set[int]()  # where such lines end
+        self._damaged = dict[int, bytes]()  # such lines, by where they end
+        self._goes_on = False  # whether its runs do
 
     @classmethod
     def begin(cls, folder: Path, uri: str, entry: Entry) -> Journal:
@@ -75,6 +78,7 @@ class Journal:
         now = datetime.now(timezone.utc)
         whole = folder / f"{now:%Y%m%d-%H%M%S-%f}-{entry.run_id[:12]}{ENDING}"
         journal = cls(whole.with_suffix(DRAFT))
+        journal._goes_on = True
         try:
             with kept_in(whole):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +87,8 @@ class Journal:
                 journal.append(entry)
                 journal.path.rename(whole)  # the lock is of the file, not of its name
         except Exception:
-            journal.remove()
+            with suppress(TrackingError):  # the first error says what is wrong
+                journal.remove()
             raise
         journal.path = whole
         return journal
@@ -134,35 +139,49 @@ class Journal:
             self.account.give(entry, server)
             self._sent = end
 
-    def finish(self, *, stays: bool = False) -> Path | None:
-        """Removes the journal, or sets it aside if something was not taken; returns that place.
+    def finish(self, server: Server, *, stays: bool = False) -> Path | None:
+        """Removes the journal, or sets aside what was not taken of it; returns that place.
 
         Args:
+            server: Where it was sent.
             stays: Whether it stays where it is if the server knows none of its runs.
 
         Raises:
-            TrackingError: It cannot be moved.
+            TrackingError: It cannot be moved or written.
         """
         if not self.missing():
             self.remove()
             return None
         with read_from(self.path):
-            if not (stays and self.account.knows_nothing):
+            if not self._is_whole():
+                rest, damaged = self.account.rest(server), self._damaged.values()
+                self.path = set_aside(self.path, self.server(), rest, damaged)
+            elif not stays:
                 self.path = self.path.rename(self.path.with_suffix(REFUSED))
         self.unlock()
         return self.path
 
+    def _is_whole(self) -> bool:
+        """Whether nothing of it is there, and nothing later will come to its runs."""
+        ended = not self._goes_on or all(one.ended for one in self.runs().values())
+        return self.account.knows_nothing and ended
+
     def remove(self) -> None:
         """With the copies of files; a kill halfway leaves a name that says so."""
         with read_from(self.path), suppress(FileNotFoundError):
+            self.path.with_suffix(REST).unlink(missing_ok=True)
             self.path = self.path.rename(self.path.with_suffix(GONE))
         remove_copies(self.path)
         self.unlock()
 
     def missing(self) -> list[str]:
         """What the server does not have of what was to be sent, a line each."""
-        damaged = ["a damaged line"] * len(self._damaged)
-        return [*self.account.refused, *(told for _, told in self.account.left), *damaged]
+        return [*self.account.missing(), *["a damaged line"] * len(self._damaged)]
+
+    @property
+    def only_waits(self) -> bool:
+        """As of its account, if all of its lines could be read."""
+        return self.account.only_waits and not self._damaged
 
     def progress(self) -> tuple[int, int]:
         """How many entries are there so far at least, of how many.
@@ -173,8 +192,7 @@ class Journal:
         with read_from(self.path), self.path.open("rb") as handle:
             tried = handle.read(self._sent).count(b"\n")
             whole = tried + handle.read().count(b"\n")
-        failed = sum(_lines(entry) for entry, _ in self.account.left) + len(self.account.refused)
-        return max(0, tried - 1 - failed), whole - 1
+        return max(0, tried - 1 - self.account.lines_missing()), whole - 1
 
     def server(self) -> str:
         """Whose entries they are: an address without a login.
@@ -227,12 +245,7 @@ class Journal:
                 if entry is not None:
                     yield entry, handle.tell()
                 else:
-                    self._damaged.add(handle.tell())
-
-
-def _lines(entry: Entry) -> int:
-    """How many lines an entry was kept in at most: neighbouring metrics are sent as one."""
-    return len(entry.data) if entry.kind == "metrics" else 1
+                    self._damaged[handle.tell()] = line
 
 
 def remove_copies(gone: Path) -> None:
@@ -261,12 +274,18 @@ def refusal(journal: Journal, aside: Path) -> str:
     if journal.account.knows_nothing:
         again = delivering(aside, "--tracking-uri=...")
         rest, cure = (
-            "nothing is there",
+            f"nothing is there, and all of it in {aside}",
             f"name the server that has these runs: {again}; or remove it",
         )
     else:
-        rest, cure = "the rest is there", f"to try again: {delivering(aside)}"
+        rest = f"the rest is there, and this in {aside}, which may be removed"
+        cure = f"to try again: {delivering(aside)}"
     return (
         "expected the tracking server to take all that was kept for it, received a refusal: "
-        f"{missing[0]}{many}; {rest}, and all of it in {aside}; {cure}"
+        f"{missing[0]}{many}; {rest}; {cure}"
     )
+
+
+def waiting(journal: Journal, aside: Path) -> str:
+    """What to tell of figures that wait for runs of other commands; as `refusal`."""
+    return f"{'; '.join(journal.missing())}, then: {delivering(aside)}"

@@ -58,9 +58,9 @@ def line_of(entry: Entry, *, file: str | None) -> dict[str, Any]:
         file: Where the copy of its file lies, within the folder of copies.
     """
     found = {"run": entry.run_id, "kind": entry.kind, "data": entry.data}
-    more = {"file": file, "own": entry.own}
-    more |= {"absent": entry.absent, "restorable": entry.restorable}
-    return found | {name: value for name, value in more.items() if value}
+    more = {"file": file, "own": entry.own, "whose": entry.whose}
+    aside = {} if entry.before is None else {"before": dict(entry.before)}
+    return found | {name: value for name, value in more.items() if value} | aside
 
 
 def entry_in(line: bytes, *, folder: Path) -> Entry | None:
@@ -72,12 +72,13 @@ def entry_in(line: bytes, *, folder: Path) -> Entry | None:
     """
     match _parsed(line):
         case {"run": str(run_id), "kind": str(kind), "data": data, **more} if kind in _FORMS:
-            file, absent = more.get("file"), more.get("absent", "")
-            whole = isinstance(data, _FORMS[kind]) and isinstance(absent, str)
+            file, whose, before = (more.get(name) for name in ("file", "whose", "before"))
+            forms = ((data, _FORMS[kind]), (whose or "", str), (before or {}, dict))
+            whole = all(isinstance(one, form) for one, form in forms)
             if whole and isinstance(file, str) == (kind == "file"):
                 place = folder / str(file) if kind == "file" else None
-                flags = {name: more.get(name) is True for name in ("own", "restorable")}
-                return Entry(run_id, kind, data, place, absent=absent, **flags)  # type: ignore[arg-type]
+                own, of = more.get("own") is True, whose or ""
+                return Entry(run_id, kind, data, place, own, of, before)  # type: ignore[arg-type]
     return None
 
 

@@ -21,6 +21,7 @@ from susystream.tracking.entries import send
 from susystream.tracking.journal import ENDING, InUse, Journal, KeptRun, refusal
 from susystream.tracking.journal_folder import journals, sweep
 from susystream.tracking.outage import is_outage
+from susystream.tracking.replaced import standing
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -60,12 +61,13 @@ def deliver_all(
         say: Tells a person of each journal as soon as it is done: the next may be the last.
 
     Raises:
-        Exception: MLflow's own: the server went away.
+        TrackingError: The server went away.
     """
     for path in journals(folder):
-        if (one := _tried(path, uri, client)) is not None:
-            for line in _told(one):
-                say(line)
+        with tracking_errors(uri):  # what the terminal does is none of them
+            one = _tried(path, uri, client)
+        for line in _told(one) if one is not None else ():
+            say(line)
     sweep(folder)
 
 
@@ -132,14 +134,19 @@ def _with_login(server: str) -> str:
 
 def _delivered(path: Path, client: MlflowClient, *, named: bool = False) -> Delivered:
     """What became of it; where a person named the server, it may have been the wrong one."""
-    there = Server(partial(send, client), partial(answers, client))
+    there = Server(
+        partial(send, client),
+        partial(answers, client),
+        partial(standing, client),
+        client.tracking_uri,
+    )
     with Journal(path) as journal:
         runs, server = journal.runs(), journal.server()
         journal.deliver(there)
         if journal.account.left:
             journal.deliver(there)  # it may have been of that moment
         _end_truly(client, runs, left=path.suffix == ENDING)
-        aside = journal.finish(stays=named)
+        aside = journal.finish(there, stays=named)
         missing = refusal(journal, aside) if aside else ""
         return Delivered(path, server, tuple(runs), missing, tuple(journal.account.notes))
 

@@ -12,6 +12,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,11 @@ from susystream.errors import TrackingError
 from susystream.settings import public_uri
 from susystream.tracking.address import reason_of, refused, tracking_errors
 from susystream.tracking.contact import answers
-from susystream.tracking.delivery import Server
+from susystream.tracking.delivery import Account, Server
 from susystream.tracking.entries import Entry, send
-from susystream.tracking.journal import Journal, delivering, refusal
+from susystream.tracking.journal import Journal, delivering, refusal, waiting
 from susystream.tracking.outage import is_inner, is_outage
+from susystream.tracking.replaced import Standing, standing
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -62,6 +64,8 @@ class Outbox:
 
     def put(self, entry: Entry) -> None:
         """Sends an entry behind all that were put before it, or keeps it.
+
+        What another command's run does not take is told; a deleted one's is set aside for it.
 
         Raises:
             TrackingError: The server refuses it, or it cannot be kept.
@@ -120,12 +124,37 @@ class Outbox:
             self._hung = time.monotonic() - began > _HUNG_SECONDS
             if is_outage(error):
                 return error
-            if entry.excuses(error):
-                self._say(entry.absent)
-                return None
+            if entry.whose and not isinstance(error, TrackingError):
+                return self._excused(entry, error)
             with tracking_errors(self._uri):
                 raise
         return None
+
+    def _excused(self, entry: Entry, error: Exception) -> Exception | None:
+        """What another command's run does not take ends none; returns an outage on the way."""
+        account = Account()
+        try:
+            account.judge(entry, error, self._there)
+        except Exception as outage:
+            return outage
+        if account.left:
+            return error
+        notes = account.notes
+        if account.waiting:
+            journal = Journal.begin(self._folder, self._uri, entry)
+            journal.account = account
+            aside = journal.finish(self._there)
+            notes = [*notes, *([waiting(journal, aside)] if aside is not None else [])]
+        for line in notes:
+            self._say(line)
+        return None
+
+    @property
+    def _there(self) -> Server:
+        def stands(entry: Entry) -> Standing:
+            return standing(self._client(), entry)
+
+        return Server(self._send, self._answers, stands, self._uri)
 
     def _send(self, entry: Entry) -> None:
         send(self._client(), entry)
@@ -151,7 +180,7 @@ class Outbox:
     def _work(self, journal: Journal) -> None:
         """Tries again and again, until all is sent or `close` has waited long enough."""
         pause, last = _FIRST_PAUSE, False
-        while not self._delivered(journal, last=last):
+        while (lines := self._delivered(journal, last=last)) is None:
             if last:
                 journal.unlock()
                 return
@@ -159,30 +188,32 @@ class Outbox:
             last = time.monotonic() >= self._ends
             self._woken.clear()
             pause = _FIRST_PAUSE if self._ends < math.inf else min(2 * pause, _LONGEST_PAUSE)
+        with suppress(OSError):  # of a terminal that was closed: no server is away
+            for line in lines:
+                self._say(line)
 
-    def _delivered(self, journal: Journal, *, last: bool) -> bool:
-        """Whether all was sent; `last`: what the server fails at is then set aside."""
-        there = Server(self._send, self._answers)
+    def _delivered(self, journal: Journal, *, last: bool) -> list[str] | None:
+        """What to say once all was sent; `last`: what the server fails at is then set aside."""
+        there = self._there
         try:
             journal.deliver(there)  # while others go on logging
             if journal.account.left and not last:
-                return False
+                return None
             with self._lock:
                 journal.deliver(there)  # the few that came meanwhile
-                self._end(journal)
+                return self._end(journal, there)
         except Exception as error:  # a thread has nobody to tell: `close` does
             self._reason = reason_of(str(error), self._uri)
-            return False
-        return True
+            return None
 
-    def _end(self, journal: Journal) -> None:
-        aside = journal.finish()
+    def _end(self, journal: Journal, there: Server) -> list[str]:
+        aside = journal.finish(there)
         if self._journal is journal:
             self._journal = None
-        for note in journal.account.notes:
-            self._say(note)
+        notes, back = journal.account.notes, "the tracking server is back"
         if aside is None:
-            self._say("the tracking server is back: all that was kept is there")
-        else:
-            self._refused = refusal(journal, aside)
-            self._say(self._refused)
+            return [*notes, f"{back}: all that was kept is there"]
+        if journal.only_waits:
+            return [*notes, waiting(journal, aside), f"{back}: all else that was kept is there"]
+        self._refused = refusal(journal, aside)
+        return [*notes, self._refused]

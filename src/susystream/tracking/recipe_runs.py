@@ -20,6 +20,7 @@ from susystream.settings import public_uri
 from susystream.tracking.address import sqlite_file, tracking_errors
 from susystream.tracking.contact import opened
 from susystream.tracking.label import PARENT, RECIPE, VARIANT
+from susystream.tracking.lookup import run_or_none
 from susystream.tracking.trial_table import judged_rows, read_trials
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _PAGE = 1000  # runs
 _TRIALS = "trials.csv"
+_NO_RECIPE = "null"  # as it is typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +124,18 @@ class RecipeRuns:
         return list(self._search(f"tags.stage = 'publish' and tags.dataset_id = '{dataset_id}'"))
 
     def recipe_of(self, run: RecipeRun) -> str | None:
-        """Of the command that made a run: those below its own do not say it."""
+        """Of the command that made a run: those below its own do not say it.
+
+        Returns:
+            Its name, `null` of a command without one; None where the command's run was removed.
+        """
         while RECIPE not in run.tags and (above := run.tags.get(PARENT)):
             with tracking_errors(self._uri):
-                run = _read(self._client.get_run(above))
-        return run.tags.get(RECIPE)
+                found = run_or_none(self._client, above)
+            if found is None:
+                return None
+            run = _read(found)
+        return run.tags.get(RECIPE, _NO_RECIPE)
 
     def _search(self, wanted: str) -> Iterator[RecipeRun]:
         """Page by page, as far as they are asked for."""

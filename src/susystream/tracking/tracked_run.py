@@ -42,8 +42,7 @@ class TrackedRun:
         experiment: As below.
         pictures: Whether it gets those that are logged.
         own: Whether this process opened it.
-        absent: As of `Entry`.
-        restorable: The same.
+        whose: As of `Entry`.
 
     Attributes:
         run_id: MLflow's id of the run.
@@ -58,11 +57,10 @@ class TrackedRun:
         experiment: str,
         pictures: bool = True,
         own: bool = True,
-        absent: str = "",
-        restorable: bool = False,
+        whose: str = "",
     ) -> None:
         self.run_id, self.experiment, self._pictures = run_id, experiment, pictures
-        self._own, self._absent, self._restorable = own, absent, restorable
+        self._own, self._whose = own, whose
         self._outbox, self._precedence = outbox, Precedence()
 
     def log_params(self, config: Mapping[str, Any], *, known: Mapping[str, str]) -> None:
@@ -144,7 +142,7 @@ class TrackedRun:
 
     def _put(self, kind: Kind, data: Any, file: Path | None = None) -> None:
         if data or file is not None:
-            entry = Entry(self.run_id, kind, data, file, self._own, self._absent, self._restorable)
+            entry = Entry(self.run_id, kind, data, file, self._own, self._whose)
             self._outbox.put(entry)
 
 

@@ -171,8 +171,8 @@ class Tracker:
         if self._looked and once:
             return
         self._looked = True
+        deliver_all(self._folder, self.uri, self._client, say=self._say)
         with tracking_errors(self.uri):
-            deliver_all(self._folder, self.uri, self._client, say=self._say)
             kept = kept_runs(self._folder)  # another command may be at it
             marked = mark_abandoned(self._client, self._place(), kept=kept)
         if marked:
@@ -188,18 +188,10 @@ class Tracker:
         metrics: Mapping[str, float],
         *,
         step: int | None = None,
-        absent: str = "",
-        restorable: bool = False,
+        whose: str = "",
     ) -> None:
-        """Adds figures to a run of another command, or an ended one; the rest as of `Entry`."""
-        run = TrackedRun(
-            self._outbox,
-            run_id,
-            experiment=self.experiment,
-            own=False,
-            absent=absent,
-            restorable=restorable,
-        )
+        """Adds figures to a run of another command, or an ended one; `whose` as of `Entry`."""
+        run = TrackedRun(self._outbox, run_id, experiment=self.experiment, own=False, whose=whose)
         run.log_metrics(metrics, step=step)
 
     def finished_run(
