@@ -70,6 +70,7 @@ RUNS = [
     ["~evaluate.sets.toy_large", "+evaluate.sets.toy_large={kind: slice, events: 'slice:t/0:0-5'}"],
     ["evaluate/engine=spark", "evaluate.engine.options={spark.executor.cores: 2}"],
     ["stream/reader=tfio", "evaluate.sets.toy_large.rows=77", "evaluate.models=[a,b]"],
+    ["++evaluate.sets={v1.0: {kind: slice, events: 'dataset:d1'}, v1: {kind: toy, rows: 7}}"],
 ]
 
 
@@ -120,9 +121,13 @@ def test_a_data_set_to_test_on_becomes_what_it_was() -> None:
             [f"+evaluate.sets.mine={kind}"],
             "++evaluate.sets.mine={kind: slice, events: 'dataset:d9'}",
         ),
+        (
+            [f"++evaluate.sets={{v1.0: {kind}}}"],
+            "++evaluate.sets={v1.0: {kind: slice, events: 'dataset:d9'}}",
+        ),
     ):
         run = logged(*overrides)
-        of_set = RecordedRun(run.run_id, run.config, {}, {"mine": "d9"})
+        of_set = RecordedRun(run.run_id, run.config, {}, {"mine": "d9", "v1.0": "d9"})
         assert told(of_set, stage="evaluate") == [word]
 
 
