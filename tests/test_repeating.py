@@ -24,6 +24,7 @@ from susystream.errors import SettingsError, SusystreamError, TrackingError
 from susystream.logged_run import overrides_of
 from susystream.repeating import is_asked, other_code, repeated
 from susystream.settings import public_config
+from susystream.settings.data import SliceSet
 from susystream.tracking.code import code_state, library_versions
 from susystream.tracking.recorded_run import RecordedRun
 from susystream.tracking.tracker import Tracker
@@ -129,6 +130,15 @@ def test_a_data_set_to_test_on_becomes_what_it_was() -> None:
         run = logged(*overrides)
         of_set = RecordedRun(run.run_id, run.config, {}, {"mine": "d9", "v1.0": "d9"})
         assert told(of_set, stage="evaluate") == [word]
+
+
+def test_what_helps_with_a_set_whose_name_holds_a_dot_can_be_typed() -> None:
+    run = logged("++evaluate.sets={v1.0: {kind: slice, events: 'dataset:latest'}}")
+    with pytest.raises(SettingsError, match=r"which id evaluate\.sets\.v1\.0\.events=") as caught:
+        told(run, stage="evaluate")
+    cure = str(caught.value).rpartition("type one: ")[2].replace("…", "d9")
+    words = [*told(run, cure, stage="evaluate"), cure]
+    assert composed_settings(words).evaluate.sets["v1.0"] == SliceSet(events="dataset:d9")
 
 
 def test_a_hidden_value_must_be_typed() -> None:

@@ -119,6 +119,7 @@ def _check_all_said(run: RecordedRun, stage: str, replaced: Sequence[str]) -> No
 
 
 def _cure(keys: Keys) -> str:
-    """What to type: a name that holds a dot itself is no part of a dotted one."""
-    dotted = any("." in key for key in keys)
-    return set_by(keys, f"{DATASET}…") if dotted else f"{'.'.join(keys)}=…"
+    """What to type: the name of a set may hold dots, and is no part of a dotted name then."""
+    if any("." in key for key in keys):
+        return set_by(keys[:-1], {"kind": "slice", keys[-1]: f"{DATASET}…"})
+    return f"{'.'.join(keys)}=…"
