@@ -26,6 +26,7 @@ from susystream.errors import SettingsError, SusystreamError, TrackingError
 from susystream.logged_run import overrides_of
 from susystream.repeating import is_asked, other_code, repeated
 from susystream.settings import public_config
+from susystream.settings.data import SliceSet
 from susystream.tracking.code import code_state, library_versions
 from susystream.tracking.recorded_run import RecordedRun
 from susystream.tracking.tracker import Tracker
@@ -72,6 +73,7 @@ RUNS = [
     ["~evaluate.sets.toy_large", "+evaluate.sets.toy_large={kind: slice, events: 'slice:t/0:0-5'}"],
     ["evaluate/engine=spark", "evaluate.engine.options={spark.executor.cores: 2}"],
     ["stream/reader=tfio", "evaluate.sets.toy_large.rows=77", "evaluate.models=[a,b]"],
+    ["++evaluate.sets={v1.0: {kind: slice, events: 'dataset:d1'}, v1: {kind: toy, rows: 7}}"],
 ]
 
 
@@ -122,10 +124,23 @@ def test_a_data_set_to_test_on_becomes_what_it_was() -> None:
             [f"+evaluate.sets.mine={kind}"],
             "++evaluate.sets.mine={kind: slice, events: 'dataset:d9'}",
         ),
+        (
+            [f"++evaluate.sets={{v1.0: {kind}}}"],
+            "++evaluate.sets={v1.0: {kind: slice, events: 'dataset:d9'}}",
+        ),
     ):
         run = logged(*overrides)
-        of_set = RecordedRun(run.run_id, run.config, {}, {"mine": "d9"})
+        of_set = RecordedRun(run.run_id, run.config, {}, {"mine": "d9", "v1.0": "d9"})
         assert told(of_set, stage="evaluate") == [word]
+
+
+def test_what_helps_with_a_set_whose_name_holds_a_dot_can_be_typed() -> None:
+    run = logged("++evaluate.sets={v1.0: {kind: slice, events: 'dataset:latest'}}")
+    with pytest.raises(SettingsError, match=r"which id evaluate\.sets\.v1\.0\.events=") as caught:
+        told(run, stage="evaluate")
+    cure = str(caught.value).rpartition("type one: ")[2].replace("…", "d9")
+    words = [*told(run, cure, stage="evaluate"), cure]
+    assert composed_settings(words).evaluate.sets["v1.0"] == SliceSet(events="dataset:d9")
 
 
 def test_a_hidden_value_must_be_typed() -> None:

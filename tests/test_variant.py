@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -91,9 +92,11 @@ def commands() -> Iterator[list[str]]:
             yield [word for word in shlex.split(line) if word != "$@"]
 
 
-def variants(overrides: list[str]) -> Iterator[dict[str, Any] | None]:
+def variants(
+    overrides: list[str], *, folder: Path | None = None
+) -> Iterator[dict[str, Any] | None]:
     """Of a job, or of a sweep and of each of its trials."""
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+    with initialize_config_dir(str(folder or config_folder()), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
         config = loader.load_configuration("config", overrides, run_mode=RunMode.MULTIRUN)
         if config.hydra.mode != RunMode.MULTIRUN:
@@ -126,6 +129,16 @@ def test_what_a_trials_value_makes_of_other_settings_is_no_variant_but_the_rest_
     assert trials == [{"train.epochs": 9}] * 2
     _, trial, _ = variants(["experiment=ensemble", "seed=7,8", "model.name=mine"])
     assert trial == {"model.name": "mine"}
+
+
+def test_a_trial_of_a_recipe_that_sweeps_over_a_group_is_no_variant(tmp_path: Path) -> None:
+    own = shutil.copytree(config_folder(), tmp_path / "conf")
+    params = "hydra: {mode: MULTIRUN, sweeper: {params: {data: 'toy,real_sample'}}}"
+    recipe = f"# @package _global_\nexperiment: {{name: mine}}\n{params}\n"
+    (own / "experiment" / "mine.yaml").write_text(recipe)
+    assert [*variants(["experiment=mine"], folder=own)] == [{}, {}, {}]
+    changed = [*variants(["experiment=mine", "train.epochs=9"], folder=own)]
+    assert changed == [{"train.epochs": 9}] * 3
 
 
 def test_one_job_with_a_value_of_what_the_recipe_sweeps_over_is_a_variant() -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
+
+Keys: TypeAlias = tuple[str, ...]  # of a setting, from the outermost group
 
 # choices of a group whose options have different settings, and where they are named
 CHOICES = {
@@ -55,7 +57,7 @@ def differences(
 
 def _sets(wanted: Mapping[str, Any], base: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name in {**base, **wanted}:
-        path = f"{_NAMED_SETS}.{name}"
+        path, keys = f"{_NAMED_SETS}.{name}", (*keys_of(_NAMED_SETS), name)
         ours, theirs = wanted.get(name), base.get(name)
         if ours and theirs and set(ours) == set(theirs):
             yield from differences(ours, theirs, prefix=f"{path}.")
@@ -63,7 +65,20 @@ def _sets(wanted: Mapping[str, Any], base: Mapping[str, Any]) -> Iterator[tuple[
             if theirs:
                 yield path, f"~{path}"
             if ours:
-                yield path, f"++{path}={text_of(ours)}"
+                yield path, set_by(keys, ours)
+
+
+def set_by(keys: Keys, value: Any) -> str:
+    """The override that sets a value; keys from the first that holds a dot on go into a mapping.
+
+    Example:
+        >>> set_by(("evaluate", "sets", "v1.0", "events"), "slice:t/0:0-5")
+        "++evaluate.sets={v1.0: {events: 'slice:t/0:0-5'}}"
+    """
+    size = next((at for at, key in enumerate(keys) if "." in key), len(keys))
+    for key in reversed(keys[size:]):
+        value = {key: value}
+    return f"++{'.'.join(keys[:size])}={text_of(value)}"
 
 
 def text_of(value: Any) -> str:
@@ -116,18 +131,23 @@ def pairs(words: Iterable[str]) -> dict[str, str]:
     return {key: value for key, mark, value in split if mark}
 
 
-def at(config: Mapping[str, Any], path: str) -> Any:
-    """The value of a dotted name; None if there is none."""
+def keys_of(path: str | Keys) -> Keys:
+    """The keys of a dotted name; a tuple of keys stays as it is: they may hold dots themselves."""
+    return tuple(path.split(".")) if isinstance(path, str) else path
+
+
+def at(config: Mapping[str, Any], path: str | Keys) -> Any:
+    """The value of a setting, told by its dotted name or its keys; None if there is none."""
     found: Any = config
-    for name in path.split("."):
+    for name in keys_of(path):
         found = found.get(name) if isinstance(found, Mapping) else None
     return found
 
 
-def with_value(config: Mapping[str, Any], path: str, value: object) -> dict[str, Any]:
-    """A copy with another value at a dotted name."""
-    name, _, rest = path.partition(".")
+def with_value(config: Mapping[str, Any], path: str | Keys, value: object) -> dict[str, Any]:
+    """A copy with another value of a setting, told by its dotted name or its keys."""
+    name, *rest = keys_of(path)
     inner = config.get(name)
     if rest:
-        value = with_value(inner if isinstance(inner, Mapping) else {}, rest, value)
+        value = with_value(inner if isinstance(inner, Mapping) else {}, tuple(rest), value)
     return {**config, name: value}

@@ -11,58 +11,57 @@ from collections.abc import Iterator
 
 from pydantic import JsonValue
 
-from susystream.as_overrides import at
-from susystream.settings.named_sets import DATASET, INPUT, SETS, named_sets
+from susystream.as_overrides import Keys, at
+from susystream.settings.named_sets import DATASET, INPUT, named_sets
 from susystream.tracking.recorded_run import CHAIN, RecordedRun
 
 _ID = re.compile(r"[a-z]\d{8}-\d{9}-[0-9a-z]{5}")
 
 
-def exact_ids(run: RecordedRun, stage: str) -> dict[str, JsonValue]:
-    """Settings by dotted name that say exactly what the run took.
+def exact_ids(run: RecordedRun, stage: str) -> dict[Keys, JsonValue]:
+    """Settings by their keys that say exactly what the run took.
 
     Args:
         run: As it was logged.
         stage: The stage to repeat: the run's own, or a step of its chain.
     """
-    tags, found = run.tags, dict[str, JsonValue]()
+    tags, found = run.tags, dict[Keys, JsonValue]()
     if stage == "train" and "dataset_id" in tags:
-        found["train.dataset"] = tags["dataset_id"]
+        found["train", "dataset"] = tags["dataset_id"]
     if "parent_model_id" in tags:
-        found["train.parent"] = tags["parent_model_id"]
+        found["train", "parent"] = tags["parent_model_id"]
     if stage == "evaluate" and "model_id" in tags:
-        found["evaluate.models"] = list(tags["model_id"].split(","))
+        found["evaluate", "models"] = list(tags["model_id"].split(","))
     if stage == "evaluate" and _is_chain(run):
-        found["evaluate.ensemble"] = None  # as a chain does, which tests one model
+        found["evaluate", "ensemble"] = None  # as a chain does, which tests one model
     return found | _data_sets(run)
 
 
-def never_said(run: RecordedRun, stage: str) -> dict[str, str]:
+def never_said(run: RecordedRun, stage: str) -> dict[Keys, str]:
     """Settings that name something by other than its id, of which the run logged no id.
 
     Returns:
-        What was typed, by dotted name.
+        What was typed, by the keys of the setting.
     """
     known = exact_ids(run, stage)
     return {
-        name: text
-        for name, text in _names(run, stage)
-        if name not in known and not _ID.fullmatch(text.removeprefix(DATASET))
+        keys: text
+        for keys, text in _names(run, stage)
+        if keys not in known and not _ID.fullmatch(text.removeprefix(DATASET))
     }
 
 
-def _data_sets(run: RecordedRun) -> dict[str, JsonValue]:
+def _data_sets(run: RecordedRun) -> dict[Keys, JsonValue]:
     """The data sets to test on; what is typed in place of all sets is called as it is."""
-    found = dict[str, JsonValue]()
-    for name in named_sets(run.config):
-        of_set = name.removeprefix(f"{SETS}.").removesuffix(".events")
-        known = run.data_sets.values() if name == INPUT else [run.data_sets.get(of_set)]
+    found = dict[Keys, JsonValue]()
+    for keys in named_sets(run.config):
+        known = run.data_sets.values() if keys == INPUT else [run.data_sets.get(keys[2])]
         if dataset_id := next(iter(known), None):
-            found[name] = f"{DATASET}{dataset_id}"
+            found[keys] = f"{DATASET}{dataset_id}"
     return found
 
 
-def _names(run: RecordedRun, stage: str) -> Iterator[tuple[str, str]]:
+def _names(run: RecordedRun, stage: str) -> Iterator[tuple[Keys, str]]:
     """What a stage takes by a name, where a run may end before it says what that was."""
     if stage in ("evaluate", CHAIN):
         yield from named_sets(run.config).items()
@@ -70,11 +69,11 @@ def _names(run: RecordedRun, stage: str) -> Iterator[tuple[str, str]]:
         return
     parent = at(run.config, "train.parent")
     if stage in ("train", CHAIN) and parent is not None:
-        yield "train.parent", str(parent)
+        yield ("train", "parent"), str(parent)
     if stage == "train":
-        yield "train.dataset", str(at(run.config, "train.dataset"))
+        yield ("train", "dataset"), str(at(run.config, "train.dataset"))
     if stage == "evaluate":
-        yield "evaluate.models", ",".join(at(run.config, "evaluate.models") or ())
+        yield ("evaluate", "models"), ",".join(at(run.config, "evaluate.models") or ())
 
 
 def _is_chain(run: RecordedRun) -> bool:

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from susystream.as_overrides import at, choices_of, differences, key_of, with_value
+from susystream.as_overrides import Keys, at, choices_of, differences, key_of, set_by, with_value
 from susystream.composition import composed_settings
 from susystream.errors import SettingsError
 from susystream.exact_ids import exact_ids, never_said
 from susystream.settings import Settings, check_settings, public_config
+from susystream.settings.named_sets import DATASET
 from susystream.settings.places import PLACES, is_within
 from susystream.tracking.recorded_run import RecordedRun
 
@@ -76,8 +77,8 @@ def _settings(run: RecordedRun, base: Settings, stage: str) -> Settings:
         group, _, name = place.rpartition(".")
         if name in (at(places, group) if group else places):  # a local engine has no master
             config = with_value(config, place, at(places, place))
-    for name, value in exact_ids(run, stage).items():
-        config = with_value(config, name, value)
+    for keys, value in exact_ids(run, stage).items():
+        config = with_value(config, keys, value)
     return check_settings(config)
 
 
@@ -108,9 +109,17 @@ def _check_all_said(run: RecordedRun, stage: str, replaced: Sequence[str]) -> No
     """A name would be taken for what it names now."""
     if "evaluate.input" in replaced:
         replaced = [*replaced, "evaluate.sets"]
-    for name, text in never_said(run, stage).items():
+    for keys, text in never_said(run, stage).items():
+        name = ".".join(keys)
         if not is_within(name, replaced):
             raise SettingsError(
                 f"expected run {run.run_id} to say which id {name}={text} was, received none: it "
-                f"ended before, or the run of that step is gone; type one: {name}=…"
+                f"ended before, or the run of that step is gone; type one: {_cure(keys)}"
             )
+
+
+def _cure(keys: Keys) -> str:
+    """What to type: the name of a set may hold dots, and is no part of a dotted name then."""
+    if any("." in key for key in keys):
+        return set_by(keys[:-1], {"kind": "slice", keys[-1]: f"{DATASET}…"})
+    return f"{'.'.join(keys)}=…"

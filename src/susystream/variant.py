@@ -46,10 +46,12 @@ def variant_of(config: DictConfig, hydra: Any, *, sweep: bool = False) -> dict[s
     config, made = without_hydra(config), {**hydra.runtime.choices, _RECIPE: str(recipe)}
     ours, usually = swept(hydra), swept(usual.hydra)
     given = [] if sweep else _of_trial(hydra, usually)
+    # a group's choice is told as a difference, whatever is composed of it
+    chosen = [key_of(one).replace("/", ".") for one in given]
     found = {
         name: value
         for name, value in differences_of(config, made=made, beside=given).items()
-        if not is_within(name, _OF_NO_FIGURE)
+        if not is_within(name, _OF_NO_FIGURE) and name not in chosen
     }
     if sweep:
         found |= _otherwise_swept(ours, usually, config)

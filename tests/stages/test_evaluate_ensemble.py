@@ -7,6 +7,7 @@ import io
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from registry.test_store import model
 from stages.desk import Open
 
 from susystream.data.scan import scan_events
@@ -17,6 +18,7 @@ from susystream.evaluate.metrics import metrics
 from susystream.evaluate.tally import Tally
 from susystream.schema import concatenate
 from susystream.stages.evaluate import evaluate
+from susystream.stages.exact_names import exact_settings
 from susystream.stages.models import scorer_plan_of
 from susystream.stages.publish import publish
 from susystream.stages.train import train
@@ -84,12 +86,13 @@ def test_one_model_is_no_ensemble(opened: Open) -> None:
         opened("evaluate.ensemble=logits"),
     ):
         pass
+    one = model()
     with opened() as context:
-        publish(context)
-        model_id = train(context).model_ids[0]
-    twice = [f"evaluate.models=[{model_id},latest]", "evaluate.ensemble=logits", INPUT]
-    with opened(*twice) as context, pytest.raises(SettingsError, match=f"received {model_id} by"):
-        evaluate(context)
+        context.store.save_model(one)
+    twice = [f"evaluate.models=[{one.model_id},latest]", "evaluate.ensemble=logits", INPUT]
+    told = f"evaluate.ensemble=logits, received {one.model_id} by every name; name another"
+    with opened("stage=evaluate", *twice) as context, pytest.raises(SettingsError, match=told):
+        exact_settings(context)
 
 
 def test_an_unknown_model_is_one_line_with_those_near_it(opened: Open) -> None:

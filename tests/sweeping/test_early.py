@@ -34,6 +34,23 @@ from susystream.errors import SettingsError
             "train.validation_fraction: expected an interval.* above 0, received",
         ),
         ("seed=1,2 hydra.sweep.subdir=one", r"subdir: expected a folder of its own.*job\.num"),
+        (
+            "stage=train seed=1,2 train.epochs=1,2 hydra.sweep.subdir=e${train.epochs}",
+            "a folder of its own for each trial, received 'e1' for trials 0 and 2; put",
+        ),
+        (
+            "stage=train seed=1,2,1 hydra.sweep.subdir=${hydra.job.override_dirname}",
+            "received 'seed=1,stage=train' for trials 0 and 2; put",
+        ),
+        (  # it may draw one point twice
+            "hydra/sweeper=random stage=train seed=1,2 hydra.sweep.subdir=s${seed}",
+            r"a folder of its own for each trial, received 's\d' for trials 0 and 1",
+        ),
+        (
+            "experiment=low_vs_high ++model.features=low,high",
+            r"setting model\.features: expected it once in a sweep, .*; type it as model\.f",
+        ),
+        ("experiment=low_vs_high ++model.features=low", "expected it once in a sweep"),
     ],
 )
 def test_a_sweep_that_cannot_go_well_is_refused_before_it_begins(

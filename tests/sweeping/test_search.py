@@ -14,9 +14,10 @@ from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from sweeping.desk import PREPARE, SweepDesk, rows_of_uci, until
 
-from hydra_plugins.susystream_search.search import split
+from hydra_plugins.susystream_search.search import curves, split, tell
 from susystream.errors import TrialPruned
 from susystream.stages.objective import Objective
+from susystream.stages.outcome import Outcome, State
 from susystream.stages.pruning import Study, journal, pruning
 
 TPE = ("hydra/sweeper=tpe", "hydra.sweeper.trials=4")
@@ -201,3 +202,36 @@ def test_a_trial_without_promise_is_ended_early_and_is_no_failure(
     assert {one["run_id"]: one["objective"] for one in again} == {
         one["run_id"]: one["objective"] for one in pruned
     }
+
+
+def test_a_trial_keeps_its_own_curve_and_one_that_was_looked_up_gets_that_of_its_run(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "s.journal"
+
+    def new(name: str) -> optuna.Study:
+        return optuna.create_study(storage=journal(path), study_name=name, direction="maximize")
+
+    def told(study: optuna.Study, curve: dict[int, float], found: Outcome) -> dict[int, float]:
+        trial = study.ask({"x": CategoricalDistribution([1])})
+        of_its_process = Study(str(path), study.study_name).trial(trial.number)
+        for step, figure in curve.items():
+            of_its_process.report(figure, step)
+        tell(study, trial, found, known)
+        return study.get_trials()[trial.number].intermediate_values
+
+    def outcome(state: State, run_id: str) -> Outcome:
+        return Outcome("s", 0, {}, state, 1.0, objective=0.5, run_id=run_id)
+
+    known: dict[str, dict[int, float]] = {}
+    whole, failed = {0: 0.5, 1: 0.8, 2: 0.95}, {0: 0.4}
+    former = new("former")
+    told(former, whole, outcome("finished", "old"))
+    told(former, failed, outcome("failed", "broken"))
+    known = curves([former])
+    assert known["old"] == whole
+    study = new("now")
+    assert told(study, {0: 0.1, 1: 0.2}, outcome("pruned", "new")) == {0: 0.1, 1: 0.2}
+    assert told(study, {}, outcome("reused", "unknown")) == {}
+    assert told(study, {}, outcome("reused", "old")) == whole
+    assert curves([study])["old"] == whole  # the next command looks it up there

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _SAMPLERS = ("tpe", "random")
 _PRUNERS = ("median", "hyperband", "none")
+_RUN = "run_id"  # at each trial of a study
 _HOW_FAR = ("COMPLETE", "PRUNED", "RUNNING", "FAIL", "WAITING")
 
 
@@ -104,18 +105,8 @@ class SearchSweeper(Sweeper):
 
     def _run(self, study: optuna.Study, asked: Sequence[Any], fixed: Sequence[str]) -> None:
         """Launches trials and tells the study what became of them."""
-        from optuna.trial import TrialState
-
-        told = {"finished": TrialState.COMPLETE, "reused": TrialState.COMPLETE}
-        told |= {"pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
         for trial, found in zip(asked, self._launch(asked, fixed), strict=True):
-            if found.state in ("reused", "pruned"):  # by its curve others are judged
-                for step, figure in self._curves.get(_point(trial.params), {}).items():
-                    trial.report(figure, step)
-            value = found.objective
-            lost = value is None or value != value
-            end = TrialState.FAIL if lost and found.state != "pruned" else told[found.state]
-            study.tell(trial.number, value if end == TrialState.COMPLETE else None, state=end)
+            tell(study, trial, found, self._curves)
 
     def _launch(self, asked: Sequence[Any], fixed: Sequence[str]) -> list[Outcome]:
         """Outcomes lie beside the trials' results."""
@@ -140,7 +131,7 @@ class SearchSweeper(Sweeper):
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         studies = _studies(path)
         former = _asked_before(studies)[: self._trials] if self.config.sweep.resume else []
-        self._curves = {_point(one.params): one.intermediate_values for one in former}
+        self._curves = curves(studies)
         name = f"{path.stem}-{len(studies)}"  # hyperband judges by it too
         study = optuna.create_study(
             storage=journal(path),
@@ -181,10 +172,45 @@ def _asked_before(studies: Sequence[optuna.Study]) -> list[optuna.trial.FrozenTr
     found: dict[str, optuna.trial.FrozenTrial] = {}
     for trial in sorted(trials, key=lambda one: _HOW_FAR.index(one.state.name)):
         if trial.params:  # one that waits has none yet, and is that of an earlier study
-            known = found.setdefault(_point(trial.params), trial)
-            if not known.intermediate_values:  # it was looked up there
-                known.intermediate_values = trial.intermediate_values
+            found.setdefault(_point(trial.params), trial)
     return list(found.values())
+
+
+def tell(
+    study: optuna.Study,
+    trial: optuna.Trial,
+    found: Outcome,
+    known: Mapping[str, Mapping[int, float]],
+) -> None:
+    """Tells a study what became of a trial, and whose figures it has.
+
+    Args:
+        study: That asked for the trial.
+        trial: As it was asked for; its own process may have reported figures since.
+        found: What became of it.
+        known: The `curves` of former runs: by them others are judged, where one was looked up.
+    """
+    from optuna.trial import TrialState
+
+    ends = {"finished": TrialState.COMPLETE, "reused": TrialState.COMPLETE}
+    ends |= {"pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+    for step, figure in known.get(found.run_id or "", {}).items():
+        trial.report(figure, step)
+    trial.set_user_attr(_RUN, found.run_id)
+    value = found.objective
+    lost = value is None or value != value
+    end = TrialState.FAIL if lost and found.state != "pruned" else ends[found.state]
+    study.tell(trial.number, value if end == TrialState.COMPLETE else None, state=end)
+
+
+def curves(studies: Sequence[optuna.Study]) -> dict[str, dict[int, float]]:
+    """What was reported of each run whose end was told, by step."""
+    trials = [trial for one in studies for trial in one.get_trials(deepcopy=False)]
+    return {
+        str(one.user_attrs[_RUN]): one.intermediate_values
+        for one in trials
+        if one.user_attrs.get(_RUN) and one.intermediate_values
+    }
 
 
 def _point(params: Mapping[str, Any]) -> str:

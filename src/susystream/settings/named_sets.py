@@ -9,23 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from susystream.as_overrides import at
+from susystream.as_overrides import Keys, at
 
 DATASET = "dataset:"
-INPUT, SETS = "evaluate.input", "evaluate.sets"
+INPUT, SETS = ("evaluate", "input"), ("evaluate", "sets")
 
 
-def named_sets(config: Mapping[str, Any]) -> dict[str, str]:
-    """What is named, with `dataset:` before it, by the dotted name of the setting.
+def named_sets(config: Mapping[str, Any]) -> dict[Keys, str]:
+    """What is named, with `dataset:` before it, by the keys of the setting: a set's may hold dots.
 
     Example:
         >>> named_sets({"evaluate": {"input": "dataset:latest", "sets": {}}})
-        {'evaluate.input': 'dataset:latest'}
+        {('evaluate', 'input'): 'dataset:latest'}
     """
     given = at(config, INPUT)
-    if given is not None:  # in place of all sets
-        named = {INPUT: given}
-    else:
+    named: dict[Keys, Any] = {INPUT: given}
+    if given is None:  # else it stands in place of all sets
         sets = (at(config, SETS) or {}).items()
-        named = {f"{SETS}.{name}.events": at(one, "events") for name, one in sets}
-    return {name: str(text) for name, text in named.items() if str(text).startswith(DATASET)}
+        named = {(*SETS, name, "events"): at(one, ("events",)) for name, one in sets}
+    return {keys: str(text) for keys, text in named.items() if str(text).startswith(DATASET)}

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
-from susystream.errors import BadRow, DataError, SettingsError
+from susystream.errors import BadRow, DataError
 from susystream.evaluate.ensemble import NAME
 from susystream.evaluate.metrics import metrics
 from susystream.evaluate.windows import Counted
@@ -72,19 +72,9 @@ def evaluate(context: StageContext, *, parent_run_id: str | None = None) -> Stag
 
 
 def _chosen(context: StageContext) -> dict[str, ModelDocument]:
-    """The models by id; one that was named twice is scored once.
-
-    Raises:
-        SettingsError: They are to be an ensemble, and are one model by several names.
-    """
-    chosen = context.settings.evaluate
-    found = {one.model_id: one for one in map(context.store.load_model, chosen.models)}
-    if chosen.ensemble and len(found) < 2:
-        raise SettingsError(
-            f"expected at least two models with evaluate.ensemble={chosen.ensemble}, received "
-            f"{', '.join(found)} by every name; name another"
-        )
-    return found
+    """The models by id; one that was named twice is scored once."""
+    chosen = map(context.store.load_model, context.settings.evaluate.models)
+    return {one.model_id: one for one in chosen}
 
 
 def _titles(context: StageContext, documents: Mapping[str, ModelDocument]) -> dict[str, str]:

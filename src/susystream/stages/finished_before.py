@@ -48,6 +48,16 @@ def _is_there(context: StageContext, found: FinishedRun) -> bool:
     return True
 
 
+def figures_of(context: StageContext, found: FinishedRun) -> dict[str, float]:
+    """The figures that its trial was judged by.
+
+    Of several models or of an ensemble they are in runs below it: those of the first model.
+    """
+    tests = context.tracker.tests_of(found.run_id) if len(found.model_ids) > 1 else None
+    of_first = tests.figures.get(found.model_ids[0]) if tests else None
+    return {**found.metrics, **(of_first or {})}
+
+
 def told(found: FinishedRun) -> str:
     """Its id, and what its code was where that may be other than ours."""
     former, (commit, dirty) = found.tags.get("commit", "unknown"), code_state()

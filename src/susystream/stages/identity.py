@@ -1,8 +1,8 @@
 """The identity of what a command computes: the same hash, the same results.
 
-In: settings, and the store that names in them are looked up in. Out: settings that name exactly
-what is meant now, and their hash, which says nothing of where things lie: servers, folders,
-addresses and how long they are waited for.
+In: settings that name exactly what is meant. Out: their hash, which says nothing of where things
+lie: servers, folders, addresses and how long they are waited for; and the tags of runs by which
+they are found.
 """
 
 from __future__ import annotations
@@ -13,22 +13,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from susystream.as_overrides import at, with_value
 from susystream.data.files import is_glob, matching
 from susystream.errors import DataError
 from susystream.registry.document import canonical_json
-from susystream.settings import Settings, check_settings, public_config
+from susystream.settings import Settings, public_config
 from susystream.settings.data import FileSet, SusyData, TestSet
-from susystream.settings.named_sets import DATASET, named_sets
 from susystream.settings.places import PLACES, is_within
-from susystream.stages.context import StageContext
+from susystream.stages.exact_names import is_repeatable
 from susystream.tracking.label import CONFIG_HASH, RECIPE, VARIANT
 from susystream.tracking.tracked_run import flat
 
 _OF_NO_FIGURE = (*PLACES, "sweep", "experiment", "repeats")
 _LENGTH = 32
 _LONGEST_TAG = 8000  # of MLflow
-_REPEATABLE = ("prepare", "publish", "train", "evaluate", "pipeline")
 _READS_SOURCE = ("prepare", "publish", "pipeline")
 _TESTS = ("evaluate", "pipeline")
 
@@ -39,7 +36,7 @@ def config_hash(settings: Settings) -> str | None:
     Args:
         settings: Exact ones. Of the files they name, size and time of change go into the hash.
     """
-    if not _is_repeatable(settings):
+    if not is_repeatable(settings):
         return None
     told = flat(public_config(settings))
     plain: dict[str, Any] = {
@@ -47,47 +44,6 @@ def config_hash(settings: Settings) -> str | None:
     }
     plain["files"] = [_state(path) for path in _files(settings)]
     return hashlib.sha256(canonical_json(plain).encode()).hexdigest()[:_LENGTH]
-
-
-def exact_settings(context: StageContext) -> Settings:
-    """The settings with `exact_names`."""
-    return with_names(context.settings, exact_names(context))
-
-
-def exact_names(context: StageContext) -> dict[str, Any]:
-    """Ids of what was asked for as `latest` or the like, which may change, by setting.
-
-    Raises:
-        NotFound: They name nothing.
-    """
-    settings, stage = context.settings, context.settings.stage.name
-    found: dict[str, Any] = {}  # the store is opened only by what is looked up in it
-    if not _is_repeatable(settings):
-        return found
-    if stage == "train":
-        found["train.dataset"] = context.store.load_dataset(settings.train.dataset).dataset_id
-    if stage in ("train", "pipeline") and settings.train.parent:
-        found["train.parent"] = context.store.load_model(settings.train.parent).model_id
-    if stage == "evaluate":
-        models = [context.store.load_model(one).model_id for one in settings.evaluate.models]
-        found["evaluate.models"] = models
-    for name, text in named_sets(public_config(settings)).items() if stage in _TESTS else ():
-        found[name] = DATASET + context.store.load_dataset(text.removeprefix(DATASET)).dataset_id
-    return found
-
-
-def with_names(settings: Settings, names: Mapping[str, Any]) -> Settings:
-    """Settings with other values of some that name events or models.
-
-    Args:
-        settings: Checked.
-        names: As `exact_names` gives them; what these settings name nothing by stays so.
-    """
-    config = settings.model_dump(mode="json")
-    for name, value in names.items():
-        if at(config, name) is not None:
-            config = with_value(config, name, value)
-    return check_settings(config)
 
 
 def recipe_tags(settings: Settings) -> dict[str, str]:
@@ -109,10 +65,6 @@ def variant_tags(variant: Mapping[str, Any] | None) -> dict[str, str]:
     if len(text) > _LONGEST_TAG:
         text = json.dumps({"settings": f"{len(variant)} of them, see config.yaml"})
     return {VARIANT: text}
-
-
-def _is_repeatable(settings: Settings) -> bool:
-    return settings.stage.name in _REPEATABLE and not settings.train.follow
 
 
 def _files(settings: Settings) -> Iterator[Path]:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 FILE = "trial.json"
 State = Literal["finished", "reused", "pruned", "failed"]
@@ -62,6 +62,15 @@ def read_outcome(folder: Path) -> Outcome:
 
 def outcomes(folder: Path, *, parent_run_id: str) -> list[Outcome]:
     """Of all trials of a sweep, by number; `folder` may hold those of others too."""
-    found = (json.loads(path.read_text(encoding="utf-8")) for path in folder.rglob(FILE))
+    found = map(_mapping, folder.rglob(FILE))
     ours = (Outcome(**one) for one in found if one.get("parent_run_id") == parent_run_id)
     return sorted(ours, key=lambda one: one.number)
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    """What a file holds; nothing of one that another program wrote in another form."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

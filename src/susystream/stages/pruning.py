@@ -61,7 +61,7 @@ class Study:
 
         match self.pruner:
             case "median":
-                # trials that were looked up have no curves here, and none is judged by a few others
+                # of trials that were looked up not all have curves: a few others judge none
                 return optuna.pruners.MedianPruner(
                     n_startup_trials=_OTHERS, n_warmup_steps=1, n_min_trials=_OTHERS
                 )

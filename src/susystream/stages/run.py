@@ -13,8 +13,9 @@ from susystream.settings import Settings, public_config
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
 from susystream.stages.evaluate import evaluate
+from susystream.stages.exact_names import exact_settings
 from susystream.stages.follow import follow
-from susystream.stages.identity import command_tags, exact_settings, variant_tags
+from susystream.stages.identity import command_tags, variant_tags
 from susystream.stages.pipeline import pipeline
 from susystream.stages.prepare import prepare
 from susystream.stages.publish import publish

@@ -18,13 +18,8 @@ from susystream.settings import Settings, public_config
 from susystream.stages import sweep_report
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
-from susystream.stages.identity import (
-    config_hash,
-    exact_names,
-    recipe_tags,
-    variant_tags,
-    with_names,
-)
+from susystream.stages.exact_names import names_of_trials, with_names
+from susystream.stages.identity import config_hash, recipe_tags, variant_tags
 from susystream.stages.naming import read_by
 from susystream.stages.objective import objective_of
 from susystream.stages.outcome import Outcome, outcomes
@@ -44,12 +39,13 @@ class Sweep:
     Attributes:
         run_id: Its run, under which its trials lie.
         identity: Of what all trials share: the same, the same search.
-        exact: The ids that names such as `latest` came to when it began, by setting.
+        exact: What the names in its trials' settings, such as `dataset:latest`, came to when it
+            began.
     """
 
     run_id: str
     identity: str
-    exact: Mapping[str, Any]
+    exact: Mapping[str, str]
 
 
 @contextmanager
@@ -58,6 +54,7 @@ def open_sweep(
     *,
     output: Path,
     swept: Sequence[str],
+    trials: Sequence[Settings],
     variant: Mapping[str, Any] | None = None,
 ) -> Iterator[Sweep]:
     """The sweep's run and the servers all trials use, until the block ends; then the report.
@@ -66,10 +63,12 @@ def open_sweep(
         settings: What all trials share.
         output: The folder below which each trial has its own.
         swept: What differs between the trials, as typed; without secrets.
+        trials: The settings of its trials, as far as they are known before.
         variant: Settings that are not as in the recipe, swept or not.
 
     Raises:
         SettingsError: What to optimise is no figure of the stage.
+        NotFound: All trials name the same data set or model, which is not there.
         TrialsFailed: Some trial did not finish.
     """
     objective_of(settings)  # an unknown one is told before anything begins
@@ -91,7 +90,7 @@ def open_sweep(
         ) as run:
             try:
                 _hold_servers(context)
-                exact = exact_names(context)
+                exact = names_of_trials(context, trials)
                 identity = config_hash(with_names(context.settings, exact)) or run.run_id
                 run.log_params({"exact": exact}, known={})
                 yield Sweep(run.run_id, identity, exact)

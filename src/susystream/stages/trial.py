@@ -15,8 +15,9 @@ from susystream.errors import SettingsError, TrackingError, TrialPruned, line_of
 from susystream.settings import Settings
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
-from susystream.stages.finished_before import finished_before, told
-from susystream.stages.identity import command_tags, exact_settings, variant_tags
+from susystream.stages.exact_names import exact_settings
+from susystream.stages.finished_before import figures_of, finished_before, told
+from susystream.stages.identity import command_tags, variant_tags
 from susystream.stages.objective import Objective, missing_figure, objective_of
 from susystream.stages.outcome import Outcome, State
 from susystream.stages.pruning import Study, pruning
@@ -140,8 +141,8 @@ def _run(context: StageContext, trial: Trial, objective: Objective) -> dict[str,
     context.on_epoch = pruning(trial.study, trial.number, objective)
     identity = tags.get(CONFIG_HASH)
     known = identity and finished_before(context, identity, trial.parent_run_id, trial.study)
-    if known and (objective.name is None or _judged_by(known, objective) is not None):
-        return _reused(context, trial, known, objective)
+    if known and (former := _reused(context, trial, known, objective)):
+        return former
     result = run_in(context)
     value = objective.of(result.metrics)
     if value is None and objective.name is not None:
@@ -160,21 +161,19 @@ def _run(context: StageContext, trial: Trial, objective: Objective) -> dict[str,
 
 def _reused(
     context: StageContext, trial: Trial, known: FinishedRun, objective: Objective
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
+    """The facts of a run in place of the trial; None of one without the figure of the trial."""
+    figures, pruned = figures_of(context, known), known.tags.get(TRIAL_STATE) == PRUNED
+    value = float(known.tags[PRUNED_AT]) if pruned else objective.of(figures)
+    if value is None and objective.name is not None:
+        context.note(f"run {known.run_id} is done again: it has no figure {objective.name}")
+        return None
     context.tracker.adopt(known, parent_run_id=trial.parent_run_id)
-    pruned = known.tags.get(TRIAL_STATE) == PRUNED
     context.note(f"{'pruned' if pruned else 'finished'} before, by run {told(known)}")
     return {
         "state": "pruned" if pruned else "reused",
-        "objective": _judged_by(known, objective),
+        "objective": value,
         "run_id": known.run_id,
         "model_ids": known.model_ids,
-        "metrics": dict(known.metrics),
+        "metrics": figures,
     }
-
-
-def _judged_by(known: FinishedRun, objective: Objective) -> float | None:
-    """None of an evaluation of several models, whose figures are in the runs below it."""
-    if known.tags.get(TRIAL_STATE) == PRUNED:
-        return float(known.tags[PRUNED_AT])
-    return objective.of(known.metrics)

@@ -16,7 +16,6 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from susystream.settings.places import is_within
 from susystream.sweeping.known import Ended, Known, jobs_of, told
 from susystream.sweeping.space import check_trials, settings_below, swept
 
@@ -68,14 +67,15 @@ def _open(config: DictConfig) -> None:
     from susystream.variant import variant_of
 
     settings = settings_below(config)
-    check_trials(config)
+    trials = check_trials(config)
     names, stack = swept(config.hydra), _commands[-1]
     stack.enter_context(_nothing_as_typed(Path(config.hydra.sweep.dir)))
     shown = [f"{name}={value}" for name, value in names.items()]
     output = Path(config.hydra.sweep.dir)
     variant = variant_of(config, config.hydra, sweep=True)
-    sweep = stack.enter_context(open_sweep(settings, output=output, swept=shown, variant=variant))
-    exact = {name: one for name, one in sweep.exact.items() if not is_within(name, [*names])}
+    sweep = stack.enter_context(
+        open_sweep(settings, output=output, swept=shown, trials=trials, variant=variant)
+    )
     jobs = jobs_of(config.hydra)
-    known = Known(sweep.run_id, sweep.identity, tuple(names), jobs, exact=exact)
+    known = Known(sweep.run_id, sweep.identity, tuple(names), jobs, exact=sweep.exact)
     stack.enter_context(told(known))

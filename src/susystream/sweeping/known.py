@@ -42,7 +42,7 @@ class Known:
         swept: The settings they differ in.
         jobs: How many run at once.
         study: The search that asks for them, if there is one.
-        exact: Ids of what all trials use, by setting.
+        exact: Ids of what trials name, such as `dataset:latest`: the same for all of them.
     """
 
     run_id: str
@@ -50,7 +50,7 @@ class Known:
     swept: tuple[str, ...]
     jobs: int = 1
     study: Study | None = None
-    exact: Mapping[str, Any] = field(default_factory=dict)
+    exact: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextmanager

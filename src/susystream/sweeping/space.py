@@ -1,12 +1,14 @@
 """What the trials of a sweep differ in.
 
 In: Hydra's configuration of a multirun. Out: its overrides, the swept settings as typed, and the
-first error that a trial's settings would have, before anything runs.
+settings of its trials or the first error that they would have, before anything runs.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 
 from hydra.core.global_hydra import GlobalHydra
@@ -18,17 +20,13 @@ from susystream.disclosure import is_secret, public_text
 from susystream.errors import SettingsError
 from susystream.settings import Settings
 
-_MOST_CHECKED = 200  # trials of a grid: each takes some 50 ms
+_MOST_CHECKED = 200  # of a search, which will ask for others anyway: each takes some 50 ms
+_GRID = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
 def overrides_of(hydra: DictConfig) -> list[Override]:
     """Of the sweeper's space and of the command line, which wins; one for each setting."""
-    found = OmegaConf.to_container(hydra.sweeper, resolve=True)
-    params: Mapping[object, object] = (found.get("params") or {}) if isinstance(found, dict) else {}
-    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
-    given = parser.parse_overrides([f"{name}={value}" for name, value in params.items()])
-    typed = parser.parse_overrides(list(hydra.overrides.task))
-    return list({name_of(one): one for one in [*given, *typed]}.values())
+    return list({name_of(one): one for one in _given(hydra)}.values())
 
 
 def name_of(override: Override) -> str:
@@ -51,28 +49,32 @@ def public(name: str, value: str) -> str:
     return "***" if hidden else public_text(value)
 
 
-def check_trials(config: DictConfig) -> None:
-    """Composes and checks trials as far as they are known: all of a small grid, else each value.
+def check_trials(config: DictConfig) -> list[Settings]:
+    """Composes and checks trials as far as they are known: all of a grid, values of a search.
+
+    Returns:
+        Their settings.
 
     Raises:
         HydraException: A swept setting does not exist.
-        SettingsError: A trial's settings are wrong, or all would use one folder.
+        SettingsError: A trial's settings are wrong, or two would use one folder.
     """
-    loader = GlobalHydra.instance().config_loader()
+    loader, grid = GlobalHydra.instance().config_loader(), config.hydra.sweeper._target_ == _GRID
     chosen = overrides_of(config.hydra)
     for one in chosen:
         _check_interval(one)
+    if grid:
+        _check_given_once(config.hydra)
+    found: list[Settings] = []
     folders: list[str] = []
-    for overrides in _trials(chosen):
+    for number, overrides in enumerate(_trials(chosen, most=None if grid else _MOST_CHECKED)):
         composed = loader.load_sweep_config(config, overrides)
-        settings_below(composed)
-        if len(folders) < 2:
-            folders.append(_folder(composed, len(folders)))
-    if len(folders) == 2 and folders[0] == folders[1]:
-        raise SettingsError(
-            "setting hydra.sweep.subdir: expected a folder of its own for each trial, received "
-            f"{folders[0]!r} for all; put ${{hydra.job.num}} into it"
-        )
+        found.append(settings_below(composed))
+        folders.append(_folder(composed, number))
+    if not grid:  # a search may ask for one point twice: then the number alone sets two apart
+        folders = [_folder(composed, number) for number in range(2)]
+    _check_folders(folders)
+    return found
 
 
 def settings_below(config: DictConfig) -> Settings:
@@ -87,10 +89,47 @@ def without_hydra(config: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
+def _given(hydra: DictConfig) -> list[Override]:
+    """In the order in which Hydra's own sweeper reads them."""
+    found = OmegaConf.to_container(hydra.sweeper, resolve=True)
+    params: Mapping[object, object] = (found.get("params") or {}) if isinstance(found, dict) else {}
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    given = parser.parse_overrides([f"{name}={value}" for name, value in params.items()])
+    return [*given, *parser.parse_overrides(list(hydra.overrides.task))]
+
+
+def _check_given_once(hydra: DictConfig) -> None:
+    """Hydra's grid takes a setting with a sign and without for two, and runs all pairs of values.
+
+    Raises:
+        SettingsError: One that is swept is given so.
+    """
+    first: dict[str, Override] = {}
+    for one in _given(hydra):
+        before = first.setdefault(name_of(one), one)
+        keys = [before.get_key_element(), one.get_key_element()]
+        if keys[0] != keys[1] and (before.is_sweep_override() or one.is_sweep_override()):
+            raise SettingsError(
+                f"setting {name_of(one)}: expected it once in a sweep, received {keys[0]}=… and "
+                f"{keys[1]}=…, whose values would all be paired; type it as {keys[0]}=…"
+            )
+
+
+def _check_folders(folders: Sequence[str]) -> None:
+    first: dict[str, int] = {}
+    for number, folder in enumerate(folders):
+        if first.setdefault(folder, number) != number:
+            raise SettingsError(
+                "setting hydra.sweep.subdir: expected a folder of its own for each trial, received "
+                f"{folder!r} for trials {first[folder]} and {number}; put ${{hydra.job.num}} into "
+                "it"
+            )
+
+
 def _folder(trial: DictConfig, number: int) -> str:
     with open_dict(trial):
         trial.hydra.job.num, trial.hydra.job.id = number, str(number)
-    return str(OmegaConf.select(trial, "hydra.sweep.subdir"))
+    return os.path.normpath(str(OmegaConf.select(trial, "hydra.sweep.subdir")))
 
 
 def _check_interval(override: Override) -> None:
@@ -107,12 +146,10 @@ def _check_interval(override: Override) -> None:
         )
 
 
-def _trials(overrides: Sequence[Override]) -> Iterator[list[str]]:
+def _trials(overrides: Sequence[Override], *, most: int | None) -> Iterator[list[str]]:
+    """All combinations; of more than `most` only each value, with the first of the others."""
     values = [[*_values(one)] for one in overrides]
-    count = 1
-    for one in values:
-        count *= len(one)
-    if count <= _MOST_CHECKED:
+    if most is None or math.prod(map(len, values)) <= most:
         yield from (list(one) for one in itertools.product(*values))
         return
     first = [one[0] for one in values]

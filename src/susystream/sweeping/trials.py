@@ -37,7 +37,7 @@ def run_trial_of(config: DictConfig, hydra: Any) -> float | None:
         Ended: It failed, and `sweep.stop_on_failure` is set.
     """
     from susystream.composition import settings_of
-    from susystream.stages.identity import with_names
+    from susystream.stages.exact_names import with_names
     from susystream.stages.trial import run_trial
 
     trial, output = _trial(hydra), Path(hydra.runtime.output_dir)

@@ -1,0 +1,43 @@
+"""Names such as `latest` are the same for all trials of a sweep."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from omegaconf import OmegaConf
+from sweeping.desk import SweepDesk
+
+from susystream.composition import composed_settings
+from susystream.registry.store import ModelStore
+from susystream.stages.console import Console
+from susystream.stages.context import open_context
+from susystream.stages.publish import publish
+
+
+def test_a_data_set_that_comes_between_two_trials_changes_none(
+    desk: SweepDesk, broker: str, store_uri: str
+) -> None:
+    desk.environment = {"PYTHONPATH": os.pathsep.join(sys.path)}  # the callback's module too
+    name = desk.folder.name[-40:]
+    given = [
+        *(f"stream.bootstrap_servers={broker}", f"stream.topic={name}", "stage=train"),
+        *(f"registry.uri={store_uri}", f"registry.database={name}", f"home={desk.folder}/home"),
+        *("tracking.system_metrics=false", "tracking.pictures=false", f"tracking.uri={desk.uri}"),
+        *("data.rows=300", "train.epochs=1", "model.hidden=[4]", "model.dropout=[0]"),
+        "data.name=toy_${data.rows}",
+    ]
+    settings = composed_settings(given)
+    with open_context(settings, output=desk.folder / "publish", console=Console()) as context:
+        dataset_id = publish(context).dataset_ids[0]
+    names = "train.dataset=latest,'name:${data.name}'"
+    late = "+hydra.callbacks.late._target_=sweeping.late.LateDataSet"
+    status, _, err = desk.sweep(*given, names, late)
+    assert status == 0, err
+    with ModelStore(store_uri, name) as store:
+        assert len(store.list_datasets()) == 3
+    ran = OmegaConf.load(desk.folder / "out" / "0" / "config.yaml")
+    assert ran.train.dataset == dataset_id
+    named_latest, by_name = desk.trials().values()
+    assert (named_latest["state"], by_name["state"]) == ("finished", "reused")
+    assert named_latest["run_id"] == by_name["run_id"]  # its settings came to the same
