@@ -63,15 +63,25 @@ def ui_hint(uri: str, *, place: str | None = None) -> str:
         uri: Of the tracking server.
         place: Of a run within the UI, which opens on another page.
     """
-    shown = public_uri(uri)
+    shown = _shown(uri)
     if is_server(uri):
         return f"{shown.rstrip('/')}/{place}" if place else shown
-    file = sqlite_file(uri)
-    if file is not None and file.resolve() == Path.cwd() / DEFAULT_FILE:
-        shown = DEFAULT_URI  # `mlflow run` hands on the whole path
     command = f"mlflow ui --backend-store-uri {shlex.quote(shown)}"
     in_checkout = shown == DEFAULT_URI and Path("MLproject").is_file()
     return f"make ui   ({command})" if in_checkout else command
+
+
+def restoring(run_id: str, uri: str) -> str:
+    """What to type to have a run back that was deleted."""
+    command = f"mlflow runs restore --run-id {run_id}"
+    return f"MLFLOW_TRACKING_URI={shlex.quote(_shown(uri))} {command}" if uri else command
+
+
+def _shown(uri: str) -> str:
+    """`mlflow run` hands on the whole path of the usual file."""
+    file = sqlite_file(uri)
+    usual = file is not None and file.resolve() == Path.cwd() / DEFAULT_FILE
+    return DEFAULT_URI if usual else public_uri(uri)
 
 
 def sqlite_file(uri: str) -> Path | None:

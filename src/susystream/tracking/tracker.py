@@ -22,7 +22,7 @@ from susystream.tracking.contact import opened, wait_for
 from susystream.tracking.ending import ending_tags, status_of
 from susystream.tracking.finished import FinishedRun, adopt, finished_run
 from susystream.tracking.journal_folder import kept_runs
-from susystream.tracking.label import Label
+from susystream.tracking.label import TESTED, Label
 from susystream.tracking.left_behind import deliver_all
 from susystream.tracking.lookup import run_or_none
 from susystream.tracking.opened_by_mlflow import opened_experiment
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_URI", "TrackedRun", "Tracker", "ui_hint"]
 
-TESTED = "tested"  # a model's part of an evaluation, which watches the machine for all
 _log = logging.getLogger(__name__)
 
 
