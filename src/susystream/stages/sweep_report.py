@@ -212,9 +212,11 @@ def _linked(run_id: str | None, place: str | None) -> str:
 
 
 def _decimals(found: Sequence[Outcome]) -> int:
-    """One number of decimals for all: five digits of the largest value."""
-    largest = max((abs(value) for one in found if (value := _finite(one)) is not None), default=1.0)
-    return max(0, 4 - math.floor(math.log10(largest))) if largest else 0
+    """One number of decimals for all: five digits of the largest value; none of whole numbers."""
+    values = [abs(value) for one in found if (value := _finite(one)) is not None]
+    if all(value.is_integer() for value in map(float, values)):
+        return 0
+    return max(0, 4 - math.floor(math.log10(max(values))))
 
 
 def _cells(one: Outcome, names: Sequence[str], decimals: int) -> tuple[str, ...]:
