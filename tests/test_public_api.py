@@ -59,11 +59,11 @@ def test_wrong_usage_exits_with_2(command: list[str], tmp_path: Path) -> None:
         (["run", "seed=x"], ["seed", "x"]),
     ],
 )
-def test_an_error_of_ours_is_one_line_and_exits_with_1(
+def test_a_wrong_setting_is_one_line_and_exits_with_2(
     arguments: list[str], words: list[str], tmp_path: Path
 ) -> None:
     done = susystream(*arguments, cwd=tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1, done.stderr
     assert lines[0].startswith("susystream: ")
@@ -119,6 +119,45 @@ def test_a_defect_is_one_line_that_asks_for_a_report(tmp_path: Path) -> None:
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()
     assert line.startswith("susystream: unexpected KeyError: 'a part of ours'; this is a defect")
+
+
+PRESSED_THREE_TIMES = """
+import atexit, os, signal, sys
+from susystream import cli
+def press(*_): os.kill(os.getpid(), signal.SIGINT)
+class AtAnImport:
+    def find_spec(self, name, *_): press() if name == "susystream.commands" else None
+class AtTheVeryEnd:
+    __del__ = press
+late = AtTheVeryEnd()
+atexit.register(press)
+sys.meta_path.insert(0, AtAnImport())
+signal.signal(signal.SIGINT, signal.default_int_handler)
+cli.main()
+"""
+
+
+def test_ctrl_c_at_the_first_and_the_last_moment_is_one_word(tmp_path: Path) -> None:
+    done = susystream("run", cwd=tmp_path, program=("-c", PRESSED_THREE_TIMES))
+    assert (done.returncode, done.stderr, done.stdout) == (130, "interrupted\n", "")
+
+
+HEAVY = """
+import sys
+from susystream import cli
+try:
+    cli.main()
+finally:
+    print([one for one in ("tensorflow", "keras", "mlflow", "kafka") if one in sys.modules])
+"""
+
+
+@pytest.mark.parametrize("given", ["train.epochs=abc", "trian.epochs=3", "seed=1,,2"])
+def test_a_wrong_setting_is_told_before_anything_heavy_is_loaded(
+    given: str, tmp_path: Path
+) -> None:
+    done = susystream("run", "stage=train", given, cwd=tmp_path, program=("-c", HEAVY))
+    assert (done.returncode, done.stdout) == (2, "[]\n"), done.stderr
 
 
 @pytest.mark.parametrize(

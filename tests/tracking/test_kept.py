@@ -22,7 +22,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from sqlalchemy import Engine, event
 
-from susystream.cli import cli
+from susystream.commands import cli
 from susystream.errors import TrackingError
 from susystream.tracking.contact import opened
 from susystream.tracking.delivery import Account, Server
