@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from susystream.known_settings import hydras_keys
 from susystream.stages.result import StageResult
 
 
@@ -42,6 +44,19 @@ def test_a_command_that_only_tells_exits_with_0(command: list[str], tmp_path: Pa
     done = susystream(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+
+
+def test_the_help_of_run_tells_flags_exit_status_groups_and_settings(tmp_path: Path) -> None:
+    told = susystream("run", "--help", cwd=tmp_path).stdout
+    flags = ("-m, --multirun", "--from-run ID", "-v ", "--overrides", "--cfg job", "130")
+    assert [word for word in flags if word not in told] == []
+    for group in ("hydra/sweeper: basic", "hydra/launcher: basic", "stage: evaluate, pipeline"):
+        assert f"\n{group}" in told
+    for choices in hydras_keys().values():
+        for group, _, option in (one.partition("=") for one in choices):
+            assert re.search(rf"^{group}: .*\b{option} \(", told, re.M), (group, option)
+    assert "\n  epochs: 5\n" in told
+    assert "powered by Hydra" not in told
 
 
 @pytest.mark.parametrize("command", [["fly"], ["services", "fly"], ["models", "list", "--fly"]])
