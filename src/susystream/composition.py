@@ -25,6 +25,7 @@ from susystream.refusals import check_named, told_in_one_line, unresolved
 from susystream.settings import Settings, check_settings
 from susystream.sweeping.callback import sweeps_reported
 from susystream.sweeping.trials import run_trial_of
+from susystream.tracking.contact import check_early
 from susystream.variant import variant_of
 
 __all__ = ["composed_settings", "config_folder", "parted", "run_composed", "settings_of"]
@@ -98,7 +99,9 @@ def _run_job(config: DictConfig) -> float | None:
     known = HydraConfig.get()
     if known.mode == RunMode.MULTIRUN:
         return run_trial_of(config, known)
-    settings = settings_of(config)  # what is wrong is told before TensorFlow is loaded
+    settings = settings_of(config)
+    if uri := settings.tracking.uri:  # what is wrong is told before TensorFlow is loaded
+        check_early(uri, timeout_seconds=settings.tracking.timeout_seconds)
     from susystream.stages.run import run_stage
 
     return run_stage(
