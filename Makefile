@@ -22,7 +22,9 @@ ui: $(READY) ## open the MLflow UI on 127.0.0.1, PORT=5000, or say where it is
 	@case "$${MLFLOW_TRACKING_URI:-}" in \
 	http://*|https://*) python -c 'import os; from susystream.disclosure import public_uri; \
 	  print("a server shows its own UI:", public_uri(os.environ["MLFLOW_TRACKING_URI"]))' ;; \
-	*) export MLFLOW_SERVER_ENABLE_JOB_EXECUTION="$${MLFLOW_SERVER_ENABLE_JOB_EXECUTION:-false}"; \
+	*) python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT)))' 2>/dev/null || { \
+	  echo "port $(PORT) of 127.0.0.1 is in use; make ui PORT=$$(( $(PORT) + 1 ))" >&2; exit 1; }; \
+	  export MLFLOW_SERVER_ENABLE_JOB_EXECUTION="$${MLFLOW_SERVER_ENABLE_JOB_EXECUTION:-false}"; \
 	  mlflow ui --host 127.0.0.1 --port $(PORT) \
 	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; \
 	esac

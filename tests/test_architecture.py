@@ -45,6 +45,10 @@ FLOOR = {
     "stages": 3,
     "reports": 3,
     "cli": 4,
+    "commands": 4,
+    "known_settings": 4,
+    "refusals": 4,
+    "unreadable": 4,
     "composition": 4,
     "project_run": 4,
     "differences": 4,
@@ -69,9 +73,13 @@ ADAPTERS = (
     *("stream", "registry", "tracking", "services", "data.download"),
     "evaluate.spark_engine",
 )
+HYDRA = (
+    *("composition", "differences", "known_settings", "recipes", "refusals", "sweeping"),
+    *("unreadable", "variant"),
+)
 ONLY_IN = {
-    "hydra": ("composition", "differences", "recipes", "sweeping", "variant"),
-    "omegaconf": ("composition", "differences", "recipes", "sweeping", "variant"),
+    "hydra": HYDRA,
+    "omegaconf": HYDRA,
     "optuna": ("stages.pruning",),
     "mlflow": ("tracking", "mlflow_plugin"),
     "pymongo": ("registry.store", "services"),
@@ -87,7 +95,7 @@ ONLY_IN = {
     "pyspark": ("evaluate.spark_engine",),
     "tensorflow_io": ("stream.tfio_reader",),
     "click": (
-        *("cli", "data_listing", "delivering", "enlarging", "listing", "model_comparison"),
+        *("commands", "data_listing", "delivering", "enlarging", "listing", "model_comparison"),
         *("model_listing", "repeating", "reporting"),
     ),
 }

@@ -11,13 +11,13 @@ from hydra._internal.utils import get_args_parser  # private: pinned by the lock
 
 from susystream.composition import (
     config_folder,
-    known_keys,
     parted,
     run_composed,
     settings_of,
 )
 from susystream.disclosure import SECRET_SECURITY, SHOWN_SECURITY, is_secret, public_settings
 from susystream.errors import SettingsError
+from susystream.known_settings import hydras_keys, known_keys
 from susystream.settings import Settings, check_settings, public_config
 from susystream.stream.security import SECURITY_NAMES
 
@@ -117,6 +117,22 @@ def test_a_wrong_value_is_one_line_naming_it(override: str, words: list[str]) ->
             ["received registry.uri=mongodb://h/?tls=true", "put quotes", "registry.uri='…'"],
         ),
         (["registry=mongodb://me:pw@h/"], ["unknown registry", "mongodb"]),
+        (["seed=1,,2"], ["beside a comma", "did you mean seed=1,2?"]),
+        (["seed=rnage(1,4)"], ["no such function", "did you mean 'seed=range(1,4)'?"]),
+        (["seed=choice(1,2"], ["bracket is not closed", "did you mean 'seed=choice(1,2)'?"]),
+        (["model.hidden=[16, 8"], ["not closed", "did you mean 'model.hidden=[16, 8]'?"]),
+        (["data.path='a b"], ["quote is not closed", "did you mean \"data.path='a b'\"?"]),
+        (["data.path=a b(c"], ["put quotes", "data.path='…'"]),
+        (["seed=uniform(1,4)"], ["Unknown function 'uniform'", "choice", "interval", "range"]),
+        (["seed=range(a,c)"], ["mismatch type", "correct what stands in the brackets of range"]),
+        (["seed = 3"], ["did you mean seed=3?"]),
+        (["seed=1,2"], ["setting seed", "received 1,2", "add -m", "seed=[1,2]"]),
+        (["seed=range(1,4)"], ["setting seed", "received range(1,4)", "add -m"]),
+        (["stage=train", "=3"], ["without a name", "write key=value"]),
+        (["hydra.sweeper.trails=2"], ["hydra.sweeper.trials", "with", "hydra/sweeper=tpe"]),
+        (["hydra.launcher.n_jobs=2"], ["one of hydra/launcher=joblib"]),
+        (["n_jobs=2"], ["did you mean hydra.launcher.n_jobs (with hydra/launcher=joblib)"]),
+        (["hydra.run.dri=x"], ["did you mean hydra.run.dir?"]),
     ],
 )
 def test_a_typo_is_one_line_with_the_nearest_names(arguments: list[str], words: list[str]) -> None:
@@ -239,6 +255,13 @@ def test_known_keys_are_the_settings_a_person_can_set() -> None:
     assert {"train.epochs", "seed", "stream.codec.name", "data"} <= set(keys)
 
 
+def test_hydras_own_settings_are_known_with_the_choices_that_have_them() -> None:
+    keys = hydras_keys()
+    assert keys["hydra.sweeper.trials"] == ["hydra/sweeper=random", "hydra/sweeper=tpe"]
+    assert keys["hydra.launcher.n_jobs"] == ["hydra/launcher=joblib"]
+    assert keys["hydra.sweep.dir"] == []
+
+
 def test_no_secret_reaches_the_public_configuration() -> None:
     secret = "hunter2"
     plain = composed().model_dump(mode="json")
@@ -270,6 +293,13 @@ def test_an_unreadable_override_with_a_secret_is_not_repeated() -> None:
     with pytest.raises(SettingsError, match="a hidden value") as told:
         run_composed([given])
     assert "hunt" not in str(told.value)
+
+
+@pytest.mark.parametrize("given", ["=hunter2", "stream.security.sasl.password=hunter2,b"])
+def test_what_is_refused_before_it_has_a_name_shows_no_value(given: str) -> None:
+    with pytest.raises(SettingsError) as told:
+        run_composed([given])
+    assert "hunter2" not in str(told.value)
 
 
 def test_both_lists_of_security_settings_are_one() -> None:

@@ -119,8 +119,8 @@ def command(stored: Stored, tmp_path: Path) -> Command:
     return run
 
 
-def one_line(done: subprocess.CompletedProcess[str]) -> str:
-    assert done.returncode == 1
+def one_line(done: subprocess.CompletedProcess[str], *, status: int = 1) -> str:
+    assert done.returncode == status
     assert done.stdout == ""
     (line,) = done.stderr.strip().splitlines()
     assert line.startswith("susystream: ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,14 @@ def test_the_ui_of_a_server_is_named_not_started(checkout: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().endswith("http://127.0.0.1:9/base")
     assert "hush" not in done.stdout + done.stderr
+
+
+def test_a_port_in_use_is_told_with_another_one(checkout: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = make(checkout, "ui", f"PORT={port}")
+    assert done.returncode != 0
+    assert f"port {port} of 127.0.0.1 is in use; make ui PORT={port + 1}\n" in done.stderr
 
 
 MADE = (

@@ -17,7 +17,7 @@ from hydra import compose, initialize_config_dir
 from mlflow.projects._project_spec import EntryPoint, load_project
 from omegaconf import OmegaConf
 
-from susystream.cli import split_overrides
+from susystream.commands import split_overrides
 from susystream.composition import config_folder
 from susystream.errors import SettingsError
 from susystream.recipes import check_recipe, spans

@@ -132,11 +132,13 @@ def test_all_of_it_is_there_as_json(compare: Compare, stored: Stored) -> None:
     }
 
 
-@pytest.mark.parametrize("words", [["latest", "nonsense"], ["latest", "latest"], ["latest"]])
+@pytest.mark.parametrize(
+    ("words", "status"), [("latest nonsense", 1), ("latest latest", 2), ("latest", 2)]
+)
 def test_what_cannot_be_compared_is_one_line(
-    compare: Compare, stored: Stored, words: list[str]
+    compare: Compare, stored: Stored, words: str, status: int
 ) -> None:
-    line = one_line(compare(*words))
+    line = one_line(compare(*words.split()), status=status)
     assert any(one in line for one in stored.ids)
     assert "; name another" in line or "nonsense" in line
 

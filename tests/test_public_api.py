@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from susystream.known_settings import hydras_keys
 from susystream.stages.result import StageResult
 
 
@@ -44,6 +46,19 @@ def test_a_command_that_only_tells_exits_with_0(command: list[str], tmp_path: Pa
     assert done.stdout.strip()
 
 
+def test_the_help_of_run_tells_flags_exit_status_groups_and_settings(tmp_path: Path) -> None:
+    told = susystream("run", "--help", cwd=tmp_path).stdout
+    flags = ("-m, --multirun", "--from-run ID", "-v ", "--overrides", "--cfg job", "130")
+    assert [word for word in flags if word not in told] == []
+    for group in ("hydra/sweeper: basic", "hydra/launcher: basic", "stage: evaluate, pipeline"):
+        assert f"\n{group}" in told
+    for choices in hydras_keys().values():
+        for group, _, option in (one.partition("=") for one in choices):
+            assert re.search(rf"^{group}: .*\b{option} \(", told, re.M), (group, option)
+    assert "\n  epochs: 5\n" in told
+    assert "powered by Hydra" not in told
+
+
 @pytest.mark.parametrize("command", [["fly"], ["services", "fly"], ["models", "list", "--fly"]])
 def test_wrong_usage_exits_with_2(command: list[str], tmp_path: Path) -> None:
     assert susystream(*command, cwd=tmp_path).returncode == 2
@@ -59,11 +74,11 @@ def test_wrong_usage_exits_with_2(command: list[str], tmp_path: Path) -> None:
         (["run", "seed=x"], ["seed", "x"]),
     ],
 )
-def test_an_error_of_ours_is_one_line_and_exits_with_1(
+def test_a_wrong_setting_is_one_line_and_exits_with_2(
     arguments: list[str], words: list[str], tmp_path: Path
 ) -> None:
     done = susystream(*arguments, cwd=tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1, done.stderr
     assert lines[0].startswith("susystream: ")
@@ -119,6 +134,45 @@ def test_a_defect_is_one_line_that_asks_for_a_report(tmp_path: Path) -> None:
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()
     assert line.startswith("susystream: unexpected KeyError: 'a part of ours'; this is a defect")
+
+
+PRESSED_THREE_TIMES = """
+import atexit, os, signal, sys
+from susystream import cli
+def press(*_): os.kill(os.getpid(), signal.SIGINT)
+class AtAnImport:
+    def find_spec(self, name, *_): press() if name == "susystream.commands" else None
+class AtTheVeryEnd:
+    __del__ = press
+late = AtTheVeryEnd()
+atexit.register(press)
+sys.meta_path.insert(0, AtAnImport())
+signal.signal(signal.SIGINT, signal.default_int_handler)
+cli.main()
+"""
+
+
+def test_ctrl_c_at_the_first_and_the_last_moment_is_one_word(tmp_path: Path) -> None:
+    done = susystream("run", cwd=tmp_path, program=("-c", PRESSED_THREE_TIMES))
+    assert (done.returncode, done.stderr, done.stdout) == (130, "interrupted\n", "")
+
+
+HEAVY = """
+import sys
+from susystream import cli
+try:
+    cli.main()
+finally:
+    print([one for one in ("tensorflow", "keras", "mlflow", "kafka") if one in sys.modules])
+"""
+
+
+@pytest.mark.parametrize("given", ["train.epochs=abc", "trian.epochs=3", "seed=1,,2"])
+def test_a_wrong_setting_is_told_before_anything_heavy_is_loaded(
+    given: str, tmp_path: Path
+) -> None:
+    done = susystream("run", "stage=train", given, cwd=tmp_path, program=("-c", HEAVY))
+    assert (done.returncode, done.stdout) == (2, "[]\n"), done.stderr
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep
 
-from susystream.cli import cli
+from susystream.commands import cli
 from susystream.composition import config_folder, settings_of
 
 ROOT = Path(__file__).parents[1]

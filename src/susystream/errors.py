@@ -26,7 +26,8 @@
     └── ServiceError           an embedded service did not start, stay or stop
 
 Every message is one line: what was expected, what was received, the cure. The command line
-prints it and exits with status 1; `line_of` finds such a line for every other error.
+prints it and exits with status 1, or 2 for a SettingsError; `line_of` finds such a line for every
+other error.
 """
 
 from __future__ import annotations

@@ -7,10 +7,14 @@ a SIGTERM after Ctrl-C asks for nothing new, and would break off what that began
 
 from __future__ import annotations
 
+import atexit
+import os
 import signal
 import sys
 from types import FrameType
 from typing import NoReturn
+
+INTERRUPTED = 128 + signal.SIGINT
 
 
 def end_on_signals() -> None:
@@ -25,6 +29,16 @@ def end_on_signals() -> None:
 def pass_over_sigterm() -> None:
     """From now on SIGTERM does nothing, to this process and to none it starts."""
     signal.signal(signal.SIGTERM, _nothing)
+
+
+def leave_on_interrupt() -> None:
+    """When all is unwound, another Ctrl-C changes nothing but that no thread is waited for.
+
+    It would break off what libraries do at exit with tracebacks; and while Python itself ends, the
+    system would end the process by it, with another status.
+    """
+    signal.signal(signal.SIGINT, _leave)
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # first: the last that came
 
 
 def told(error: BaseException) -> str:
@@ -43,6 +57,10 @@ def _unwind(number: int, frame: FrameType | None) -> NoReturn:
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     pass_over_sigterm()
     raise KeyboardInterrupt
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    os._exit(INTERRUPTED)
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:

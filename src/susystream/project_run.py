@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from susystream.as_overrides import key_of
-from susystream.composition import known_keys
 from susystream.errors import SettingsError
+from susystream.known_settings import known_keys
 
 HOME = "SUSYSTREAM_HOME"
 _FLAGS = {

@@ -16,8 +16,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from susystream.as_overrides import pairs
-from susystream.composition import config_folder
 from susystream.errors import SettingsError
+from susystream.known_settings import config_folder
 
 _CHAIN = "pipeline"  # the stage of whoever named none
 

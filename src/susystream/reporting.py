@@ -115,7 +115,7 @@ def _raise(faults: Sequence[SusystreamError]) -> None:
 
 def _chosen(names: Sequence[str], every: bool, folder: Path) -> list[Report]:
     """The reports of those names, or of all recipes whose folders have marks in their README."""
-    from susystream.composition import config_folder
+    from susystream.known_settings import config_folder
     from susystream.reports.declared import report_of
     from susystream.reports.rendering import has_marks
 

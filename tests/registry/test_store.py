@@ -306,8 +306,18 @@ def test_a_metric_that_no_model_has_names_those_that_one_has(
 def test_an_empty_store_says_so(store: ModelStore) -> None:
     assert store.list_models() == []
     assert store.list_datasets() == []
-    with pytest.raises(NotFound, match="nothing is stored yet"):
+    with pytest.raises(NotFound, match=r"a model, received 'latest' .* none yet; .* stage=train"):
         store.load_model("latest")
+    with pytest.raises(NotFound, match=r"a data set, .* none yet; first, .* run stage=publish"):
+        store.load_dataset("latest")
+
+
+def test_what_is_near_nothing_is_told_the_latest_alone(
+    store: ModelStore, three: list[ModelDocument]
+) -> None:
+    with pytest.raises(NotFound, match=r"'zzz' \(unknown\); susystream models list") as caught:
+        store.load_model("zzz")
+    assert [one.model_id in str(caught.value) for one in three] == [False, True, False]
 
 
 def test_a_list_is_the_latest_first_and_holds_no_weights(

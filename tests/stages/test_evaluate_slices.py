@@ -223,7 +223,7 @@ def test_what_is_not_there_is_one_line(opened: Open) -> None:
     trained(opened)
     record = other(opened)
     topic = str(record.slice["topic"])
-    refused(opened, "dataset:dnone", NotFound, "near it: .*" + record.dataset_id)
+    refused(opened, "dataset:dnone", NotFound, "lists all, latest .*" + record.dataset_id)
     refused(opened, "slice:nowhere/0:0-5", StreamError, "expected topic nowhere")
     refused(opened, f"slice:{topic}/0:80-9999", SliceTruncated, r"the log holds \[0, ")
     refused(opened, f"slice:{topic}/7:0-5", SliceTruncated, r"partition 7")

@@ -107,7 +107,7 @@ def test_a_search_is_the_work_of_one_command(desk: SweepDesk) -> None:
     finally:
         os.killpg(first.pid, signal.SIGKILL)
         first.communicate(timeout=30)
-    assert status == 1
+    assert status == 2
     assert "expected a search that no other command is at" in err.strip().splitlines()[-1]
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -53,6 +54,33 @@ def test_an_old_schema_names_the_upgrade_and_is_left_as_it_was(
     before = (tmp_path / "mlflow.db").read_bytes()
     assert f"mlflow db upgrade {database}" in refusal(database)
     assert (tmp_path / "mlflow.db").read_bytes() == before
+
+
+def test_a_schema_newer_than_mlflow_names_the_upgrade_of_mlflow(
+    empty_database: Path, tmp_path: Path
+) -> None:
+    shutil.copy(empty_database, tmp_path / "newer.db")
+    with closing(sqlite3.connect(tmp_path / "newer.db")) as connection:
+        connection.execute("update alembic_version set version_num = 'ffffffffffff'")
+        connection.commit()
+    message = refusal("sqlite:///newer.db")
+    assert "upgrade mlflow here" in message
+    assert "db upgrade" not in message
+
+
+@pytest.mark.parametrize("place", ["no/such", "file"])
+def test_a_database_in_no_folder_is_refused_and_no_folder_made(place: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    message = refusal(f"sqlite:///{tmp_path}/{place}/x.db")
+    assert f"there is no folder {tmp_path}/{place}; make it, or correct tracking.uri" in message
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_that_takes_no_file_is_told_what_to_correct() -> None:
+    message = refusal("sqlite:////proc/x.db")
+    assert message.endswith(
+        "; name a file that you may write, in tracking.uri (or MLFLOW_TRACKING_URI)"
+    )
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

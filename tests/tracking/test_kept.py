@@ -24,7 +24,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 from sqlalchemy import Engine, event
 
-from susystream.cli import cli
+from susystream.commands import cli
 from susystream.errors import TrackingError
 from susystream.tracking.contact import opened
 from susystream.tracking.delivery import Account, Server

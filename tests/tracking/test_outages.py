@@ -22,7 +22,7 @@ from tracking.failing_way import FailingWay
 from tracking.passage import Passage
 from tracking.tracking_server import TrackingServer
 
-from susystream.cli import cli
+from susystream.commands import cli
 from susystream.errors import TrackingError
 from susystream.tracking.delivery import Server
 from susystream.tracking.entries import Entry

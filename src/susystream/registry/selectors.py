@@ -63,8 +63,7 @@ def near_selectors(selector: str, known: Sequence[tuple[str, str]]) -> list[str]
         known: Ids and names, the latest first.
 
     Returns:
-        Those that begin alike, else those that look alike (upper and lower case are one), else
-        all ids.
+        Those that begin alike, else those that look alike (upper and lower case are one).
     """
     ids = [one for one, _ in known]
     names = {name: f"name:{name}" for _, name in known}
@@ -73,7 +72,7 @@ def near_selectors(selector: str, known: Sequence[tuple[str, str]]) -> list[str]
     found |= {name.casefold(): told for name, told in names.items()}
     begin = [told for text, told in found.items() if text.startswith(wanted) and wanted]
     alike = difflib.get_close_matches(wanted, list(found), n=3)
-    return begin or [found[text] for text in alike] or ids
+    return begin or [found[text] for text in alike]
 
 
 def near_metrics(selector: str, known: Sequence[str]) -> list[str]:

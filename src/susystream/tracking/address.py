@@ -14,6 +14,7 @@ import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -26,7 +27,8 @@ _SQLITE = "sqlite:///"
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _LONGEST = 240
 _DELETED_RUN = re.compile(r"The run (\w+) must be in the 'active' state")
-_ABSENT = "start it or correct tracking.uri (or MLFLOW_TRACKING_URI)"
+_SETTING = "tracking.uri (or MLFLOW_TRACKING_URI)"
+_ABSENT = f"start it or correct {_SETTING}"
 _REASONS = (  # what a message of many lines comes to
     ("Connection refused", "connection refused"),
     ("timed out", "no answer in time"),
@@ -43,6 +45,7 @@ _CURES = (  # what a message holds, and what helps
     ("unsupported URI", "name a database or a server: sqlite:///mlflow.db, http://host:5000"),
     ("No module named", "install the database's driver beside MLflow"),
     ("No space left", "free disk space"),
+    ("database is locked", "end the command that holds it, or wait for its end"),
     ("Invalid value", "correct the value"),
     ("error code 404", _ABSENT),  # a server of another kind, whose page may say "not found"
     ("not found", "correct the id, or name the server that holds it (tracking.uri)"),
@@ -102,7 +105,8 @@ def check_address(uri: str, *, timeout_seconds: float) -> None:
     Nothing is written. An HTTP server is left to the first request, which may go by a proxy.
 
     Raises:
-        TrackingError: No database answers, the file is none, or another MLflow version made it.
+        TrackingError: No database answers, the file or its folder is none, or another MLflow
+            version made it.
     """
     parts, file = urlsplit(uri), sqlite_file(uri)
     if file is not None:
@@ -129,15 +133,32 @@ def tracking_errors(uri: str) -> Iterator[None]:
         text = str(error)
         if (run := _DELETED_RUN.search(text)) is not None:
             raise _deleted(run[1], uri) from error
-        cure = next((cure for mark, cure in _CURES if mark in text), _ABSENT)
+        cure = next((cure for mark, cure in _CURES if mark in text), _cure_of_absence(uri))
         if "db upgrade" in text:
-            cure = upgrade_cure(uri)
+            found = re.search(r"found version (\w+)", text)
+            cure = upgrade_cure(uri, found[1] if found else "")
         raise refused(uri, text, cure) from error
 
 
-def upgrade_cure(uri: str) -> str:
-    """What helps when another version of MLflow made the database."""
-    return f"back up the database, then: mlflow db upgrade {shlex.quote(public_uri(uri))}"
+def _cure_of_absence(uri: str) -> str:
+    if sqlite_file(uri) is None:
+        return _ABSENT
+    return f"name a file that you may write, in {_SETTING}"
+
+
+def upgrade_cure(uri: str, schema: str) -> str:
+    """What helps when another version of MLflow made the database.
+
+    Args:
+        uri: Its address.
+        schema: The version of its schema; MLflow knows its own and those before.
+    """
+    if schema in _known_schemas():
+        return f"back up the database, then: mlflow db upgrade {shlex.quote(public_uri(uri))}"
+    return (
+        "a newer MLflow made it: upgrade mlflow here (python -m pip install --upgrade mlflow), or "
+        "name another database (tracking.uri)"
+    )
 
 
 def quiet(timeout_seconds: float) -> None:
@@ -158,6 +179,9 @@ def quiet(timeout_seconds: float) -> None:
 
 
 def _check_sqlite(uri: str, file: Path, timeout_seconds: float) -> None:
+    if not file.parent.is_dir():
+        cure = f"make it, or correct {_SETTING}"
+        raise refused(uri, f"there is no folder {file.parent}", cure)
     if not file.exists() or file.stat().st_size == 0:
         return
     try:
@@ -171,12 +195,20 @@ def _check_sqlite(uri: str, file: Path, timeout_seconds: float) -> None:
         raise refused(uri, str(error), "name a database file of MLflow, or a new one") from error
     if tables and not marked:
         raise refused(uri, "a database of another program", "name another file")
-    from mlflow.store.db.utils import _get_latest_schema_revision
-
-    expected = _get_latest_schema_revision()  # type: ignore[no-untyped-call]
+    expected = next(iter(_known_schemas()))
     if versions and versions != [expected]:
         text = f"the schema {versions[0]} of another MLflow version instead of {expected}"
-        raise refused(uri, text, upgrade_cure(uri))
+        raise refused(uri, text, upgrade_cure(uri, versions[0]))
+
+
+@cache
+def _known_schemas() -> tuple[str, ...]:
+    """The versions of the schema that the installed MLflow knows, its own first."""
+    from alembic.script import ScriptDirectory
+    from mlflow.store.db.utils import _get_alembic_config
+
+    config = _get_alembic_config(db_url="")  # type: ignore[no-untyped-call]
+    return tuple(one.revision for one in ScriptDirectory.from_config(config).walk_revisions())
 
 
 def refused(uri: str, received: str, cure: str) -> TrackingError:

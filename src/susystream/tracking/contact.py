@@ -53,6 +53,17 @@ def opened(
     return client
 
 
+def check_early(uri: str, *, timeout_seconds: float) -> None:
+    """Refuses an address that cannot be right, before anything is made or waited for.
+
+    Raises:
+        TrackingError: As `check_ready`.
+    """
+    quiet(timeout_seconds)
+    with tracking_errors(uri):
+        check_ready(uri, timeout_seconds=timeout_seconds)
+
+
 def wait_for(client: MlflowClient, uri: str, seconds: float, *, say: Callable[[str], None]) -> None:
     """Until the server answers, so long at most."""
     ends, told = time.monotonic() + seconds, False

@@ -41,7 +41,6 @@ def ready_database(uri: str) -> None:
     path = sqlite_file(uri)
     if path is None:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     with _alone(path):
         if not path.exists() or path.stat().st_size == 0:
             from mlflow import MlflowClient

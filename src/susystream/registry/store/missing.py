@@ -20,10 +20,14 @@ from susystream.registry.selectors import (
 )
 
 _NEWEST = 1000
+_KINDS = {  # what it is called, what makes one, what lists all
+    "dataset_id": ("data set", "susystream run stage=publish", "susystream data list"),
+    "model_id": ("model", "susystream run stage=train", "susystream models list"),
+}
 
 
 def not_found(of: Collection[dict[str, Any]], key: str, selector: str) -> NotFound:
-    """With ids and names that begin alike or look alike, else the latest ids."""
+    """With ids and names that begin alike or look alike, else the latest id."""
     if key == "model_id" and selector.startswith("best:"):
         return _no_such_metric(of, selector)
     if key == "model_id" and selector == PROMOTED:
@@ -33,11 +37,17 @@ def not_found(of: Collection[dict[str, Any]], key: str, selector: str) -> NotFou
         )
     newest = of.find({}, {key: 1, "name": 1}, sort=latest(key)).limit(_NEWEST)
     known = [(str(one[key]), str(one.get("name"))) for one in newest]
-    near = near_selectors(selector, known)
+    kind, first, listed = _KINDS[key]
+    if not known:
+        return NotFound(
+            f"expected a {kind}, received {selector!r} of a store that holds none yet; first, with "
+            f"the same home or registry.uri: {first}"
+        )
+    near = near_selectors(selector, known)[:5]
     several = "one of several" if any(i.startswith(selector) for i, _ in known) else "unknown"
     return NotFound(
-        f"expected {SELECTORS} in {of.name}, received {selector!r} ({several}); "
-        + (f"near it: {', '.join(near[:5])}" if near else "nothing is stored yet")
+        f"expected a {kind} by {SELECTORS}, received {selector!r} ({several}); "
+        + (f"near it: {', '.join(near)}" if near else f"{listed} lists all, latest {known[0][0]}")
     )
 
 
