@@ -61,6 +61,7 @@ def test_a_sweep_is_one_run_above_one_run_a_trial(
     assert parent.data.tags["best_run_id"] == best.info.run_id
     assert parent.data.metrics["best/prepare/rows"] == 2000
     assert parent.data.params["best.data.rows"] == "2000"
+    assert {"data.rows", "seed"} & set(parent.data.params) == {"seed"}  # what the trials share
 
 
 def test_the_sweeps_run_holds_a_table_a_picture_and_a_note(desk: SweepDesk) -> None:
@@ -170,11 +171,13 @@ def test_a_sweep_that_is_ended_marks_its_run_and_those_of_its_workers(
         os.killpg(process.pid, signal.SIGINT)
     else:
         process.terminate()
-    process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == (130 if to == "all" else 143)
+    assert "without a word" not in err
     (parent,), below = desk.runs()
-    assert parent.info.status == "KILLED"
-    assert {run.info.status for run in below[parent.info.run_id]} == {"KILLED"}
+    told = "interrupted by Ctrl-C" if to == "all" else "ended by SIGTERM"
+    for run in (parent, *below[parent.info.run_id]):
+        assert (run.info.status, run.data.tags["error"]) == ("KILLED", told)
     deadline = time.monotonic() + 20
     while (left := living(process.pid)) and time.monotonic() < deadline:
         time.sleep(0.1)

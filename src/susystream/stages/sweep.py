@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from susystream.errors import TrackingError, TrialsFailed, line_of
+from susystream.interruption import told
 from susystream.settings import Settings, public_config
 from susystream.stages import sweep_report
 from susystream.stages.console import Console
@@ -95,19 +96,21 @@ def open_sweep(
                 identity = config_hash(with_names(context.settings, exact)) or run.run_id
                 run.log_params({"exact": exact}, known={})
                 yield Sweep(run.run_id, identity, exact)
-            except BaseException:
+            except BaseException as ending:
                 try:
-                    _report(context, run, started)
+                    _report(context, run, started, told(ending))
                 except Exception as error:  # what ended the sweep is told, not this
                     context.note(line_of(error))
                 raise
             _raise_failed(_report(context, run, started))
 
 
-def _report(context: StageContext, run: TrackedRun, started: float) -> list[Outcome]:
-    """Tells what became of the trials, also where the server is away."""
+def _report(
+    context: StageContext, run: TrackedRun, started: float, ended: str | None = None
+) -> list[Outcome]:
+    """Tells what became of the trials, also where the server is away; `ended`: what ended all."""
     try:  # whoever was ended with us could mark nothing
-        context.tracker.end_abandoned()
+        context.tracker.end_abandoned(reasons={run.run_id: ended} if ended else {})
     except TrackingError as error:
         context.note(str(error))
     found = outcomes(context.output, parent_run_id=run.run_id)

@@ -20,8 +20,11 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from susystream.disclosure import is_secret, public_text
 from susystream.errors import SettingsError
 from susystream.settings import Settings
+from susystream.settings.data import FileSet
+from susystream.settings.engine import LocalEngine
 from susystream.sweeping.chosen import GRID, check_chosen
 
+_TESTS = ("evaluate", "pipeline")
 _MOST_CHECKED = 200  # of a search, which will ask for others anyway: each takes some 50 ms
 
 
@@ -63,6 +66,7 @@ def check_trials(config: DictConfig) -> list[Settings]:
         HydraException: A swept setting does not exist.
         SettingsError: A trial's settings are wrong, two would use one folder, or what was chosen
             of Hydra's own cannot go well.
+        DataError: There is no file of the pattern that one is to test on.
     """
     loader, grid = GlobalHydra.instance().config_loader(), config.hydra.sweeper._target_ == GRID
     chosen = overrides_of(config.hydra)
@@ -76,6 +80,7 @@ def check_trials(config: DictConfig) -> list[Settings]:
     for number, overrides in enumerate(_trials(chosen, most=None if grid else _MOST_CHECKED)):
         composed = loader.load_sweep_config(config, overrides)
         found.append(_settings_below(composed))
+        _check_input(found[-1])
         folders.append(_folder(composed, number))
     if not grid:
         _check_figure(found[0])
@@ -118,6 +123,22 @@ def _given(hydra: DictConfig) -> list[Override]:
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     given = parser.parse_overrides([f"{name}={value}" for name, value in params.items()])
     return [*given, *parser.parse_overrides(list(hydra.overrides.task))]
+
+
+def _check_input(settings: Settings) -> None:
+    """A file to test on is there already; one for Spark may be where only that looks."""
+    given = settings.evaluate.given if settings.stage.name in _TESTS else None
+    if not isinstance(given, FileSet) or not isinstance(settings.evaluate.engine, LocalEngine):
+        return
+    from susystream.data.files import is_glob, matching
+
+    if is_glob(given.path):
+        matching(given.path)
+    elif not given.path.exists():
+        raise SettingsError(
+            f"setting evaluate.input: expected a file, received {given.path}, which is not there; "
+            "correct the path"
+        )
 
 
 def _check_figure(settings: Settings) -> None:
