@@ -204,6 +204,18 @@ def server(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> It
         with tracker.run("follow", name="n", params=follow, tags={}) as run:
             ids["follow"] = run.run_id
         ids |= chains(tracker)
+        swept = {"sweep": "seed=1,2"}
+        with tracker.run("sweep", name="n", params=params, tags=swept) as run:
+            ids["sweep"] = run.run_id
+            with tracker.run(
+                "tested", name="n", params={}, tags={}, parent_run_id=run.run_id
+            ) as one:
+                ids["tested"] = one.run_id
+        for name in ("broken", "deleted"):
+            with tracker.run("train", name="n", params=params, tags={}) as run:
+                run.log_artifact_text("config.yaml", "a: [")
+                ids[name] = run.run_id
+        MlflowClient(uri).delete_run(ids["deleted"])
         ids["foreign"] = str(MlflowClient(uri).create_run("0").info.run_id)
         yield Server(uri, ids)
 
@@ -333,7 +345,12 @@ def test_parameters_of_an_entry_point_count_if_a_person_changed_them(
         ("--from-run " + "0" * 31, TrackingError, "received none; correct the id"),
         ("--from-run {foreign}", TrackingError, "config.yaml), received none"),
         ("--from-run {score}", SettingsError, "of stage score"),
-        ("--from-run {follow}", SettingsError, "of stage follow; repeat"),
+        ("--from-run {follow}", SettingsError, "of stage follow; repeat a run below it, or"),
+        ("--from-run {sweep}", SettingsError, "below it (all of them with -m seed=1,2 beside it)"),
+        ("--from-run {tested}", TrackingError, "repeat the evaluation: --from-run {sweep}"),
+        ("--from-run {broken}", TrackingError, "expected YAML in config.yaml of run {broken}, rec"),
+        ("--from-run {deleted}", TrackingError, "deleted; restore it: MLFLOW_TRACKING_URI="),
+        ("--from-run {deleted:.12}", TrackingError, "mlflow runs restore --run-id {deleted}"),
         ("--from-run {train} stage=evaluate", SettingsError, "expected stage=train"),
         ("--from-run {train} experiment=quickstart", SettingsError, "no recipe beside"),
     ],
@@ -341,7 +358,8 @@ def test_parameters_of_an_entry_point_count_if_a_person_changed_them(
 def test_what_cannot_be_repeated_is_one_line(
     server: Server, words: str, kind: type[SusystreamError], told: str
 ) -> None:
-    assert told in server.refusal(kind, *words.format(**server.ids).split())
+    wanted = told.format(**server.ids)
+    assert wanted in server.refusal(kind, *words.format(**server.ids).split())
 
 
 def test_a_beginning_of_several_ids_names_them(server: Server) -> None:

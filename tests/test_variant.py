@@ -83,6 +83,13 @@ def test_the_steps_of_a_recipe_of_several_commands_are_no_variants() -> None:
     assert found == {**step, "evaluate.models": "latest", "evaluate.ensemble": None}
 
 
+def test_what_follows_from_a_setting_is_not_told_beside_it() -> None:
+    step = ["experiment=ensemble", "stage=train"]
+    assert of(*step, "data.rows=4000") == {"data.rows": 4000, "hydra.mode": "RUN"}
+    named = of(*step, "data.rows=4000", "data.name=mine")
+    assert named == {"data.rows": 4000, "data.name": "mine", "hydra.mode": "RUN"}
+
+
 def commands() -> Iterator[list[str]]:
     """Of each recipe: the one by its name, or those of its script."""
     for recipe in sorted(path.stem for path in (config_folder() / "experiment").glob("*.yaml")):

@@ -6,6 +6,7 @@ A group's or a recipe's choice is one difference; the values that come with it a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from susystream.disclosure import public_settings
 
 _RECIPE = "experiment"
 _NOT_OURS = ("hydra", "stage")  # how Hydra works, and which step: a run's name begins with that
+_OF_SETTINGS = re.compile(r"\$\{[\w.]+\}")  # not of the environment, which nothing else tells
 LEFT_OUT = "(left out)"
 
 
@@ -51,7 +53,24 @@ def differences_of(
         if name not in defaults or defaults[name] != value
     }
     found |= {_gone(name, ours): LEFT_OUT for name in defaults if name not in ours}
-    return chosen | {name: value for name, value in found.items() if _is_ours(name)}
+    made_of = _interpolated(config), _interpolated(plain)
+    return chosen | {
+        name: value
+        for name, value in found.items()
+        if _is_ours(name) and not _follows(name, *made_of)
+    }
+
+
+def _interpolated(config: DictConfig) -> dict[str, Any]:
+    """Leaves as they were written."""
+    return dict(_leaves(OmegaConf.to_container(config, resolve=False)))  # type: ignore[arg-type]
+
+
+def _follows(name: str, ours: Mapping[str, Any], defaults: Mapping[str, Any]) -> bool:
+    """Whether a value is made of other settings just as by default: those are the difference."""
+    written = ours.get(name)
+    made = isinstance(written, str) and _OF_SETTINGS.search(written) is not None
+    return made and written == defaults.get(name)
 
 
 def _choices(made: Mapping[str, Any], beside: Sequence[str]) -> tuple[dict[str, str], DictConfig]:

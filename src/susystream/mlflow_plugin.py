@@ -121,40 +121,56 @@ class KafkaSliceSource(_RecordedSource):
 
         address = address or (os.environ.get(ADDRESS) if home is None else None)
         stated = stated_security(security or {}, refusal=_REFUSAL)
-        place = Path(home or os.environ.get(*_HOME))
-        with open_broker(address, home=place, security=stated) as kafka:
+        with open_broker(address, home=_home(home), security=stated) as kafka:
             yield from slice_events(self._facts, kafka)
 
 
 class EventsSource(_RecordedSource):
-    """Events that lay in no slice: generated, shipped, or those of a file."""
+    """Events that lay in no slice: generated, shipped, prepared, or those of a file."""
 
     @staticmethod
     def _get_source_type() -> str:
         return "events"
 
-    def load(self, *, path: str | Path | None = None, event_numbers: bool = False) -> pl.DataFrame:
+    def load(
+        self,
+        *,
+        path: str | Path | None = None,
+        home: str | Path | None = None,
+        event_numbers: bool = False,
+    ) -> pl.DataFrame:
         """The events, proven by count and digest; made again if they came from a generator.
 
         Args:
             path: Of a file, or a glob; runs record no folders. Bad rows are passed over.
+            home: Where prepared events lie, such as a holdout; None: SUSYSTREAM_HOME, or
+                .susystream.
             event_numbers: Whether to add the column `event_number` before the others.
 
         Raises:
             SusystreamError: They cannot be made or read here, or are others; one line.
         """
-        return _joined(self._events(path), event_numbers=event_numbers)
+        return _joined(self._events(path, home), event_numbers=event_numbers)
 
     def batches(
-        self, *, path: str | Path | None = None, event_numbers: bool = False
+        self,
+        *,
+        path: str | Path | None = None,
+        home: str | Path | None = None,
+        event_numbers: bool = False,
     ) -> Iterator[pl.DataFrame]:
         """As `load`, some thousand events at a time; proven behind the last."""
-        return _frames(self._events(path), event_numbers)
+        return _frames(self._events(path, home), event_numbers)
 
-    def _events(self, path: str | Path | None) -> Iterator[EventBatch]:
+    def _events(self, path: str | Path | None, home: str | Path | None) -> Iterator[EventBatch]:
         from susystream.stages.recorded_events import other_events
 
-        yield from other_events(self._facts, None if path is None else Path(path))
+        given = None if path is None else Path(path)
+        yield from other_events(self._facts, given, home=_home(home))
+
+
+def _home(given: str | Path | None) -> Path:
+    return Path(given or os.environ.get(*_HOME))
 
 
 def _frames(events: Iterator[EventBatch], event_numbers: bool) -> Iterator[pl.DataFrame]:

@@ -117,13 +117,19 @@ def _asked(parameters: Sequence[str]) -> list[str]:
     return [f"{name}={value}" for name, value in given.items() if value != defaults[name]]
 
 
+def _all_of(run: RecordedRun) -> str:
+    """What repeats all trials of a sweep over values; a search draws its own."""
+    swept = run.tags.get("sweep", "")
+    return "" if not swept or "(" in swept else f" (all of them with -m {swept} beside it)"
+
+
 def _stage(run: RecordedRun, typed: str | None) -> str:
     """The stage to run: the run's own, or a step of its chain."""
     own = run.tags.get("stage", "none")
     if own not in _STAGES:
         raise SettingsError(
             f"expected a run of {', '.join(_STAGES)}, received {run.run_id} of stage {own}; repeat "
-            "a run below it, or another"
+            f"a run below it{_all_of(run)}, or another"
         )
     if typed not in (None, own) and not (own == "pipeline" and typed in _STEPS):
         raise SettingsError(

@@ -7,17 +7,20 @@ of each one's folder; or whether a README says what its `result.json` says.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from susystream.errors import DataError, SettingsError
+from susystream.errors import DataError, SettingsError, SusystreamError, line_of
 
 if TYPE_CHECKING:
     from susystream.reports.form import Report
     from susystream.reports.result import Result
+    from susystream.tracking.recipe_runs import RecipeRuns
 
 
 @click.command("report")
@@ -57,19 +60,57 @@ def report(
     susystream report low_vs_high     experiments/low_vs_high/: result.json, figure.png, README.md
     susystream report --all --check   whether each README says what its result.json says
     """  # noqa: D301  # click reads the backspace: lines as they stand
+    if check and render:
+        raise SettingsError(
+            "expected --check, which writes nothing, or --render, received both; leave one out"
+        )
     chosen = _chosen(names, every, folder)
-    if check:
-        found = [_checked(one, folder) for one in chosen]
-    elif render:
-        found = [_rendered(one, folder) for one in chosen]
-    else:
-        found = _written(chosen, folder, tracking_uri, any_settings)
+    with ExitStack() as stack:
+        make = partial(_checked, folder=folder) if check else partial(_rendered, folder=folder)
+        if not check and not render:
+            runs = stack.enter_context(_open(tracking_uri))
+            make = partial(_written, folder=folder, runs=runs, any_settings=any_settings)
+        found, faults = _each(chosen, make)
     if as_json:
         click.echo(json.dumps([one.to_json() for one in found], indent=2))
-        return
-    done = "is as its result says" if check else "is written"
+    else:
+        done = "is as its result says" if check else "is written"
+        for one in found:
+            click.echo(f"{folder / one.recipe / 'README.md'} {done}")
+    _raise(faults)
+
+
+def _open(uri: str) -> AbstractContextManager[RecipeRuns]:
+    from susystream.tracking.recipe_runs import open_runs
+
+    return open_runs(uri)
+
+
+def _each(
+    chosen: Sequence[Report], make: Callable[[Report], Result]
+) -> tuple[list[Result], list[SusystreamError]]:
+    """The results, and what was wrong with the others: a fault of one stops no other."""
+    found: list[Result] = []
+    faults: list[SusystreamError] = []
     for one in chosen:
-        click.echo(f"{folder / one.recipe / 'README.md'} {done}")
+        try:
+            found.append(make(one))
+        except SusystreamError as error:
+            faults.append(error)
+    return found, faults
+
+
+def _raise(faults: Sequence[SusystreamError]) -> None:
+    """Each fault is a line; of several the last line says how many there are."""
+    if len(faults) == 1:
+        raise faults[0]
+    for one in faults:
+        click.echo(f"susystream: {line_of(one)}", err=True)
+    if faults:
+        raise DataError(
+            f"expected reports without a fault, received {len(faults)} with one, each told above; "
+            "put them right"
+        )
 
 
 def _chosen(names: Sequence[str], every: bool, folder: Path) -> list[Report]:
@@ -93,19 +134,15 @@ def _chosen(names: Sequence[str], every: bool, folder: Path) -> list[Report]:
     return [report_of(one, recipes=recipes) for one in chosen]
 
 
-def _written(chosen: Sequence[Report], folder: Path, uri: str, any_settings: bool) -> list[Result]:
+def _written(one: Report, folder: Path, runs: RecipeRuns, any_settings: bool) -> Result:
     from susystream.reports.rendering import standing
     from susystream.reports.result import result_of
-    from susystream.tracking.recipe_runs import open_runs
 
-    for one in chosen:
-        standing(folder / one.recipe)  # told before anything is asked or written
-    with open_runs(uri) as runs:
-        found = [result_of(one, runs, any_settings=any_settings) for one in chosen]
-    for one, result in zip(chosen, found, strict=True):
-        _render(one, result, folder / one.recipe)
-        result.write(folder / one.recipe)  # last: by it the others are judged
-    return found
+    standing(folder / one.recipe)  # told before anything is asked or written
+    result = result_of(one, runs, any_settings=any_settings)
+    _render(one, result, folder / one.recipe)
+    result.write(folder / one.recipe)  # last: by it the others are judged
+    return result
 
 
 def _rendered(one: Report, folder: Path) -> Result:
@@ -129,17 +166,15 @@ def _checked(one: Report, folder: Path) -> Result:
     """Raises DataError where the README says, or the picture shows, something else."""
     from susystream.reports.picture import PICTURE, is_of
     from susystream.reports.rendering import block, standing
-    from susystream.reports.result import read_result
+    from susystream.reports.result import command, read_result
 
     place = folder / one.recipe
     result = read_result(place, one)
-    for name, agrees in (
-        ("README.md", standing(place) == block(one, result)),
-        (PICTURE, is_of(result, place)),
-    ):
-        if not agrees:
-            raise DataError(
-                f"expected {place / name} to say what {place / 'result.json'} says, received "
-                f"something else; write it again: susystream report {one.recipe} --render"
-            )
+    agrees = {"README.md": standing(place) == block(one, result), PICTURE: is_of(result, place)}
+    for name in (name for name, is_so in agrees.items() if not is_so):
+        received = "something else" if (place / name).exists() else "no such file"
+        raise DataError(
+            f"expected {place / name} to say what {place / 'result.json'} says, received "
+            f"{received}; write it again: {command(place, '--render')}"
+        )
     return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from matplotlib.container import ErrorbarContainer
-from plots.looking import check_readable, events_of, steps, tally_of, two_events
+from plots.looking import LONG, check_readable, events_of, steps, tally_of, texts, two_events
 
 from susystream.evaluate.metrics import CALIBRATION_BINS as BINS
 from susystream.evaluate.tally import Tally
@@ -14,7 +14,10 @@ from susystream.plots.calibration import calibration_figure
 
 def test_points_are_observed_shares_at_mean_predictions() -> None:
     logits, labels = events_of(3000)
-    figure = calibration_figure("toy", Tally.empty().update(logits, labels), ece=0.01234)
+    figure = calibration_figure(
+        "toy", Tally.empty().update(logits, labels), ece=0.01234, model="m1"
+    )
+    assert "m1" in texts(figure)
     scores = 1 / (1 + np.exp(-logits.astype(np.float64)))
     x, y, low, high = [], [], [], []
     for at in range(BINS):
@@ -44,4 +47,4 @@ def test_below_stand_the_events_of_each_class() -> None:
 
 @pytest.mark.parametrize("scores", [(0.1, 0.1), (-90.0, 90.0), (90.0, -90.0)])
 def test_two_events_are_readable_too(scores: tuple[float, float]) -> None:
-    check_readable(calibration_figure("two", two_events(*scores), ece=0.5))
+    check_readable(calibration_figure("two", two_events(*scores), ece=0.5, model=LONG))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
 from plots.looking import LONG, check_readable, legend_of
 
 from susystream.plots.learning import learning_figure
@@ -30,6 +31,15 @@ def test_loss_and_auc_are_drawn_over_the_epochs() -> None:
     assert area[3].tolist() == [4, pytest.approx(0.83)]
     assert legend_of(auc)[-1] == "best: 0.8300 in epoch 4"
     assert (auc.get_ylabel(), auc.get_xlabel()) == ("AUC", "epoch")
+
+
+def test_the_auc_has_the_error_that_is_tracked() -> None:
+    known = [{**one, "validation/auc_stderr": 0.005} for one in epochs(3)]
+    (_, lower) = learning_figure(known).axes
+    (bars,) = [one for one in lower.collections if isinstance(one, LineCollection)]
+    ends = [np.ptp(np.asarray(one)[:, 1]) for one in bars.get_segments()]
+    np.testing.assert_allclose(ends, [0.01] * 3)
+    assert legend_of(lower)[-1] == "best: 0.8200 ± 0.0050 in epoch 3"
 
 
 def test_without_validation_the_accuracy_is_drawn() -> None:

@@ -15,7 +15,7 @@ from plots.looking import LONG, check_readable, png, tally_of
 from susystream.plots.chain import forgetting_figure
 from susystream.plots.frame import blank
 from susystream.plots.scores import score_figure
-from susystream.plots.style import Figure, shown, styled
+from susystream.plots.style import STYLES, Figure, _styled, shown, styled
 
 
 def a_figure(value: float = 0.85) -> Figure:
@@ -90,6 +90,13 @@ def test_any_name_can_be_shown(text: str, expected: str) -> None:
 @pytest.mark.parametrize("longest", [10, 11, 28])
 def test_a_shortened_name_has_as_many_letters_as_it_may(longest: int) -> None:
     assert len(shown(LONG, longest=longest)) == longest
+
+
+def test_a_legend_shows_each_dash_twice() -> None:
+    with _styled():
+        handle = mpl.rcParams["legend.handlelength"] * mpl.rcParams["legend.fontsize"]
+        width = mpl.rcParams["lines.linewidth"]
+    assert all(handle >= 1.9 * width * sum(one[1]) for one in STYLES if not isinstance(one, str))
 
 
 @styled

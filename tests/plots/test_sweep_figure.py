@@ -59,7 +59,7 @@ def test_the_best_trial_lies_on_top_with_its_values_below(maximize: bool, rate: 
 def test_trials_without_a_result_are_told_and_end_before_it() -> None:
     odd: list[Trial] = [{"train.learning_rate": 1e-2}, {"auc": math.nan}]
     figure = parallel_coordinates_figure([*TRIALS, *odd], objective="auc")
-    assert "5 trials, 2 of them without a result" in texts(figure)
+    assert "5 trials, of them 2 without a result" in texts(figure)
     without = figure.axes[0].collections[0]
     assert isinstance(without, LineCollection)
     ends = [np.reshape(one, (-1, 2))[:, 0].max(initial=0) for one in without.get_segments()]

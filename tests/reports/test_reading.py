@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 from reports.desk import ReportDesk, of_set
 
 from susystream.errors import TrackingError
@@ -200,6 +201,17 @@ def test_trials_that_did_not_finish_are_counted_and_not_reported(desk: ReportDes
     assert [row["seed"] for row in desk.result(PLAIN)["tables"]["results"]] == ["1", "2"]
     assert desk.result(PLAIN)["left_out"] == {"pruned": 2, "failed": 1}
     assert "Trials left out: 2 pruned, 1 failed." in (place / "README.md").read_text()
+
+
+def test_a_trial_that_was_deleted_is_not_reported(desk: ReportDesk) -> None:
+    desk.place(PLAIN)
+    above = _above(desk, PLAIN)
+    ids = [desk.tracked(PLAIN, "pipeline", of_set("a", one), parent=above) for one in (0.7, 0.8)]
+    rows = [_row(number, one) for number, one in enumerate(ids)]
+    desk.tracked(PLAIN, "sweep", {}, trials=HEAD.format(swept="seed") + "".join(rows))
+    MlflowClient(desk.uri).delete_run(ids[1])
+    told = f"run {ids[1]}, which is trial 1 of sweep .* deleted; restore it: .* runs restore"
+    _check_line(desk, PLAIN, told)
 
 
 def test_a_training_without_a_data_set_is_one_line(desk: ReportDesk) -> None:

@@ -93,6 +93,7 @@ def test_seed_report_has_its_five_steps_and_its_sets(toy: ToyDesk) -> None:
     assert steps["produce"] == tracked["steps/produce_seconds"] > 0
     assert steps["train"] == tracked["train/seconds"] > 0
     assert len(steps) == 5
+    assert [row["here_of"] for row in tables["steps"]][:2] == ["1,200 rows", "1,080 events"]
     assert [row["set"] for row in tables["sets"]] == ["holdout", "real_10k", "toy_large"]
 
 

@@ -80,7 +80,8 @@ def test_a_readme_that_was_changed_by_hand_is_told_and_rendered_again(desk: Repo
     written = (place / "README.md").read_text()
     drawn = (place / "figure.png").read_bytes()
     (place / "README.md").write_text(written.replace("0.8000", "0.9000"))
-    with pytest.raises(DataError, match="write it again: susystream report quickstart --render"):
+    told = "something else; write it again: susystream report quickstart --render --folder /"
+    with pytest.raises(DataError, match=told):
         desk.report(PLAIN, "--check")
     (desk.folder / "mlflow.db").unlink()  # the runs need not be there any more
     desk.report(PLAIN, "--render")
@@ -97,19 +98,53 @@ def test_a_picture_of_other_figures_is_told(desk: ReportDesk) -> None:
     desk.tracked(PLAIN, "pipeline", of_set("a", 0.7))
     desk.report(PLAIN)
     (place / "figure.png").write_bytes(former)
-    with pytest.raises(DataError, match=r"expected .*figure\.png to say what .*--render"):
+    with pytest.raises(DataError, match=r"expected .*figure\.png to say what .* something else;"):
         desk.report(PLAIN, "--check")
+    (place / "figure.png").unlink()
+    with pytest.raises(DataError, match=r"expected .*figure\.png to say what .* no such file;"):
+        desk.report(PLAIN, "--check")
+
+
+def test_a_fault_of_one_report_stops_no_other_and_each_is_told(
+    desk: ReportDesk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("ensemble", PLAIN, "seed_report"):
+        place = desk.place(name)
+    desk.tracked(PLAIN, "pipeline", of_set("a", 0.8))
+    for flags in ((), ("--check",)):
+        _check_line(desk, ["--all", *flags], DataError, "received 2 with one, each told above")
+        said = capsys.readouterr()
+        assert f"{PLAIN}/README.md is " in said.out
+        first, second = said.err.splitlines()
+        assert "ensemble" in first
+        assert "seed_report" in second
+    assert not (place / "result.json").exists()
 
 
 def test_what_cannot_be_drawn_replaces_nothing(desk: ReportDesk) -> None:
     place = desk.place("seed_report")
     figures = dict.fromkeys(STEPS, 1.0) | of_set("toy_large", 0.8)
-    desk.tracked("seed_report", "pipeline", figures)
+    figures |= of_set("holdout", 0.8) | {"test/holdout/rows": 10_000.0}
+    made: dict[str, Any] = {"params": {"train": {"epochs": 1}}, "learned": ("toy d1", 90_000)}
+    desk.tracked("seed_report", "pipeline", figures, **made)
     desk.report("seed_report")
+    assert "| train | one epoch of 90,000 | 9.98 | 1 |" in (place / "README.md").read_text()
     before = {one.name: one.read_bytes() for one in place.iterdir()}
-    desk.tracked("seed_report", "pipeline", {**figures, "steps/train_seconds": -1.0})
+    figures["steps/train_seconds"] = -1.0
+    desk.tracked("seed_report", "pipeline", figures, **made)
     _check_line(desk, ["seed_report"], EvaluationError, "expected positive values of seconds")
     assert {one.name: one.read_bytes() for one in place.iterdir()} == before
+
+
+def test_other_amounts_than_the_reports_stand_beside_their_times(desk: ReportDesk) -> None:
+    place = desk.place("seed_report")
+    figures = dict.fromkeys(STEPS, 1.0) | of_set("toy_large", 0.8) | of_set("holdout", 0.8)
+    params = {"train": {"epochs": 2}}
+    desk.tracked("seed_report", "pipeline", figures, params=params, learned=("toy d1", 3600))
+    desk.report("seed_report")
+    text = (place / "README.md").read_text()
+    assert "| train | one epoch of 90,000 | 9.98 | 2 epochs of 3,600 | 1 |" in text
+    assert "| load | 100,000 rows | 1.89 | 4,600 rows | 1 |" in text
 
 
 DAMAGED: tuple[tuple[dict[str, Any], str], ...] = (
@@ -151,6 +186,7 @@ def test_results_are_printed_as_json(desk: ReportDesk, capsys: pytest.CaptureFix
         (["low_vs_hihg"], r"unknown recipe 'low_vs_hihg'.*did you mean low_vs_high"),
         ([], "either names or --all, received neither"),
         (["--all", PLAIN], "either names or --all, received both"),
+        ([PLAIN, "--check", "--render"], "--check, which writes nothing, or --render, received"),
     ],
 )
 def test_a_wrong_name_is_one_line(desk: ReportDesk, words: list[str], expected: str) -> None:

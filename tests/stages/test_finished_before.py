@@ -13,7 +13,7 @@ from susystream.stages.context import StageContext
 from susystream.stages.exact_names import exact_settings
 from susystream.stages.identity import command_tags
 from susystream.stages.trial import Trial, run_trial
-from susystream.tracking.tracker import TESTED
+from susystream.tracking.label import TESTED
 
 FIGURE = "test/toy_large/auc"
 

@@ -25,7 +25,8 @@ from stages.desk import Open
 from susystream.data.enlarge import write_csv
 from susystream.data.files import sifted_events
 from susystream.data.frames import EVENT_NUMBER, batch_of
-from susystream.data.source import FileSource, ToySource
+from susystream.data.prepared import prepare_events
+from susystream.data.source import FileSource, ToySource, real_sample
 from susystream.errors import (
     BadRow,
     DataError,
@@ -286,11 +287,23 @@ def test_the_events_an_evaluation_saw_are_made_again_or_read(
     assert set(inputs) == {"holdout", "toy_large", "real", "real_10k"}
     for name in ("toy_large", "real", "real_10k"):
         assert digest_of(loaded(inputs[name])) == result.inputs[name]["digest"]
-    with pytest.raises(DataError, match=r"expected path=.*of this holdout set.*; "):
-        loaded(inputs["holdout"])
+    home = context.settings.home
+    assert digest_of(loaded(inputs["holdout"], home=home)) == result.inputs["holdout"]["digest"]
+    with pytest.raises(DataError, match=r"events of this holdout set below nowhere/data, .*home="):
+        loaded(inputs["holdout"], home="nowhere")
     assert digest_of(loaded(inputs["holdout"], path=holdout)) == result.inputs["holdout"]["digest"]
     with pytest.raises(DataError, match=r"expected 400 events with digest .* received 3,600"):
         loaded(inputs["holdout"], path=holdout.with_name("train.parquet"))
+
+
+def test_a_part_that_was_prepared_of_shipped_rows_is_found_in_the_home(tmp_path: Path) -> None:
+    under = tmp_path / "data"
+    prepared = prepare_events(
+        real_sample(), under=under, test_fraction=0.1, progress=lambda rows: None
+    )
+    facts = {**prepared.source, "part": "train", "rows": 450, "digest": prepared.digest_train}
+    found = EventsSource(facts).load(home=tmp_path, event_numbers=True)
+    assert digest_of(found) == prepared.digest_train
 
 
 def file_of(context: StageContext) -> Path:

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from susystream.composition import config_folder, settings_of
 from susystream.settings import Settings
-from susystream.stages.note_parts import command, of_model, run_command, topic_command
+from susystream.stages.note_parts import command, model_line, of_model, run_command, topic_command
 
 
 @cache
@@ -72,6 +72,14 @@ def test_a_home_arrives_whole_in_both_kinds_of_commands(home: str) -> None:
     settings = at(home)
     assert typed(run_command(settings, "stage=evaluate")) == {"stage": "evaluate", "home": home}
     assert words_of(command(settings, "models show m1"))[-2:] == ["--home", home]
+
+
+def test_the_line_on_the_screen_finds_a_model_in_the_home_that_was_typed() -> None:
+    home = f"/data/{'my runs ' * 20}/.susystream"
+    (line,) = model_line(at(home), "m1").splitlines()
+    assert words_of(line.removeprefix("model    ")) == [
+        *("susystream", "models", "show", "m1", "--home", home)
+    ]
 
 
 def test_a_command_names_the_servers_without_their_secrets() -> None:

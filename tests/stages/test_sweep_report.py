@@ -32,7 +32,7 @@ def test_a_trial_that_was_ended_early_is_never_the_best() -> None:
     figure = sweep_report.picture(TRIALS, AUC)
     said = texts(figure)
     assert "best: 0.86" in said
-    assert "4 trials, 2 of them without a result" in said
+    assert "4 trials, of them 1 pruned, 1 failed" in said
     without, lines = [one for one in figure.axes[0].collections if isinstance(one, LineCollection)]
     assert [len(one.get_segments()) for one in (without, lines)] == [2, 2]
 
@@ -46,4 +46,20 @@ def test_a_sweep_whose_trials_were_all_ended_early_has_no_best() -> None:
 def test_nothing_that_a_trial_says_becomes_a_mark_of_the_note() -> None:
     said = sweep_report.note(TRIALS, AUC)
     assert said.splitlines()[-1] == r"- trial 3: x \*y\* \|z\| and more"
-    assert r"train.learning\_rate" in said.splitlines()[0]
+    assert r"train.learning\_rate" in said.splitlines()[2]
+
+
+def test_the_note_begins_with_the_best_trial_and_leads_to_all() -> None:
+    found = [
+        *TRIALS,
+        Outcome("s", 4, {"train.learning_rate": "3e-3"}, "finished", 1.0, 0.712345678, run_id="4a"),
+    ]
+    first, _, *rows = sweep_report.note(found, AUC, place="#/experiments/7/runs/s").splitlines()
+    assert first == (
+        "Best validation/auc **0.86000** in trial 2: `train.learning_rate=1e-3`. "
+        "5 trials: 2 finished, 1 reused, 1 pruned, 1 failed."
+    )
+    assert (
+        "| 0.71235&emsp; | finished&emsp; | 1.0&emsp; | [4a](#/experiments/7/runs/4a) |"
+        in (rows[4])
+    )

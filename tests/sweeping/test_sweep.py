@@ -68,7 +68,10 @@ def test_the_sweeps_run_holds_a_table_a_picture_and_a_note(desk: SweepDesk) -> N
     rows = list(csv.DictReader(io.StringIO(artifact(desk, parent.info.run_id, "trials.csv"))))
     assert [row["data.rows"] for row in rows] == ["3000", "2000", "1000"]  # the best first
     assert {row["state"] for row in rows} == {"finished"}
-    assert parent.data.tags["mlflow.note.content"].count("\n| ") == 4
+    said = parent.data.tags["mlflow.note.content"]
+    assert said.startswith("Best prepare/rows **3000** in trial 1: `data.rows=3000`. 3 trials: 3 f")
+    assert said.count("\n| ") == 5
+    assert said.count(f"](#/experiments/{parent.info.experiment_id}/runs/") == 3
     client = MlflowClient(tracking_uri=desk.uri)
     pictures = client.list_artifacts(parent.info.run_id, "plots")
     assert [one.path for one in pictures] == ["plots/parallel_coordinates.png"]

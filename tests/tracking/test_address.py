@@ -98,6 +98,8 @@ def test_a_deleted_run_is_named_with_what_restores_it(database: str) -> None:
 
 def test_the_hint_opens_the_store_in_use() -> None:
     assert ui_hint("http://me:sesame@host:5000") == "http://host:5000"
+    place = "#/experiments/1/runs/r1"  # on the bare address stands a page for language models
+    assert ui_hint("http://host:5000/", place=place) == f"http://host:5000/{place}"
     assert "mlflow ui --backend-store-uri sqlite:///mlflow.db" in ui_hint("sqlite:///mlflow.db")
     whole = f"sqlite:///{Path.cwd() / 'mlflow.db'}"  # as `mlflow run` hands it on
     assert ui_hint(whole) == ui_hint("sqlite:///mlflow.db")

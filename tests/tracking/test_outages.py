@@ -444,6 +444,7 @@ def test_system_metrics_go_on_after_an_outage_without_a_traceback(
         tracker_of(passage.address, system_metrics=True) as tracker,
         tracker.run("train", name="n", params={}, tags={}) as run,
     ):
+        run.log_metrics({"train/loss": 1.0})  # for which they would wait
         time.sleep(1.5)
         passage.close()
         time.sleep(2)

@@ -154,6 +154,17 @@ def load_prepared(folder: Path) -> Prepared:
     return prepared
 
 
+def part_with(digest: str, *, under: Path) -> Path | None:
+    """The prepared part, train or test, that holds the events of a digest; None if none does."""
+    for manifest in sorted(under.glob("*/manifest.json")):
+        found = _loaded_or_none(manifest.parent)
+        if found is not None and digest == found.digest_test:
+            return found.test
+        if found is not None and digest == found.digest_train:
+            return found.train
+    return None
+
+
 def _loaded_or_none(folder: Path) -> Prepared | None:
     try:
         value = json.loads((folder / "manifest.json").read_text())

@@ -16,12 +16,18 @@ from susystream.plots.style import BACKGROUND, GREY, SIGNAL, STYLES, Figure, sho
 
 
 @styled
-def calibration_figure(name: str, tally: Tally, *, ece: float) -> Figure:
+def calibration_figure(name: str, tally: Tally, *, ece: float, model: str = "") -> Figure:
     """Observed share of signal over the mean predicted probability; below, the events by bin.
 
     The bins are those of the expected calibration error: 15 of equal width. A point stands at the
     mean prediction of its bin; its bar is Wilson's interval of one standard deviation of a
     binomial fraction. Where the model is calibrated the points lie on the diagonal.
+
+    Args:
+        name: Of the set.
+        tally: Of its scores.
+        ece: Computed once by the caller.
+        model: That scored, for the legend.
 
     Raises:
         EvaluationError: The tally lacks a class.
@@ -35,7 +41,7 @@ def calibration_figure(name: str, tally: Tally, *, ece: float) -> Figure:
     upper.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="calibrated")
     _points(upper, binned)
     upper.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    upper.legend(loc="upper left")
+    upper.legend(loc="upper left", title=shown(model) or None, alignment="left")
     heading(upper, shown(name), f"{tally.rows:,} events, calibration error {ece:.4f}")
     _events(lower, binned)
     return figure

@@ -5,6 +5,8 @@ In: a tally. Out: a figure.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -17,15 +19,22 @@ from susystream.plots.style import BACKGROUND, GREY, SIGNAL, STYLES, Figure, sho
 BINS, FEW_BINS = 40, 20
 FEW_EVENTS = 1000  # that are too few for narrow bins
 _CALIBRATED = "calibrated: p / (1 \N{MINUS SIGN} p)"
+_OBSERVED = "observed, ratio of events"
 
 
 @styled
-def score_figure(name: str, tally: Tally, *, auc: float) -> Figure:
+def score_figure(name: str, tally: Tally, *, auc: float, model: str = "") -> Figure:
     """Distribution of the score, sigmoid(logit), of signal and of background, each of area 1.
 
     Below, the ratio of signal to background events in each bin, beside what it is when the score
     is the probability of signal: p / (1 - p). Bands and bars are one standard deviation of the
     counts, √n.
+
+    Args:
+        name: Of the set.
+        tally: Of its scores.
+        auc: Computed once by the caller.
+        model: That scored, for the legend.
 
     Raises:
         EvaluationError: The tally lacks a class.
@@ -38,7 +47,7 @@ def score_figure(name: str, tally: Tally, *, auc: float) -> Figure:
     )
     _class(upper, binned.edges, binned.background, BACKGROUND, 0, "background")
     _class(upper, binned.edges, binned.signal, SIGNAL, 1, "signal")
-    _frame(upper, binned)
+    _frame(upper, binned, model)
     heading(upper, shown(name), f"{tally.rows:,} events, AUC {auc:.4f}")
     _ratio(lower, binned)
     return figure
@@ -60,14 +69,14 @@ def _class(
     axes.stairs(counts * scale, edges, color=colour, linestyle=STYLES[style], label=label)
 
 
-def _frame(axes: Axes, binned: BinnedScores) -> None:
+def _frame(axes: Axes, binned: BinnedScores, model: str) -> None:
     """A logarithmic axis: a good model's peak is a hundred times as high as its tail."""
     shares = np.concatenate([one / one.sum() for one in (binned.signal, binned.background)])
     density = shares[shares > 0] * len(binned.signal)
     axes.set(xlim=(0, 1), yscale="log")
-    low, high = 0.4 * float(density.min()), 6 * float(density.max())  # room for the legend
+    low, high = 0.4 * float(density.min()), 12 * float(density.max())  # room for the legend
     axes.set_ylim(min(low, high / 300), high)
-    axes.legend(loc="upper center", ncols=2)
+    axes.legend(loc="upper center", ncols=2, title=shown(model) or None)
 
 
 def _ratio(axes: Axes, binned: BinnedScores) -> None:
@@ -78,7 +87,8 @@ def _ratio(axes: Axes, binned: BinnedScores) -> None:
     probability = np.linspace(0.002, 0.998, 500)
     expected = probability / (1 - probability)
     axes.plot(probability, expected, color=GREY, linestyle="--", label=_CALIBRATED)
-    axes.errorbar(at, ratio, yerr=error, color="black", linestyle="", marker="o", markersize=3.5)
+    look: dict[str, Any] = {"color": "black", "linestyle": "", "marker": "o", "markersize": 3.5}
+    axes.errorbar(at, ratio, yerr=error, label=_OBSERVED, **look)
     low, high = float(ratio.min(initial=1)), float((ratio + error).max(initial=1))
     axes.set_yscale("log")
     axes.set_ylim(min(0.4 * low, 0.05), max(4 * high, 20))  # a bar of 100 % has no lower end

@@ -56,7 +56,8 @@ _STYLE: dict[str, Any] = {
     "xtick.minor.size": 3.5,
     "ytick.minor.size": 3.5,
     "legend.fontsize": SMALL,
-    "legend.handlelength": 2.4,
+    "legend.title_fontsize": SMALL,
+    "legend.handlelength": 3.8,  # twice the longest of the dashes
     "legend.labelspacing": 0.35,
     "errorbar.capsize": 0,
 }

@@ -14,8 +14,8 @@ from types import MappingProxyType
 from susystream.errors import TrackingError
 from susystream.evaluate.ensemble import NAME
 from susystream.reports.form import Row, Value
+from susystream.tracking.label import TESTED
 from susystream.tracking.recipe_runs import RecipeRun, RecipeRuns
-from susystream.tracking.tracker import TESTED
 
 _STEP = ("stage", "hydra.mode")  # which of a recipe's commands it is
 _UNKNOWN = {"settings": "not recorded"}  # of a run that says nothing of its recipe

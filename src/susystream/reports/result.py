@@ -6,6 +6,7 @@ In: tracked runs. Out: plain data, as a file; the same data out of the file.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from susystream.reports.reading import Reading, param_of
 from susystream.tracking.recipe_runs import RecipeRun, RecipeRuns
 
 FILE = "result.json"
+USUAL_FOLDER = Path("experiments")
 _FORM = 2  # of the file; count up with every change
 _IDENTITY = ("run_id", "stage", "started", "commit")
 
@@ -100,6 +102,14 @@ def _param(runs: Iterable[RecipeRun], name: str) -> str | None:
     return next((one for run in runs if (one := param_of(run, name)) is not None), None)
 
 
+def command(place: Path, *flags: str) -> str:
+    """What to type to write the report that stands in the folder of its recipe."""
+    words = ["susystream", "report", place.name, *flags]
+    if place.parent != USUAL_FOLDER:
+        words += ["--folder", str(place.parent)]
+    return shlex.join(words)
+
+
 def read_result(folder: Path, report: Report) -> Result:
     """The result of a report that stands in a folder.
 
@@ -107,7 +117,7 @@ def read_result(folder: Path, report: Report) -> Result:
         DataError: There is none, or it has another form.
     """
     path = folder / FILE
-    cure = f"write it: susystream report {report.recipe}"
+    cure = f"write it: {command(folder)}"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

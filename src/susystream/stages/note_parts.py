@@ -18,6 +18,7 @@ from susystream.stages.naming import differing, shown
 
 _USUAL_HOME, _USUAL_DATABASE = ".susystream", "susystream"
 _LONGEST_LINE = 92  # letters beside the facts of a run on a page 1440 wide
+_BREAK = " \\\n    "
 _BARE = re.compile(r"[\w./][\w./:@%+ -]*", re.ASCII)  # what Hydra takes as it stands
 _NO_TEXT = re.compile(r".* |null|true|false|[\d._]+(e[+-]?[\d_]+)?|nan|inf", re.IGNORECASE)
 
@@ -47,6 +48,11 @@ def command(settings: Settings, words: str) -> str:
     given["--home"] = home if home != _USUAL_HOME and not registry.uri else None
     given["--database"] = registry.database if registry.database != _USUAL_DATABASE else None
     return _with_options(f"susystream {words}", given)
+
+
+def model_line(settings: Settings, model_id: str) -> str:
+    """What the screen says of a model: the same command, on one line however long."""
+    return f"model    {command(settings, f'models show {model_id}').replace(_BREAK, ' ')}"
 
 
 def topic_command(settings: Settings, topic: str) -> str:
@@ -88,7 +94,7 @@ def _with_options(words: str, given: Mapping[str, str | None]) -> str:
 def _joined(words: Sequence[str]) -> str:
     """On one line, or on several if that is too long for a page."""
     line = " ".join(words)
-    return line if len(line) <= _LONGEST_LINE else " \\\n    ".join(words)
+    return line if len(line) <= _LONGEST_LINE else _BREAK.join(words)
 
 
 def _value(text: str) -> str:

@@ -12,6 +12,7 @@ from susystream.stages import result_notes
 from susystream.stages.context import StageContext
 from susystream.stages.evaluate import evaluate
 from susystream.stages.naming import dataset_title
+from susystream.stages.note_parts import model_line
 from susystream.stages.prepare import prepare
 from susystream.stages.publish import publish
 from susystream.stages.repetition import of_both, tags_of
@@ -66,7 +67,7 @@ def pipeline(context: StageContext, *, parent_run_id: str | None = None) -> Stag
         run.set_tags(made | tags_of(equal))
     if steps:
         show_beside_report(context.console, chain, steps)
-    _show_where(context, trained, f"{run.run_id} in experiment {place}")
+    _show_where(context, trained, run.run_id, place)
     return StageResult(
         "pipeline",
         run.run_id,
@@ -92,9 +93,9 @@ def _alone(context: StageContext, stage: str, **groups: dict[str, Any]) -> Stage
     return context.with_settings(stage={"name": stage}, **groups)
 
 
-def _show_where(context: StageContext, trained: StageResult, run: str) -> None:
+def _show_where(context: StageContext, trained: StageResult, run_id: str, place: str) -> None:
     say = context.console.say
-    say(f"model    susystream models show {trained.model_ids[0]}")
+    say(model_line(context.settings, trained.model_ids[0]))
     say(f"trained  by run {trained.run_id}")
-    say(f"chain    run {run}")
-    say(f"UI       {context.tracker.ui_hint()}")
+    say(f"chain    run {run_id} in experiment {place}")
+    say(f"UI       {context.tracker.ui_hint(run_id)}")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from susystream.data.files import FilesSource, is_glob, matching, sifted_events
+from susystream.data.prepared import part_with
 from susystream.data.source import FileSource, RealLowLevelSource, ToySource, real_sample
 from susystream.errors import (
     BadMessage,
@@ -87,8 +88,8 @@ def slice_events(facts: Facts, kafka: KafkaConnection) -> Iterator[EventBatch]:
     yield from _proven(reader.batches(wanted), facts, str(wanted), DigestMismatch)
 
 
-def other_events(facts: Facts, path: Path | None) -> Iterator[EventBatch]:
-    """Events that lay in no slice: generated, shipped, or those of a file.
+def other_events(facts: Facts, path: Path | None, *, home: Path) -> Iterator[EventBatch]:
+    """Events that lay in no slice: generated, shipped, prepared, or those of a file.
 
     Rows of a file that are no events are passed over and told, where a digest proves the others:
     an evaluation may have passed over them too.
@@ -96,6 +97,7 @@ def other_events(facts: Facts, path: Path | None) -> Iterator[EventBatch]:
     Args:
         facts: `kind` and what else identifies them; `rows` and `digest`, which prove them.
         path: The file, or a glob; a run records no folder, which is nobody else's.
+        home: Where events that were prepared are looked for, by their digest.
 
     Raises:
         DocumentInvalid: The facts are not whole.
@@ -103,7 +105,7 @@ def other_events(facts: Facts, path: Path | None) -> Iterator[EventBatch]:
     """
     name = f"{facts.get('kind')} events"
     try:
-        events = _source_of(facts, path)
+        events = _source_of(facts, path, home)
     except (KeyError, TypeError, ValueError) as error:
         raise _not_whole(facts) from error
     yield from _proven(events(), facts, name if path is None else str(path), DataError)
@@ -124,24 +126,41 @@ def _pass_over(place: Place, message: Message, error: BadMessage) -> None:
     """
 
 
-def _source_of(facts: Facts, path: Path | None) -> Callable[[], Iterator[EventBatch]]:
+def _source_of(facts: Facts, path: Path | None, home: Path) -> Callable[[], Iterator[EventBatch]]:
     kind = str(facts["kind"])
     if path is not None:
         files = _files(path, None if facts.get("limit") is None else index(facts["limit"]))
         return partial(_good_events, files) if "digest" in facts else files.batches
+    part = facts.get("part")
     match kind:
         case "toy":
             rows, seed, offset = (index(facts[name]) for name in ("rows", "seed", "offset"))
             return _Toy(ToySource(rows, seed, offset=offset)).batches
-        case "real_sample":
+        case "real_sample" if part is None:
             return real_sample().batches
-        case "real_low_level":
+        case "real_low_level" if part is None:
             return RealLowLevelSource().batches
-    stated = facts.get("file") or "its events"
+        case "holdout" | "real_sample" | "real_low_level":
+            return FileSource(_prepared(facts, home)).batches
+        case "file" if part is not None:
+            return FileSource(_prepared(facts, home)).batches
     raise DataError(
-        f"expected path=, where {stated} of this {kind} set lies here, received none; runs record "
-        "no folders: give the file, or the glob"
+        f"expected path=, where {facts.get('file', 'the file')} of this {kind} set lies here, "
+        "received none; runs record no folders: give the file, or the glob"
     )
+
+
+def _prepared(facts: Facts, home: Path) -> Path:
+    """The file of a part that was prepared."""
+    under = home / "data"
+    found = part_with(str(facts["digest"]), under=under)
+    if found is None:
+        raise DataError(
+            f"expected the events of this {facts['kind']} set below {under}, where a chain "
+            "prepares them, received none with their digest; give home= as it was in the run, or "
+            "path= of a copy of train.parquet or test.parquet"
+        )
+    return found
 
 
 def _files(path: Path, limit: int | None) -> FileSource | FilesSource:

@@ -111,9 +111,10 @@ def _log_pictures(
     roc = partial(roc_figure, curves, figures, features=features, title=model_id)
     run.log_figure(f"{folder}/roc.png", roc)
     for name, tally in curves.items():
-        scores = partial(score_figure, name, tally, auc=figures[name]["auc"])
+        scores = partial(score_figure, name, tally, auc=figures[name]["auc"], model=model_id)
         run.log_figure(f"{folder}/scores_{name}.png", scores)
-        calibration = partial(calibration_figure, name, tally, ece=figures[name]["ece"])
+        ece = figures[name]["ece"]
+        calibration = partial(calibration_figure, name, tally, ece=ece, model=model_id)
         run.log_figure(f"{folder}/calibration_{name}.png", calibration)
 
 

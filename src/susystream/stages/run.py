@@ -71,7 +71,7 @@ def run_in(context: StageContext) -> StageResult:
     if settings.stage.name != "pipeline" and context.label.parent_run_id is None:
         # a pipeline tells more of its own, a sweep tells it at its end
         console.say(f"run      {result.run_id}")
-        console.say(f"UI       {context.tracker.ui_hint()}")
+        console.say(f"UI       {context.tracker.ui_hint(result.run_id)}")
     console.say(f"result   {short(path)}")
     return result
 

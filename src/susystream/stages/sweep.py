@@ -112,7 +112,8 @@ def _report(context: StageContext, run: TrackedRun, started: float) -> list[Outc
     found = outcomes(context.output, parent_run_id=run.run_id)
     _end(context, run, found, started)
     try:
-        sweep_report.log(run, found, objective_of(context.settings))
+        place = context.tracker.place_of(run.run_id)
+        sweep_report.log(run, found, objective_of(context.settings), place=place)
     except TrackingError as error:
         context.note(str(error))
     return found
@@ -147,9 +148,9 @@ def _end(context: StageContext, run: TrackedRun, found: list[Outcome], started: 
         trials=tuple(sweep_report.plain(one) for one in found),
     )
     path = result.write(context.output)
-    sweep_report.show(context.console, found, objective)
+    sweep_report.show(context.console, found, objective, settings=context.settings)
     context.console.say(f"sweep    run {run.run_id} in experiment {run.experiment}")
-    context.console.say(f"UI       {context.tracker.ui_hint()}")
+    context.console.say(f"UI       {context.tracker.ui_hint(run.run_id)}")
     context.console.say(f"result   {short(path)}")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -16,8 +17,10 @@ from typing import Any
 
 from susystream.plots.style import Figure
 from susystream.plots.sweep import parallel_coordinates_figure
+from susystream.settings import Settings
 from susystream.stages import markdown
 from susystream.stages.console import Console
+from susystream.stages.note_parts import model_line
 from susystream.stages.objective import Objective
 from susystream.stages.outcome import Outcome
 from susystream.stages.trial import few_digits
@@ -25,6 +28,7 @@ from susystream.tracking.tracker import TrackedRun
 
 _STATES = ("finished", "reused", "pruned", "failed")
 _JUDGED = ("finished", "reused")
+_SHORT = 8  # letters of a run id that lead to it
 _MOST_ROWS = 40  # of a table on the screen or in a note
 
 
@@ -55,8 +59,17 @@ def _judged(one: Outcome) -> float | None:
     return _finite(one) if one.state in _JUDGED else None
 
 
-def log(run: TrackedRun, found: Sequence[Outcome], objective: Objective) -> None:
-    """Into the sweep's run: figures, the best trial, `trials.csv`, a note, a picture."""
+def log(
+    run: TrackedRun, found: Sequence[Outcome], objective: Objective, *, place: str | None = None
+) -> None:
+    """Into the sweep's run: figures, the best trial, `trials.csv`, a note, a picture.
+
+    Args:
+        run: Open.
+        found: All trials.
+        objective: By which one is the best.
+        place: Of the run in the UI: its trials lie beside it.
+    """
     counts = {state: sum(one.state == state for one in found) for state in _STATES}
     run.log_metrics({f"sweep/{state}": float(count) for state, count in counts.items()})
     run.log_artifact_text("trials.csv", table(found, objective))
@@ -67,7 +80,7 @@ def log(run: TrackedRun, found: Sequence[Outcome], objective: Objective) -> None
         run.log_metrics({f"best/{objective.name}": leader.objective})
         run.log_params({"best": {"trial": leader.number, **leader.parameters}}, known={})
         run.set_tags(_tags(leader))
-    run.set_note(note(found, objective))
+    run.set_note(note(found, objective, place=place))
 
 
 def picture(found: Sequence[Outcome], objective: Objective) -> Figure:
@@ -82,7 +95,15 @@ def picture(found: Sequence[Outcome], objective: Objective) -> Figure:
     for point, one in zip(points, found, strict=True):
         if (value := _judged(one)) is not None:
             point[name] = value
-    return parallel_coordinates_figure(points, objective=name, maximize=objective.maximize)
+    without = Counter(_fate(one) for one in found if _judged(one) is None)
+    return parallel_coordinates_figure(
+        points, objective=name, maximize=objective.maximize, without=without
+    )
+
+
+def _fate(one: Outcome) -> str:
+    """What became of a trial that cannot be the best."""
+    return "without a result" if one.state in _JUDGED else one.state
 
 
 def _values(one: Outcome) -> dict[str, float | str]:
@@ -127,12 +148,16 @@ def parameters(found: Sequence[Outcome]) -> list[str]:
     return list(dict.fromkeys(name for one in found for name in one.parameters))
 
 
-def show(console: Console, found: Sequence[Outcome], objective: Objective) -> None:
-    """On the screen: the table, and the best trial."""
+def show(
+    console: Console, found: Sequence[Outcome], objective: Objective, *, settings: Settings
+) -> None:
+    """On the screen: the table, and the best trial with the command that looks into its model."""
     names = parameters(found)
     shown = ranked(found, objective)[:_MOST_ROWS]
     columns = ("trial", *map(_short, names), objective.name or "-", "state", "seconds")
-    console.table("Trials, the best first", columns, [_cells(one, names) for one in shown])
+    decimals = _decimals(found)
+    rows = [_cells(one, names, decimals) for one in shown]
+    console.table("Trials, the best first", columns, rows)
     if len(found) > len(shown):
         console.say(f"and {len(found) - len(shown):,} more, see trials.csv in the run")
     leader = best(found, objective)
@@ -141,15 +166,16 @@ def show(console: Console, found: Sequence[Outcome], objective: Objective) -> No
     told = " ".join(f"{name}={value}" for name, value in leader.parameters.items())
     console.say(f"best     trial {leader.number}: {told}")
     if leader.model_ids:
-        console.say(f"model    susystream models show {leader.model_ids[0]}")
+        console.say(model_line(settings, leader.model_ids[0]))
 
 
-def note(found: Sequence[Outcome], objective: Objective) -> str:
-    """A Markdown summary."""
+def note(found: Sequence[Outcome], objective: Objective, *, place: str | None = None) -> str:
+    """A Markdown summary; arguments as of `log`."""
     names = parameters(found)
     head = ["trial", *names, objective.name or "-", "state", "seconds", "run"]
+    decimals = _decimals(found)
     rows = [
-        [*map(markdown.plain, _cells(one, names)), markdown.code(one.run_id) if one.run_id else ""]
+        [*map(markdown.plain, _cells(one, names, decimals)), _linked(one.run_id, place)]
         for one in ranked(found, objective)[:_MOST_ROWS]
     ]
     failed = [
@@ -158,12 +184,43 @@ def note(found: Sequence[Outcome], objective: Objective) -> str:
         if one.state == "failed"
     ]
     return markdown.paragraphs(
-        [markdown.table([*map(markdown.plain, head)], rows), "\n".join(failed)]
+        [
+            _summary(found, objective),
+            markdown.table([*map(markdown.plain, head)], rows),
+            "\n".join(failed),
+        ]
     )
 
 
-def _cells(one: Outcome, names: Sequence[str]) -> tuple[str, ...]:
-    value = "" if one.objective is None else f"{one.objective:.6g}"
+def _summary(found: Sequence[Outcome], objective: Objective) -> str:
+    """What matters most: the UI folds all but some lines."""
+    counts = Counter[str](one.state for one in found)
+    told = ", ".join(f"{counts[state]:,} {state}" for state in _STATES if counts[state])
+    trials = f"{len(found):,} {'trial' if len(found) == 1 else 'trials'}: {told}."
+    leader = best(found, objective)
+    if leader is None or leader.objective is None:
+        return trials if found else ""
+    chosen = " ".join(f"{name}={few_digits(one)}" for name, one in leader.parameters.items())
+    told = f"{markdown.plain(objective.name)} **{leader.objective:.{_decimals(found)}f}**"
+    return f"Best {told} in trial {leader.number}: {markdown.code(chosen)}. {trials}"
+
+
+def _linked(run_id: str | None, place: str | None) -> str:
+    if run_id is None or place is None:
+        return markdown.code(run_id) if run_id else ""
+    return markdown.link(run_id[:_SHORT], f"{place.rpartition('/')[0]}/{run_id}")
+
+
+def _decimals(found: Sequence[Outcome]) -> int:
+    """One number of decimals for all: five digits of the largest value; none of whole numbers."""
+    values = [abs(value) for one in found if (value := _finite(one)) is not None]
+    if all(value.is_integer() for value in map(float, values)):
+        return 0
+    return max(0, 4 - math.floor(math.log10(max(values))))
+
+
+def _cells(one: Outcome, names: Sequence[str], decimals: int) -> tuple[str, ...]:
+    value = "" if one.objective is None else f"{one.objective:.{decimals}f}"
     chosen = [few_digits(one.parameters.get(name, "")) for name in names]
     return (str(one.number), *chosen, value, one.state, f"{one.seconds:.1f}")
 

@@ -13,7 +13,8 @@ from contextlib import ExitStack, contextmanager
 from susystream.registry.document import ModelDocument
 from susystream.stages.context import StageContext
 from susystream.stages.naming import end_of, read_by
-from susystream.tracking.tracker import TESTED, TrackedRun
+from susystream.tracking.label import TESTED
+from susystream.tracking.tracker import TrackedRun
 
 
 @contextmanager

@@ -50,11 +50,21 @@ _CURES = (  # what a message holds, and what helps
 )
 
 
-def ui_hint(uri: str) -> str:
-    """What to type, or where to look, to see the runs."""
+def is_server(uri: str) -> bool:
+    """Whether an address is that of an MLflow server, which has a UI of its own."""
+    return uri.startswith(("http://", "https://"))
+
+
+def ui_hint(uri: str, *, place: str | None = None) -> str:
+    """What to type, or where to look, to see the runs.
+
+    Args:
+        uri: Of the tracking server.
+        place: Of a run within the UI, which opens on another page.
+    """
     shown = _shown(uri)
-    if uri.startswith(("http://", "https://")):
-        return shown
+    if is_server(uri):
+        return f"{shown.rstrip('/')}/{place}" if place else shown
     command = f"mlflow ui --backend-store-uri {shlex.quote(shown)}"
     in_checkout = shown == DEFAULT_URI and Path("MLproject").is_file()
     return f"make ui   ({command})" if in_checkout else command

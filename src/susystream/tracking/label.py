@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 CONFIG_HASH = "config_hash"
 RECIPE = "recipe"
+TESTED = "tested"  # the stage of a model's part of an evaluation, which watches the machine for all
 VARIANT = "recipe_variant"  # JSON of the settings that are not as in the recipe: {} of none
 TRIAL_STATE = "trial_state"
 PRUNED = "pruned"

@@ -29,6 +29,11 @@ def run_or_none(client: MlflowClient, run_id: str) -> Run | None:
         raise
 
 
+def is_deleted(run: Run) -> bool:
+    """Whether a run was deleted, and may be restored."""
+    return str(run.info.lifecycle_stage) == "deleted"
+
+
 def runs_below(client: MlflowClient, run: Run) -> list[Run]:
     """The runs that are a part of a run, the oldest first."""
     found = client.search_runs(

@@ -4,27 +4,30 @@ In: points as they are measured. Out: the same, but those that only accompany a 
 the reading of a stream) behind the first that it is about.
 
 MLflow's UI lists figures in the order in which a local database got them, and its comparison of
-runs opens with the first: without this that were the processor's load, or a lag of 0 messages.
+runs opens with the first: without this that were the processor's load, or a lag of 0 messages. A
+point keeps the time at which it was measured, so that charts are right however long it waited.
 """
 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-_AT_MOST_SECONDS = 30.0  # whoever watches a long run sees its stream and machine all the same
+_MOST = 100_000  # points: some 20 MB, and more than the machine has of a run of days
 
 
 class Precedence:
-    """Holds back points that accompany a run until its own figures, but not for long.
+    """Holds back points that accompany a run until its own figures, or until its end.
 
     Several threads may call it.
+
+    Args:
+        most: Points that are held; of more, all go at once.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._began = clock, clock()
+    def __init__(self, most: int = _MOST) -> None:
+        self._most = most
         self._lock, self._begun, self._held = threading.Lock(), False, list[Any]()
 
     def passed(self, points: Sequence[Any], *, beside: bool) -> list[Any]:
@@ -35,8 +38,8 @@ class Precedence:
             beside: Whether they only accompany the run.
         """
         with self._lock:
-            late = self._clock() - self._began >= _AT_MOST_SECONDS
-            self._begun = self._begun or late or (not beside and bool(points))
+            many = len(self._held) + len(points) > self._most
+            self._begun = self._begun or many or (not beside and bool(points))
             if not self._begun:
                 self._held += points
                 return []

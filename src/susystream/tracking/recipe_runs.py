@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from susystream.errors import TrackingError
 from susystream.settings import public_uri
-from susystream.tracking.address import sqlite_file, tracking_errors
+from susystream.tracking.address import restoring, sqlite_file, tracking_errors
 from susystream.tracking.contact import opened
 from susystream.tracking.label import PARENT, RECIPE, VARIANT
-from susystream.tracking.lookup import run_or_none
-from susystream.tracking.trial_table import judged_rows, read_trials
+from susystream.tracking.lookup import is_deleted, run_or_none
+from susystream.tracking.trial_table import TrialRow, judged_rows, read_trials
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -97,7 +97,7 @@ class RecipeRuns:
         A trial that was reused may lie under another sweep's run.
 
         Raises:
-            TrackingError: The file is not of that form.
+            TrackingError: The file is not of that form, or a trial's run was deleted.
         """
         text = self._text(sweep.run_id, _TRIALS)
         if text is None:
@@ -105,10 +105,25 @@ class RecipeRuns:
         rows = read_trials(text, place=f"{_TRIALS} of run {sweep.run_id}")
         done = judged_rows(rows)
         with tracking_errors(self._uri):
-            runs = [_read(self._client.get_run(one.run_id)) for one in done]
+            runs = [self._trial(one, sweep) for one in done]
         return Trials(
             tuple(replace(run, swept=one.swept) for run, one in zip(runs, done, strict=True)),
             Counter(one.state for one in rows if one not in done),
+        )
+
+    def _trial(self, row: TrialRow, sweep: RecipeRun) -> RecipeRun:
+        """The run of a trial: one that a person took away counts no longer."""
+        run = run_or_none(self._client, row.run_id)
+        if run is not None and not is_deleted(run):
+            return _read(run)
+        received, cure = (
+            ("none", "")
+            if run is None
+            else ("one that was deleted", f"restore it: {restoring(row.run_id, self._uri)}, or ")
+        )
+        raise TrackingError(
+            f"expected run {row.run_id}, which is trial {row.number} of sweep {sweep.run_id}, "
+            f"received {received}; {cure}give the sweep's command again"
         )
 
     def parts_of(self, run: RecipeRun) -> list[RecipeRun]:

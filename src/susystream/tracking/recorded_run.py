@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from susystream.disclosure import public_uri
 from susystream.errors import TrackingError
-from susystream.tracking.lookup import run_or_none, runs_below
+from susystream.tracking.address import restoring
+from susystream.tracking.label import PARENT, TESTED
+from susystream.tracking.lookup import is_deleted, run_or_none, runs_below
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 CHAIN = "pipeline"  # the stage whose runs have a run below them for each step
 _CONFIG = "config.yaml"
 _WHOLE, _BEGINNING = re.compile("[0-9a-f]{32}"), re.compile("[0-9a-f]{4,31}")
-_TESTED = ("mlflow.data.context", "evaluation")
+_TESTED_ON = ("mlflow.data.context", "evaluation")
 _CHOSEN = ("dataset_id", "model_id", "parent_model_id")
 _CURE = "correct the id, or name the server that holds it (tracking.uri)"
 
@@ -58,7 +60,8 @@ def recorded_run(client: MlflowClient, wanted: str, *, uri: str) -> RecordedRun:
     Raises:
         TrackingError: There is no such run, more than one, or it is none of ours.
     """
-    run = _found(client, wanted, public_uri(uri))
+    run = _found(client, wanted, uri)
+    _check_whole(run)
     steps = steps_of(client, run)
     return RecordedRun(
         run_id=str(run.info.run_id),
@@ -87,11 +90,22 @@ def source_of(one: DatasetInput) -> Mapping[str, Any]:
 def tested_on(run: Run) -> Iterator[DatasetInput]:
     """The inputs of a run that are its test sets."""
     for one in run.inputs.dataset_inputs if run.inputs else ():
-        if any((tag.key, tag.value) == _TESTED for tag in one.tags):
+        if any((tag.key, tag.value) == _TESTED_ON for tag in one.tags):
             yield one
 
 
-def _found(client: MlflowClient, wanted: str, place: str) -> Run:
+def _check_whole(run: Run) -> None:
+    """Raises TrackingError for a run that is only a part of what can be repeated."""
+    if run.data.tags.get("stage") == TESTED:
+        above = run.data.tags.get(PARENT, "RUN_ID")
+        raise TrackingError(
+            f"expected a run that is repeated as a whole, received {run.info.run_id}, the part of "
+            f"an evaluation that is one model's (stage {TESTED}); repeat the evaluation: "
+            f"--from-run {above}"
+        )
+
+
+def _found(client: MlflowClient, wanted: str, uri: str) -> Run:
     if _WHOLE.fullmatch(wanted):
         one = run_or_none(client, wanted)
         found = [] if one is None else [one]
@@ -101,6 +115,13 @@ def _found(client: MlflowClient, wanted: str, place: str) -> Run:
         raise TrackingError(
             "expected a run id of 32 characters out of 0-9 and a-f, or its first four or more, "
             f"received {wanted!r}; correct the id"
+        )
+    place = public_uri(uri)
+    if len(found) == 1 and is_deleted(found[0]):
+        run_id = str(found[0].info.run_id)
+        raise TrackingError(
+            f"expected run {wanted} at {place}, received one that was deleted; restore it: "
+            f"{restoring(run_id, uri)}"
         )
     if len(found) == 1:
         return found[0]
@@ -113,21 +134,37 @@ def _found(client: MlflowClient, wanted: str, place: str) -> Run:
 
 
 def _several(client: MlflowClient, beginning: str) -> list[Run]:
-    """In whichever experiment they are."""
+    """In whichever experiment they are; deleted ones where there are no others."""
+    from mlflow.entities import ViewType
+
     experiments = [one.experiment_id for one in client.search_experiments(max_results=1000)]
     condition = f"attributes.run_id LIKE '{beginning}%'"
-    return list(client.search_runs(experiments, condition, max_results=4)) if experiments else []
+    for view in (ViewType.ACTIVE_ONLY, ViewType.DELETED_ONLY) if experiments else ():
+        if found := client.search_runs(experiments, condition, view, max_results=4):
+            return list(found)
+    return []
+
+
+def _parsed(text: str, run_id: str) -> object:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        received = " ".join(str(error).split())
+        raise TrackingError(
+            f"expected YAML in {_CONFIG} of run {run_id}, received {received}; name another run, "
+            "or put the file right"
+        ) from error
 
 
 def _config(client: MlflowClient, run_id: str) -> dict[str, Any]:
-    import yaml
-
     names = {artifact.path for artifact in client.list_artifacts(run_id)}
     found: object = None
     if _CONFIG in names:
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(client.download_artifacts(run_id, _CONFIG, scratch))
-            found = yaml.safe_load(path.read_text(encoding="utf-8"))
+            found = _parsed(path.read_text(encoding="utf-8"), run_id)
     if not isinstance(found, dict) or not isinstance(found.get("stage"), dict):
         raise TrackingError(
             f"expected run {run_id} to hold the settings of a stage ({_CONFIG}), received none; "

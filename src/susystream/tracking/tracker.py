@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from susystream.errors import TrackingError
 from susystream.tracking.abandoned import mark_abandoned, process_tag
-from susystream.tracking.address import DEFAULT_URI, tracking_errors, ui_hint
+from susystream.tracking.address import DEFAULT_URI, is_server, tracking_errors, ui_hint
 from susystream.tracking.contact import opened, wait_for
 from susystream.tracking.ending import ending_tags, status_of
 from susystream.tracking.finished import FinishedRun, adopt, finished_run
 from susystream.tracking.journal_folder import kept_runs
-from susystream.tracking.label import Label
+from susystream.tracking.label import TESTED, Label
 from susystream.tracking.left_behind import deliver_all
 from susystream.tracking.lookup import run_or_none
 from susystream.tracking.opened_by_mlflow import opened_experiment
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_URI", "TrackedRun", "Tracker", "ui_hint"]
 
-TESTED = "tested"  # a model's part of an evaluation, which watches the machine for all
 _log = logging.getLogger(__name__)
 
 
@@ -229,9 +228,9 @@ class Tracker:
         with tracking_errors(self.uri):
             return recorded_run(client, run_id, uri=self.uri)
 
-    def ui_hint(self) -> str:
-        """What to type, or where to look, to see the runs."""
-        return ui_hint(self.uri)
+    def ui_hint(self, run_id: str) -> str:
+        """What to type, or where to look, to see a run."""
+        return ui_hint(self.uri, place=self.place_of(run_id) if is_server(self.uri) else None)
 
     @property
     def _client(self) -> MlflowClient:
