@@ -37,32 +37,36 @@ def run_trial_of(config: DictConfig, hydra: Any) -> float | None:
         Ended: It failed, and `sweep.stop_on_failure` is set.
     """
     from susystream.composition import settings_of
-    from susystream.stages.exact_names import with_names
     from susystream.stages.trial import run_trial
 
     trial, output = _trial(hydra), Path(hydra.runtime.output_dir)
     _end_by_signals()
     try:
         settings, differs = settings_of(config), differences(config)
-        settings = with_names(settings, known_sweep().exact)
         variant = variant_of(config, hydra)
     except Exception as error:
         trial.outcome("failed", 0.0, error=line_of(error)).write(output)
         return _failed(trial.number, error, stop=bool(config.sweep.stop_on_failure))
     try:
         return run_trial(
-            settings, output=output, trial=trial, differs=differs, variant=variant
+            settings,
+            output=output,
+            trial=trial,
+            differs=differs,
+            variant=variant,
+            exact=known_sweep().exact,
         ).objective
     except Exception as error:
         return _failed(trial.number, error, stop=settings.sweep.stop_on_failure)
 
 
 def _trial(hydra: Any) -> Any:
+    from susystream.stages.naming import typed_plainly
     from susystream.stages.trial import Trial
 
     known = known_sweep()
     given = pairs(str(one) for one in hydra.overrides.task)
-    typed = {name: public(name, value) for name, value in given.items()}
+    typed = {name: public(name, typed_plainly(value)) for name, value in given.items()}
     return Trial(
         int(hydra.job.num),
         {name: typed[name] for name in known.swept if name in typed},
