@@ -71,10 +71,17 @@ def read_outcome(folder: Path) -> Outcome:
     return Outcome(**json.loads((folder / FILE).read_text(encoding="utf-8")))
 
 
-def outcomes(folder: Path, *, parent_run_id: str) -> list[Outcome]:
-    """Of all trials of a sweep, by number; `folder` may hold those of others too."""
-    begun = ({**_mapping(path), "seconds": _age(path)} for path in folder.rglob(BEGUN))
-    found = (*begun, *map(_mapping, folder.rglob(FILE)))
+def outcomes(folder: Path, *, parent_run_id: str, begun: bool = False) -> list[Outcome]:
+    """Of all trials of a sweep, by number.
+
+    Args:
+        folder: It may hold those of others too.
+        parent_run_id: The run of the sweep.
+        begun: Whether those count too that began and wrote no end.
+    """
+    unended = folder.rglob(BEGUN) if begun else ()
+    found = [{**_mapping(path), "seconds": _age(path)} for path in unended]
+    found += map(_mapping, folder.rglob(FILE))
     ours = (Outcome(**one) for one in found if one.get("parent_run_id") == parent_run_id)
     known = {one.number: one for one in ours}  # an end counts more than a beginning
     return [known[number] for number in sorted(known)]

@@ -115,7 +115,7 @@ def _report(context: StageContext, run: TrackedRun, started: float) -> list[Outc
         context.tracker.end_abandoned()
     except TrackingError as error:
         context.note(str(error))
-    found = outcomes(context.output, parent_run_id=run.run_id)
+    found = outcomes(context.output, parent_run_id=run.run_id, begun=True)
     _end(context, run, found, started)
     try:
         place = context.tracker.place_of(run.run_id)
