@@ -174,7 +174,7 @@ def test_a_wrong_secret_is_told_and_shown_in_no_traceback_and_no_sweep(desk: Des
     def said(name: str) -> str:
         wrong = f"{MARK}Wrong"
         value = login(desk.store_uri, wrong) if name.endswith("URI") else wrong
-        sweep = ["-m", "seed=1", f"hydra.sweep.dir={name}"]
+        sweep = ["-m", "seed=choice(1)", f"hydra.sweep.dir={name}"]
         return desk.run("-v", "stage=publish", *sweep, status=1, **{name: value})
 
     with ThreadPoolExecutor(len(WRONG)) as pool:

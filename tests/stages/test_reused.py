@@ -124,7 +124,7 @@ def test_trials_that_finished_on_other_data_than_a_name_means_now_are_told(
 ) -> None:
     def sweep(context: StageContext) -> None:
         settings, tracker = context.settings, context.tracker
-        with open_sweep(settings, output=tmp_path, swept=["seed=1,2"], trials=[settings]) as begun:
+        with open_sweep([settings], output=tmp_path, swept=["seed=1,2"]) as begun:
             for name in ("0", "1"):
                 with tracker.run(
                     "train", name=name, params={}, tags={}, parent_run_id=begun.run_id
@@ -150,7 +150,7 @@ def test_a_sweep_tells_which_trials_failed_in_one_short_line_and_why_in_its_tabl
     long = f"expected this, received {'that ' * 60}; correct it"
 
     def sweep(context: StageContext) -> None:
-        with open_sweep(context.settings, output=tmp_path, swept=["seed=1,2,3"], trials=[]) as it:
+        with open_sweep([context.settings], output=tmp_path, swept=["seed=1,2,3"]) as it:
             for number in (0, 2):
                 failed = Outcome(it.run_id, number, {}, "failed", 1.0, error=long)
                 failed.write(tmp_path / str(number))
@@ -171,12 +171,16 @@ def test_a_person_who_ends_a_sweep_is_told_how_it_goes_on(
     """Of a trial whose process was killed with it there is only the beginning."""
 
     def sweep(context: StageContext) -> None:
-        with open_sweep(context.settings, output=tmp_path, swept=["seed=1,2"], trials=[]) as it:
+        with open_sweep([context.settings], output=tmp_path, swept=["seed=1,2"]) as it:
             Outcome(it.run_id, 0, {"seed": "1"}, "interrupted", 0.0).begin(tmp_path / "0")
             signal.raise_signal(signal.SIGINT)
 
     with opened(*PREPARE) as context, pytest.raises(KeyboardInterrupt):
         sweep(context)
     (row,) = json.loads((tmp_path / "result.json").read_text())["trials"]
-    assert (row["number"], row["state"]) == (0, "interrupted")
+    assert (row["number"], row["state"], row["error"]) == (
+        0,
+        "interrupted",
+        "interrupted by Ctrl-C",
+    )
     assert "given again, the same command runs only the rest" in capsys.readouterr().out

@@ -39,8 +39,8 @@ from susystream.errors import SettingsError
             "a folder of its own for each trial, received 'e1' for trials 0 and 2; put",
         ),
         (
-            "stage=train seed=1,2,1 hydra.sweep.subdir=${hydra.job.override_dirname}",
-            "received 'seed=1,stage=train' for trials 0 and 2; put",
+            "seed=1,2,1 sweep.resume=false hydra.sweep.subdir=${hydra.job.override_dirname}",
+            "received 'seed=1,sweep.resume=false' for trials 0 and 2; put",
         ),
         (  # it may draw one point twice
             "hydra/sweeper=random stage=train seed=1,2 hydra.sweep.subdir=s${seed}",
@@ -51,6 +51,42 @@ from susystream.errors import SettingsError
             r"setting model\.features: expected it once in a sweep, .*; type it as model\.f",
         ),
         ("experiment=low_vs_high ++model.features=low", "expected it once in a sweep"),
+        # what the trials do not share is none of the sweep's: the usual network has three layers
+        (
+            "stage=train model.hidden=[16],[32] model.dropout=[0] sweep.metric=validation/acu",
+            "did you mean validation/auc",
+        ),
+        (
+            "hydra/sweeper=tpe stage=train model.hidden=[16],[32] model.dropout=[0] sweep.metric=x",
+            "expected a figure of stage train, received 'x'",
+        ),
+        ("stage=train", "several values .*received none; type some, as seed=1,2, or leave -m out"),
+        ("stage=train seed=3", "received none; .* or leave -m out"),
+        ("hydra/sweeper=random seed=3", "received none; type some, as a=1,2 or a=interval"),
+        ("experiment=low_vs_high model.features=low", r"none; .* once with hydra\.mode=RUN"),
+        ("seed=51,52,51", "seed: expected each value once, .*received '51' twice; leave one out"),
+        (
+            "train.learning_rate=interval(1e-4,1e-2)",
+            r"received train\.learning_rate=interval.*; add hydra/sweeper=tpe or hydra/sweeper=r",
+        ),
+        (
+            "hydra/launcher=joblib hydra.launcher.n_jobs=0 seed=1,2",
+            "launcher.n_jobs: expected a whole number other than 0 .*, received 0; correct",
+        ),
+        (
+            "hydra/sweeper=tpe hydra.sweeper.sampler=random1 seed=1,2",
+            r"setting hydra\.sweeper\.sampler: .*received 'random1'; did you mean random\?",
+        ),
+        (
+            "hydra/sweeper=tpe hydra.sweeper.pruner=medain seed=1,2",
+            r"setting hydra\.sweeper\.pruner: .*received 'medain'; did you mean median\?",
+        ),
+        (
+            "hydra/sweeper=tpe hydra.sweeper.trials=0 seed=1,2",
+            r"setting hydra\.sweeper\.trials: expected .* at least 1, received 0; correct it",
+        ),
+        ("stage=evaluate evaluate.input=no.csv,slice:t/0:0-5", r"no\.csv, which is not there; cor"),
+        ("hydra/sweeper=tpe stage=prepare seed=1,2", r"metric: expected a figure to search by"),
     ],
 )
 def test_a_sweep_that_cannot_go_well_is_refused_before_it_begins(
@@ -63,30 +99,3 @@ def test_a_sweep_that_cannot_go_well_is_refused_before_it_begins(
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.glob("mlflow.db*"))
     assert not (tmp_path / ".susystream").exists()
-
-
-@pytest.mark.parametrize(
-    ("overrides", "told"),
-    [
-        ("hydra.sweeper.sampler=grid", "a sampler of tpe, random.*received grid"),
-        ("hydra.sweeper.pruner=best", "a pruner of median, hyperband, none.*best"),
-        ("hydra.sweeper.trials=0", "trials of at least 1.*received.* 0"),
-    ],
-)
-def test_a_search_that_cannot_go_well_is_refused(
-    overrides: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    words = ["hydra/sweeper=tpe", "stage=prepare", "sweep.metric=prepare/rows", "seed=1,2"]
-    with pytest.raises(SettingsError, match=told):
-        run_composed(["-m", *words, overrides])
-
-
-def test_a_search_needs_a_figure_to_search_by(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    with pytest.raises(SettingsError, match=r"sweep\.metric: expected a figure to search by"):
-        run_composed(["-m", "hydra/sweeper=tpe", "stage=prepare", "seed=1,2"])

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 from sweeping.desk import PREPARE, ROOT, SweepDesk, named, rows_of_uci, until
+from sweeping.mortal import ALWAYS, ONCE
 
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
 
@@ -60,6 +62,7 @@ def test_a_sweep_is_one_run_above_one_run_a_trial(
     assert parent.data.tags["best_run_id"] == best.info.run_id
     assert parent.data.metrics["best/prepare/rows"] == 2000
     assert parent.data.params["best.data.rows"] == "2000"
+    assert {"data.rows", "seed"} & set(parent.data.params) == {"seed"}  # what the trials share
 
 
 def test_the_sweeps_run_holds_a_table_a_picture_and_a_note(desk: SweepDesk) -> None:
@@ -171,20 +174,41 @@ def test_a_sweep_that_is_ended_marks_its_run_and_those_of_its_workers(
         os.killpg(process.pid, signal.SIGINT)
     else:
         process.terminate()
-    out, _ = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == (130 if to == "all" else 143)
+    assert "without a word" not in err
     assert "given again, the same command runs only the rest" in out
     (parent,), below = desk.runs()
+    told = "interrupted by Ctrl-C" if to == "all" else "ended by SIGTERM"
     rows = list(csv.DictReader(io.StringIO(artifact(desk, parent.info.run_id, "trials.csv"))))
-    assert [(row["trial"], row["state"]) for row in rows] == [
-        (number, "interrupted") for number in ("0", "1")
+    assert [(row["trial"], row["state"], row["error"]) for row in rows] == [
+        (number, "interrupted", told) for number in ("0", "1")
     ]
-    assert parent.info.status == "KILLED"
-    assert {run.info.status for run in below[parent.info.run_id]} == {"KILLED"}
+    for run in (parent, *below[parent.info.run_id]):
+        assert (run.info.status, run.data.tags["error"]) == ("KILLED", told)
     deadline = time.monotonic() + 20
     while (left := living(process.pid)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert left == []
+
+
+@pytest.mark.parametrize("sweeper", ["basic", "random"])
+def test_a_process_that_is_killed_ends_no_other_trial(desk: SweepDesk, sweeper: str) -> None:
+    desk.environment = {"PYTHONPATH": os.pathsep.join(sys.path)}  # the callback's module too
+    mortal = "+hydra.callbacks.mortal._target_=sweeping.mortal.Mortal"
+    rows = {"basic": f"{ALWAYS},1000", "random": f"choice({ONCE})"}[sweeper]
+    search = () if sweeper == "basic" else ("hydra/sweeper=random", "hydra.sweeper.trials=1")
+    status, _, err = desk.sweep(*PREPARE, *JOBLIB, *search, mortal, f"data.rows={rows}")
+    states = {one["parameters"]["data.rows"]: one["state"] for one in desk.trials().values()}
+    assert "again, one at a time; fewer at once: hydra.launcher.n_jobs=1" in err
+    if sweeper == "random":
+        assert (status, states) == (0, {str(ONCE): "finished"})
+        return
+    assert (status, states) == (1, {str(ALWAYS): "failed", "1000": "finished"})
+    told = "the process of trial 0 was killed, and again when it ran alone (out of memory?); lower"
+    assert f"susystream: trial 0 failed: {told}" in err
+    (parent,), _ = desk.runs()
+    assert told in artifact(desk, parent.info.run_id, "trials.csv")
 
 
 def test_a_sweep_is_run_again_where_that_is_asked(desk: SweepDesk) -> None:

@@ -17,7 +17,7 @@ from tracking.passage import Passage
 
 from susystream import __version__
 from susystream.errors import DataError, SettingsError, TrackingError, line_of
-from susystream.tracking.abandoned import mark_abandoned, unmark
+from susystream.tracking.abandoned import mark_abandoned, told_of, unmark
 from susystream.tracking.tracker import Tracker
 
 SCRIPT = """
@@ -352,6 +352,22 @@ def test_a_killed_run_keeps_the_description_of_what_it_had_done(tracker: Tracker
         unmark(client, run_id)
     notes = [stored(tracker, one).data.tags.get("mlflow.note.content") for one in told]
     assert notes == [None, "Validation AUC **0.8**"]
+
+
+def test_what_was_ended_with_the_command_above_it_is_no_loss(tracker: Tracker) -> None:
+    code = "from susystream.process_identity import own_identity; print(own_identity())"
+    ended = {"mlflow.process": started(code).communicate()[0].strip()}
+    client = MlflowClient(tracking_uri=tracker.uri)
+    experiment, made = client.create_experiment("ended"), ["sweep"]
+    for _ in ("trial", "its step"):
+        tags = {**ended, "mlflow.parentRunId": made[-1]}
+        made.append(client.create_run(experiment, tags=tags).info.run_id)
+    lost = client.create_run(experiment, tags=ended).info.run_id
+    reason = "interrupted by Ctrl-C"
+    assert mark_abandoned(client, experiment, reasons={"sweep": reason}) == [lost]
+    assert {stored(tracker, one).data.tags["error"] for one in made[1:]} == {reason}
+    assert "killed" in stored(tracker, lost).data.tags["error"]
+    assert told_of([lost]).startswith("1 run is marked KILLED, whose process ended")
 
 
 def test_runs_of_other_machines_stay_as_they_are(tracker: Tracker) -> None:

@@ -22,17 +22,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from susystream.errors import SettingsError
 from susystream.file_lock import file_lock
-from susystream.stages.outcome import Outcome, read_outcome
+from susystream.stages.outcome import Outcome, outcomes
 from susystream.stages.pruning import Study, journal
 from susystream.sweeping.known import jobs_of, known_sweep, remember_study
-from susystream.sweeping.space import overrides_of, settings_below
+from susystream.sweeping.space import first_trial, overrides_of
 
 if TYPE_CHECKING:
     import optuna
     from optuna.distributions import BaseDistribution
 
-_SAMPLERS = ("tpe", "random")
-_PRUNERS = ("median", "hyperband", "none")
 _RUN = "run_id"  # at each trial of a study
 _HOW_FAR = ("COMPLETE", "PRUNED", "RUNNING", "FAIL", "WAITING")
 
@@ -66,35 +64,17 @@ class SearchSweeper(Sweeper):
         """Runs what is left of the trials.
 
         Raises:
-            SettingsError: The search cannot be made so, or another command is at it.
+            SettingsError: Another command is at this search.
         """
-        self._check()
+        from susystream.stages.objective import objective_of
+
+        self._objective = objective_of(first_trial(self.config))
         space, fixed = split(overrides_of(self.config.hydra), self.config)
         path = self._journal_of(space, fixed)
         with file_lock(path.with_suffix(".search"), deadline_seconds=0, late=_taken):
             study = self._study(path)
             while count := self._asked(study):
                 self._run(study, [study.ask(space) for _ in range(count)], fixed)
-
-    def _check(self) -> None:
-        """Finds what to search by.
-
-        Raises:
-            SettingsError: There is nothing, or the sweeper's settings are wrong.
-        """
-        from susystream.stages.objective import objective_of
-
-        if self._sampler not in _SAMPLERS or self._pruner not in _PRUNERS or self._trials < 1:
-            raise SettingsError(
-                f"expected hydra.sweeper with a sampler of {', '.join(_SAMPLERS)}, a pruner of "
-                f"{', '.join(_PRUNERS)} and trials of at least 1, received {self._sampler}, "
-                f"{self._pruner} and {self._trials}; correct it"
-            )
-        self._objective = objective_of(settings_below(self.config))
-        if self._objective.name is None:
-            raise SettingsError(
-                "setting sweep.metric: expected a figure to search by, received none; name one"
-            )
 
     def _asked(self, study: optuna.Study) -> int:
         """How many trials to ask for now; who always fails is not asked for ever."""
@@ -111,9 +91,11 @@ class SearchSweeper(Sweeper):
     def _launch(self, asked: Sequence[Any], fixed: Sequence[str]) -> list[Outcome]:
         """Outcomes lie beside the trials' results."""
         overrides = [[*_typed(trial.params), *fixed] for trial in asked]
-        done = self._launcher.launch(overrides, initial_job_idx=asked[0].number)
-        folders = [str(one.hydra_cfg.hydra.runtime.output_dir) for one in done if one.hydra_cfg]
-        return [read_outcome(Path(one)) for one in folders]
+        for one in self._launcher.launch(overrides, initial_job_idx=asked[0].number):
+            _ = one.return_value  # raises what no trial expects
+        folder, sweep = Path(self.config.hydra.sweep.dir), known_sweep().run_id
+        found = {one.number: one for one in outcomes(folder, parent_run_id=sweep)}
+        return [found[trial.number] for trial in asked]
 
     def _journal_of(self, space: Mapping[str, Any], fixed: Sequence[str]) -> Path:
         """The file of all studies of this search: the same search, the same file."""

@@ -7,13 +7,14 @@ picture in its run, `result.json`, and an error if some trial failed.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from susystream.errors import TrackingError, TrialsFailed, line_of
+from susystream.interruption import told
 from susystream.settings import Settings, public_config
 from susystream.stages import sweep_report
 from susystream.stages.console import Console
@@ -26,6 +27,7 @@ from susystream.stages.objective import objective_of
 from susystream.stages.outcome import Outcome, outcomes
 from susystream.stages.result import StageResult
 from susystream.stages.run import short
+from susystream.stages.shared import shared
 from susystream.tracking.label import SWEEP
 from susystream.tracking.tracker import TrackedRun
 
@@ -52,20 +54,19 @@ class Sweep:
 
 @contextmanager
 def open_sweep(
-    settings: Settings,
+    trials: Sequence[Settings],
     *,
     output: Path,
     swept: Sequence[str],
-    trials: Sequence[Settings],
     variant: Mapping[str, Any] | None = None,
 ) -> Iterator[Sweep]:
     """The sweep's run and the servers all trials use, until the block ends; then the report.
 
     Args:
-        settings: What all trials share.
+        trials: The settings of its trials, as far as they are known before; the first one's are
+            those of the sweep.
         output: The folder below which each trial has its own.
         swept: What differs between the trials, as typed; without secrets.
-        trials: The settings of its trials, as far as they are known before.
         variant: Settings that are not as in the recipe, swept or not.
 
     Raises:
@@ -73,8 +74,9 @@ def open_sweep(
         NotFound: All trials name the same data set or model, which is not there.
         TrialsFailed: Some trial did not finish.
     """
+    settings = trials[0]
     objective_of(settings)  # an unknown one is told before anything begins
-    config = public_config(settings)
+    config = shared([public_config(one) for one in trials])
     started = time.monotonic()
     with open_context(settings, output=output, console=Console()) as context:
         context.console.heading(_name(swept))
@@ -92,7 +94,7 @@ def open_sweep(
             },
         ) as run:
             try:
-                _hold_servers(context)
+                _hold_servers(context, {one.stage.name for one in trials})
                 exact = names_of_trials(context, trials)
                 identity = config_hash(with_names(context.settings, exact)) or run.run_id
                 run.log_params({"exact": exact}, known={})
@@ -101,7 +103,7 @@ def open_sweep(
                 yield Sweep(run.run_id, identity, exact)
             except BaseException as ending:
                 try:
-                    _report(context, run, started)
+                    _report(context, run, started, told(ending))
                 except Exception as error:  # what ended the sweep is told, not this
                     context.note(line_of(error))
                 _say_how_to_go_on(context, ending)
@@ -109,13 +111,16 @@ def open_sweep(
             _raise_failed(_report(context, run, started))
 
 
-def _report(context: StageContext, run: TrackedRun, started: float) -> list[Outcome]:
-    """Tells what became of the trials, also where the server is away."""
+def _report(
+    context: StageContext, run: TrackedRun, started: float, ended: str | None = None
+) -> list[Outcome]:
+    """Tells what became of the trials, also where the server is away; `ended`: what ended all."""
     try:  # whoever was ended with us could mark nothing
-        context.tracker.end_abandoned()
+        context.tracker.end_abandoned(reasons={run.run_id: ended} if ended else {})
     except TrackingError as error:
         context.note(str(error))
     found = outcomes(context.output, parent_run_id=run.run_id, begun=True)
+    found = [_with_reason(one, ended) for one in found]
     _end(context, run, found, started)
     try:
         place = context.tracker.place_of(run.run_id)
@@ -125,17 +130,22 @@ def _report(context: StageContext, run: TrackedRun, started: float) -> list[Outc
     return found
 
 
+def _with_reason(one: Outcome, ended: str | None) -> Outcome:
+    """A trial whose process could say nothing was ended by what ended the sweep."""
+    lost = one.state == "interrupted" and one.error is None
+    return replace(one, error=ended) if lost else one
+
+
 def _name(swept: Sequence[str]) -> str:
     text = " ".join(["sweep", *swept])
     return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
 
 
-def _hold_servers(context: StageContext) -> None:
+def _hold_servers(context: StageContext, stages: Set[str]) -> None:
     """Embedded servers stay up between trials."""
-    stage = context.settings.stage.name
-    if stage in _NEEDS_BROKER:
+    if not stages.isdisjoint(_NEEDS_BROKER):
         _ = context.kafka
-    if stage in _NEEDS_BROKER or stage == "evaluate":
+    if not stages.isdisjoint((*_NEEDS_BROKER, "evaluate")):
         _ = context.store
 
 

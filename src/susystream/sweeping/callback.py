@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, read_write
 
 from susystream.sweeping.known import Ended, Known, jobs_of, told
-from susystream.sweeping.space import check_trials, settings_below, swept
+from susystream.sweeping.space import check_trials, swept
+
+_JOBLIB = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"
+_OURS = "hydra_plugins.susystream_launcher.launcher.PatientLauncher"
 
 _commands: list[ExitStack] = []
 
@@ -62,20 +65,25 @@ def _nothing_as_typed(folder: Path) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
+def _outlive_a_process(launcher: DictConfig) -> None:
+    """A file of our own in conf/ would be one more choice, or Hydra's schema of joblib's."""
+    if launcher._target_ == _JOBLIB:
+        with read_write(launcher):
+            launcher._target_ = _OURS
+
+
 def _open(config: DictConfig) -> None:
     from susystream.stages.sweep import open_sweep
     from susystream.variant import variant_of
 
-    settings = settings_below(config)
     trials = check_trials(config)
+    _outlive_a_process(config.hydra.launcher)
     names, stack = swept(config.hydra), _commands[-1]
     stack.enter_context(_nothing_as_typed(Path(config.hydra.sweep.dir)))
     shown = [f"{name}={value}" for name, value in names.items()]
     output = Path(config.hydra.sweep.dir)
     variant = variant_of(config, config.hydra, sweep=True)
-    sweep = stack.enter_context(
-        open_sweep(settings, output=output, swept=shown, trials=trials, variant=variant)
-    )
+    sweep = stack.enter_context(open_sweep(trials, output=output, swept=shown, variant=variant))
     jobs = jobs_of(config.hydra)
     known = Known(sweep.run_id, sweep.identity, tuple(names), jobs, exact=sweep.exact)
     stack.enter_context(told(known))

@@ -10,6 +10,7 @@ import itertools
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -19,9 +20,12 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from susystream.disclosure import is_secret, public_text
 from susystream.errors import SettingsError
 from susystream.settings import Settings
+from susystream.settings.data import FileSet
+from susystream.settings.engine import LocalEngine
+from susystream.sweeping.chosen import GRID, check_chosen
 
+_TESTS = ("evaluate", "pipeline")
 _MOST_CHECKED = 200  # of a search, which will ask for others anyway: each takes some 50 ms
-_GRID = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
 def overrides_of(hydra: DictConfig) -> list[Override]:
@@ -37,10 +41,13 @@ def name_of(override: Override) -> str:
 def swept(hydra: DictConfig) -> dict[str, str]:
     """What differs between the trials, as typed; without secrets."""
     return {
-        name_of(one): public(name_of(one), (one.input_line or "").split("=", 1)[1])
-        for one in overrides_of(hydra)
-        if one.is_sweep_override()
+        name: public(name, (one.input_line or "").split("=", 1)[1])
+        for name, one in _swept(overrides_of(hydra)).items()
     }
+
+
+def _swept(overrides: Sequence[Override]) -> dict[str, Override]:
+    return {name_of(one): one for one in overrides if one.is_sweep_override()}
 
 
 def public(name: str, value: str) -> str:
@@ -57,31 +64,51 @@ def check_trials(config: DictConfig) -> list[Settings]:
 
     Raises:
         HydraException: A swept setting does not exist.
-        SettingsError: A trial's settings are wrong, or two would use one folder.
+        SettingsError: A trial's settings are wrong, two would use one folder, or what was chosen
+            of Hydra's own cannot go well.
+        DataError: There is no file of the pattern that one is to test on.
     """
-    loader, grid = GlobalHydra.instance().config_loader(), config.hydra.sweeper._target_ == _GRID
+    loader, grid = GlobalHydra.instance().config_loader(), config.hydra.sweeper._target_ == GRID
     chosen = overrides_of(config.hydra)
-    for one in chosen:
-        _check_interval(one)
     if grid:
         _check_given_once(config.hydra)
+    check_chosen(config, _swept(chosen))
+    for one in chosen:
+        _check_interval(one)
     found: list[Settings] = []
     folders: list[str] = []
     for number, overrides in enumerate(_trials(chosen, most=None if grid else _MOST_CHECKED)):
         composed = loader.load_sweep_config(config, overrides)
-        found.append(settings_below(composed))
+        found.append(_settings_below(composed))
+        _check_input(found[-1])
         folders.append(_folder(composed, number))
-    if not grid:  # a search may ask for one point twice: then the number alone sets two apart
+    if not grid:
+        _check_figure(found[0])
+        # a search may ask for one point twice: then the number alone sets two apart
         folders = [_folder(composed, number) for number in range(2)]
     _check_folders(folders)
     return found
 
 
-def settings_below(config: DictConfig) -> Settings:
+def first_trial(config: DictConfig) -> Settings:
+    """The settings of a trial with the first value of each that is swept."""
+    loader = GlobalHydra.instance().config_loader()
+    overrides = next(_trials(overrides_of(config.hydra), most=None))
+    return _settings_below(loader.load_sweep_config(config, overrides))
+
+
+def _settings_below(config: DictConfig) -> Settings:
     """The settings of a configuration that holds Hydra's own part too."""
     from susystream.composition import settings_of
 
     return settings_of(without_hydra(config))
+
+
+def trial_of(config: DictConfig, overrides: Sequence[str], number: int) -> tuple[DictConfig, Path]:
+    """The configuration of a trial, Hydra's part included, and the folder of its files."""
+    composed = GlobalHydra.instance().config_loader().load_sweep_config(config, list(overrides))
+    folder = _folder(composed, number)
+    return composed, Path(config.hydra.sweep.dir, folder)
 
 
 def without_hydra(config: DictConfig) -> DictConfig:
@@ -96,6 +123,32 @@ def _given(hydra: DictConfig) -> list[Override]:
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     given = parser.parse_overrides([f"{name}={value}" for name, value in params.items()])
     return [*given, *parser.parse_overrides(list(hydra.overrides.task))]
+
+
+def _check_input(settings: Settings) -> None:
+    """A file to test on is there already; one for Spark may be where only that looks."""
+    given = settings.evaluate.given if settings.stage.name in _TESTS else None
+    if not isinstance(given, FileSet) or not isinstance(settings.evaluate.engine, LocalEngine):
+        return
+    from susystream.data.files import is_glob, matching
+
+    if is_glob(given.path):
+        matching(given.path)
+    elif not given.path.exists():
+        raise SettingsError(
+            f"setting evaluate.input: expected a file, received {given.path}, which is not there; "
+            "correct the path"
+        )
+
+
+def _check_figure(settings: Settings) -> None:
+    """A search is for the best of a figure."""
+    from susystream.stages.objective import objective_of
+
+    if objective_of(settings).name is None:
+        raise SettingsError(
+            "setting sweep.metric: expected a figure to search by, received none; name one"
+        )
 
 
 def _check_given_once(hydra: DictConfig) -> None:

@@ -9,6 +9,7 @@ import math
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from susystream.differences import differences
 from susystream.errors import TrialsFailed, line_of
 from susystream.interruption import end_on_signals
 from susystream.sweeping.known import Ended, known_sweep
-from susystream.sweeping.space import public
+from susystream.sweeping.space import public, trial_of
 from susystream.variant import variant_of
 
 
@@ -58,6 +59,32 @@ def run_trial_of(config: DictConfig, hydra: Any) -> float | None:
         ).objective
     except Exception as error:
         return _failed(trial.number, error, stop=settings.sweep.stop_on_failure)
+
+
+def killed_trial(
+    config: DictConfig, overrides: Sequence[str], number: int, *, seconds: float
+) -> float:
+    """Writes what became of a trial whose process was killed, and tells it.
+
+    Args:
+        config: Of the sweep.
+        overrides: Of the trial.
+        number: Of the trial.
+        seconds: Wall time.
+
+    Returns:
+        What it is judged by: NaN.
+
+    Raises:
+        Ended: `sweep.stop_on_failure` is set.
+    """
+    trial_config, folder = trial_of(config, overrides, number)
+    error = TrialsFailed(
+        f"the process of trial {number} was killed, and again when it ran alone (out of memory?); "
+        "lower train.batch_size or evaluate.batch_rows"
+    )
+    _trial(trial_config.hydra).outcome("failed", seconds, error=line_of(error)).write(folder)
+    return _failed(number, error, stop=bool(trial_config.sweep.stop_on_failure))
 
 
 def _trial(hydra: Any) -> Any:

@@ -7,11 +7,12 @@ such; and those that `mlflow run` opened for commands that never began.
 from __future__ import annotations
 
 import os
-from collections.abc import Container
+from collections.abc import Container, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from susystream.process_identity import has_ended, own_identity
-from susystream.tracking.label import NOTE, PROCESS, RUNNING
+from susystream.tracking.label import NOTE, PARENT, PROCESS, RUNNING
 from susystream.tracking.opened_by_mlflow import VARIABLE, never_begun
 
 if TYPE_CHECKING:
@@ -28,7 +29,11 @@ def process_tag() -> dict[str, str]:
 
 
 def mark_abandoned(
-    client: MlflowClient, experiment_id: str, *, kept: Container[str] = ()
+    client: MlflowClient,
+    experiment_id: str,
+    *,
+    kept: Container[str] = (),
+    reasons: Mapping[str, str] = MappingProxyType({}),
 ) -> list[str]:
     """Ends the runs of an experiment whose processes ended without a word.
 
@@ -38,22 +43,46 @@ def mark_abandoned(
         client: Of the server.
         experiment_id: Of the experiment.
         kept: Runs whose word is still on its way.
+        reasons: Why what lies below some runs was ended, by their ids.
 
     Returns:
-        Their ids.
+        The ids of those of which no reason was known.
     """
     found = client.search_runs(
         [experiment_id], "attributes.status = 'RUNNING'", max_results=_AT_MOST
     )
+    parents = {one.info.run_id: one.data.tags.get(PARENT) for one in found}
+    known = {run_id: _known(run_id, parents, reasons) for run_id in parents}
     # each is looked at again: a run is marked by its process before that ends
-    return [
+    marked = [
         one.info.run_id
         for one in found
-        if one.info.run_id not in kept and mark_if_abandoned(client, one)
+        if one.info.run_id not in kept
+        and mark_if_abandoned(client, one, known=known[one.info.run_id])
     ]
+    return [run_id for run_id in marked if known[run_id] is None]
 
 
-def mark_if_abandoned(client: MlflowClient, run: Run, *, gone: bool = False) -> bool:
+def told_of(run_ids: Sequence[str]) -> str:
+    """What a person is told of marked runs."""
+    runs, ended = ("run is", "process") if len(run_ids) == 1 else ("runs are", "processes")
+    ids = ", ".join(run_ids)
+    return f"{len(run_ids)} {runs} marked KILLED, whose {ended} ended without a word: {ids}"
+
+
+def _known(
+    run_id: str, parents: Mapping[str, str | None], reasons: Mapping[str, str]
+) -> str | None:
+    """The reason of what lies at any depth below a run, through runs that did not end either."""
+    above = parents.get(run_id)
+    while above is not None and above not in reasons:
+        above = parents.get(above)
+    return reasons[above] if above is not None else None
+
+
+def mark_if_abandoned(
+    client: MlflowClient, run: Run, *, gone: bool = False, known: str | None = None
+) -> bool:
     """Ends a run whose process ended without a word, or never began, if so.
 
     Args:
@@ -61,8 +90,10 @@ def mark_if_abandoned(client: MlflowClient, run: Run, *, gone: bool = False) -> 
         run: As it was found.
         gone: Whether its process is known to be: after the machine was started again, what the
             run says of it does not tell.
+        known: Why its process was ended, if that is known.
     """
     run_id, reason = run.info.run_id, _LOST if gone else _reason(run)
+    reason = known if known and reason else reason
     now = client.get_run(run_id) if reason is not None else run
     if reason is None or now.info.status != "RUNNING":
         return False

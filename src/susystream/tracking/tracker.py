@@ -16,7 +16,7 @@ from traceback import clear_frames
 from typing import TYPE_CHECKING, Any
 
 from susystream.errors import TrackingError
-from susystream.tracking.abandoned import mark_abandoned, process_tag
+from susystream.tracking.abandoned import mark_abandoned, process_tag, told_of
 from susystream.tracking.address import DEFAULT_URI, is_server, tracking_errors, ui_hint
 from susystream.tracking.contact import opened, wait_for
 from susystream.tracking.ending import ending_tags, status_of
@@ -166,21 +166,24 @@ class Tracker:
         """Until the server answers, so long at most: a run cannot begin without its id."""
         wait_for(self._client, self.uri, seconds, say=self._say)
 
-    def end_abandoned(self, *, once: bool = False) -> None:
-        """Delivers and marks what commands that ended left; `once`: only the first time."""
+    def end_abandoned(
+        self, *, once: bool = False, reasons: Mapping[str, str] | None = None
+    ) -> None:
+        """Delivers and marks what commands that ended left.
+
+        Args:
+            once: Only the first time.
+            reasons: As of `mark_abandoned`.
+        """
         if self._looked and once:
             return
         self._looked = True
         deliver_all(self._folder, self.uri, self._client, say=self._say)
         with tracking_errors(self.uri):
             kept = kept_runs(self._folder)  # another command may be at it
-            marked = mark_abandoned(self._client, self._place(), kept=kept)
-        if marked:
-            _log.warning(
-                "%d runs are marked KILLED, whose processes ended without a word: %s",
-                len(marked),
-                ", ".join(marked),
-            )
+            lost = mark_abandoned(self._client, self._place(), kept=kept, reasons=reasons or {})
+        if lost:
+            _log.warning(told_of(lost))
 
     def add_metrics(
         self,

@@ -1,0 +1,1 @@
+"""Launches trials in other processes."""

@@ -1,0 +1,123 @@
+"""Hydra's joblib launcher, under which a process that is killed ends no other trial.
+
+In: trials, as overrides. Out: what became of each. Joblib gives up all processes as soon as one is
+gone, and does not say which: whatever ran then runs again, one trial at a time, each in a process
+of its own; one whose process is killed there too has failed, and the others go on as before.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
+from omegaconf import DictConfig
+
+from susystream.stages.outcome import outcomes
+from susystream.sweeping.known import jobs_of, known_sweep
+from susystream.sweeping.trials import killed_trial
+
+_NOT_HERE = 2  # jobs at once: joblib runs one in this process
+
+
+class PatientLauncher(Launcher):
+    """Goes on where a process was killed; the trials themselves are run by joblib's launcher.
+
+    Args:
+        joblib: As of that launcher.
+    """
+
+    def __init__(self, **joblib: Any) -> None:
+        self._joblib = joblib
+        self._setup: dict[str, Any] = {}
+        self._config: Any = None
+
+    def setup(self, *, hydra_context: Any, task_function: Any, config: DictConfig) -> None:
+        """Called by Hydra before `launch`."""
+        self._config = config
+        self._setup = {"hydra_context": hydra_context, "task_function": task_function}
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Runs trials.
+
+        Args:
+            job_overrides: Of each trial.
+            initial_job_idx: The first one's number.
+        """
+        jobs = dict(enumerate(job_overrides, initial_job_idx))
+        done: dict[int, JobReturn] = {}
+        while left := _first_in_a_row(one for one in jobs if one not in done):
+            try:
+                returned = self._launched([jobs[one] for one in left], left[0])
+                done |= dict(zip(left, returned, strict=True))
+            except BrokenProcessPool:
+                done |= self._finished(left)
+                begun = [one for one in left if one not in done][: jobs_of(self._config.hydra)]
+                done |= self._each_alone({one: jobs[one] for one in begun})
+        return [done[one] for one in jobs]
+
+    def _launched(
+        self, overrides: Sequence[Sequence[str]], first: int, **changed: Any
+    ) -> Sequence[JobReturn]:
+        launcher = JoblibLauncher(**{**self._joblib, **changed})
+        launcher.setup(config=self._config, **self._setup)
+        found: Sequence[JobReturn] = launcher.launch(overrides, initial_job_idx=first)
+        return found
+
+    def _finished(self, numbers: Sequence[int]) -> dict[int, JobReturn]:
+        """Those that wrote what became of them, before joblib gave up the rest."""
+        folder = Path(self._config.hydra.sweep.dir)
+        found = outcomes(folder, parent_run_id=known_sweep().run_id)
+        return {one.number: _returned(one.objective) for one in found if one.number in numbers}
+
+    def _each_alone(self, jobs: Mapping[int, Sequence[str]]) -> dict[int, JobReturn]:
+        many = len(jobs) > 1
+        print(  # noqa: T201
+            f"susystream: the process of a trial was killed (out of memory?): trial"
+            f"{'s' if many else ''} {', '.join(map(str, jobs))} {'run' if many else 'runs'} again, "
+            "one at a time; fewer at once: hydra.launcher.n_jobs=1",
+            file=sys.stderr,
+        )
+        return {number: self._alone(number, overrides) for number, overrides in jobs.items()}
+
+    def _alone(self, number: int, overrides: Sequence[str]) -> JobReturn:
+        started = time.monotonic()
+        try:
+            return self._launched([overrides], number, n_jobs=_NOT_HERE)[0]
+        except BrokenProcessPool:
+            seconds = time.monotonic() - started
+            return _returned(killed_trial(self._config, overrides, number, seconds=seconds))
+        finally:
+            _end_processes()
+
+
+def _first_in_a_row(numbers: Iterable[int]) -> list[int]:
+    """Joblib's launcher counts on from the first."""
+    found: list[int] = []
+    for one in numbers:
+        if found and one != found[-1] + 1:
+            break
+        found.append(one)
+    return found
+
+
+def _returned(value: float | None) -> JobReturn:
+    """What Hydra has of a trial whose own process can say nothing more."""
+    found = JobReturn()
+    found.return_value, found.status = value, JobStatus.COMPLETED
+    return found
+
+
+def _end_processes() -> None:
+    """What the next trial runs in holds nothing of this one."""
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown(wait=True, kill_workers=True)
