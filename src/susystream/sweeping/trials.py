@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from susystream.as_overrides import pairs
 from susystream.differences import differences
@@ -46,7 +46,8 @@ def run_trial_of(config: DictConfig, hydra: Any) -> float | None:
         settings, differs = settings_of(config), differences(config)
         variant = variant_of(config, hydra)
     except Exception as error:
-        trial.outcome("failed", 0.0, error=line_of(error)).write(output)
+        run_id = _recorded(config, trial, error)
+        trial.outcome("failed", 0.0, error=line_of(error), run_id=run_id).write(output)
         return _failed(trial.number, error, stop=bool(config.sweep.stop_on_failure))
     try:
         return run_trial(
@@ -85,6 +86,16 @@ def killed_trial(
     )
     _trial(trial_config.hydra).outcome("failed", seconds, error=line_of(error)).write(folder)
     return _failed(number, error, stop=bool(trial_config.sweep.stop_on_failure))
+
+
+def _recorded(config: DictConfig, trial: Any, error: Exception) -> str | None:
+    """The run of a trial that a search asked for and whose settings are wrong."""
+    from susystream.settings.tracking import TrackingSettings
+    from susystream.stages.refused import record_refusal
+
+    known = OmegaConf.to_container(config.tracking, resolve=True)
+    tracking, home = TrackingSettings.model_validate(known), Path(config.home)
+    return record_refusal(trial, error, stage=str(config.stage.name), tracking=tracking, home=home)
 
 
 def _trial(hydra: Any) -> Any:
