@@ -85,6 +85,10 @@ from susystream.errors import SettingsError
             "hydra/sweeper=tpe hydra.sweeper.trials=0 seed=1,2",
             r"setting hydra\.sweeper\.trials: expected .* at least 1, received 0; correct it",
         ),
+        (
+            "hydra.sweeper.max_batch_size=0 seed=1,2",
+            r"max_batch_size: .* of at least 1, received 0",
+        ),
         ("stage=evaluate evaluate.input=no.csv,slice:t/0:0-5", r"no\.csv, which is not there; cor"),
         ("hydra/sweeper=tpe stage=prepare seed=1,2", r"metric: expected a figure to search by"),
     ],

@@ -149,6 +149,18 @@ def test_trials_that_were_looked_up_let_no_good_one_be_ended(tmp_path: Path) -> 
         study.tell(number, auc)
 
 
+def test_a_trial_that_begins_again_tells_each_epoch_once(tmp_path: Path) -> None:
+    """Optuna warns of a second time; a warning is an error here."""
+    path = tmp_path / "s.journal"
+    study = optuna.create_study(storage=journal(path), study_name="s", direction="maximize")
+    study.ask()
+    for epochs in (2, 3):  # the first process was killed
+        judge = pruning(Study(str(path), "s"), 0, Objective("validation/auc"))
+        for epoch in range(epochs):
+            judge(epoch, {"validation/auc": 0.5 + 0.1 * epoch})
+    assert study.get_trials()[0].intermediate_values == {0: 0.5, 1: 0.6, 2: 0.7}
+
+
 def test_a_random_search_draws_from_the_whole_space(desk: SweepDesk) -> None:
     given = (*PREPARE, "hydra/sweeper=random", "hydra.sweeper.trials=5", "sweep.direction=minimize")
     status, _, err = desk.sweep(*given, "data.rows=interval(1000,9000)")

@@ -37,6 +37,8 @@ def check_chosen(config: DictConfig, swept: Mapping[str, Override]) -> None:
         for name, known in _CHOICES.items():
             _check_choice(f"hydra.sweeper.{name}", hydra.sweeper[name], known)
         _check_whole(hydra.sweeper, "sweeper.trials", "of at least 1", least=1)
+    elif hydra.sweeper.get("max_batch_size") is not None:
+        _check_whole(hydra.sweeper, "sweeper.max_batch_size", "of at least 1", least=1)
     _check_something(hydra, swept)
     for name, one in swept.items():
         if hydra.sweeper._target_ == GRID:
