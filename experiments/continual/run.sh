@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The commands of this experiment, one after the other; what is given to this script goes to each of
-# them as overrides.
+# them as overrides. TEST_ROWS is the number of events in the test file (500000).
 set -euo pipefail
 susystream data enlarge experiments/runs/continual_test.parquet --rows "${TEST_ROWS:-500000}"
 susystream run experiment=continual "$@"

@@ -55,7 +55,7 @@ def _amounts(reading: Reading, run: RecipeRun) -> dict[str, str]:
         "produce": f"{learned:,} events",
         "consume": f"all {learned:,}",
         "train": f"{'one epoch' if epochs == '1' else f'{epochs} epochs'} of {learned:,}",
-        _TEST: f"{reading.figure(run, f'test/{TOY}/rows'):,.0f} rows",
+        _TEST: f"scaled from {reading.figure(run, f'test/{TOY}/rows'):,.0f} rows",
     }
 
 
@@ -99,7 +99,7 @@ def _draw(tables: Tables) -> Figure:
 
 def _heading(row: Row) -> str:
     """The step, with our amount where its two bars are not of the same."""
-    return f"{row['step']}; here of {row[_HERE]}" if _HERE in row else str(row["step"])
+    return f"{row['step']}; here {row[_HERE]}" if _HERE in row else str(row["step"])
 
 
 REPORT = Report(

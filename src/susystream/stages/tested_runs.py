@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from susystream.registry.document import ModelDocument
 from susystream.stages.context import StageContext
@@ -36,23 +37,33 @@ def runs_of(
         yield {names[0]: run}
         return
     with ExitStack() as parts:
-        yield {
-            name: parts.enter_context(_part(context, run, name, documents.get(name)))
-            for name in names
-        }
+        yield {name: parts.enter_context(_part(context, run, name, documents)) for name in names}
 
 
 @contextmanager
 def _part(
-    context: StageContext, run: TrackedRun, name: str, document: ModelDocument | None
+    context: StageContext, run: TrackedRun, name: str, documents: Mapping[str, ModelDocument]
 ) -> Iterator[TrackedRun]:
     """The run of one model; its params are those that it was trained by."""
-    params = {} if document is None else read_by("train", document.training.config)
+    document = documents.get(name)
+    trained = [read_by("train", one.training.config) for one in documents.values()]
+    own = _shared(trained) if document is None else read_by("train", document.training.config)
+    ensemble = {"ensemble": str(context.settings.evaluate.ensemble)}
     with context.tracker.run(
         TESTED,
         name=name if document is None else f"{end_of(name)} {document.name}",
-        params=params or {"evaluate.ensemble": context.settings.evaluate.ensemble},
-        tags={} if document is None else {"model_id": name},
+        params=own,
+        tags=ensemble if document is None else {"model_id": name},
         parent_run_id=run.run_id,
     ) as part:
         yield part
+
+
+def _shared(trained: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What all members were trained by: an ensemble differs from them in nothing else."""
+    first, *others = trained
+    return {
+        name: value
+        for name, value in first.items()
+        if all(name in one and one[name] == value for one in others)
+    }
