@@ -18,3 +18,14 @@ def test_files_of_others_are_passed_over(tmp_path: Path, foreign: bytes) -> None
     (tmp_path / "1" / FILE).write_bytes(foreign)
     (tmp_path / "2" / FILE).mkdir(parents=True)
     assert outcomes(tmp_path, parent_run_id="s") == [read_outcome(tmp_path / "0")]
+
+
+def test_a_trial_that_began_counts_until_it_ends(tmp_path: Path) -> None:
+    began = Outcome("s", 0, {"seed": "1"}, "interrupted", 0.0)
+    began.begin(tmp_path / "0")
+    assert outcomes(tmp_path, parent_run_id="s") == []
+    (found,) = outcomes(tmp_path, parent_run_id="s", begun=True)
+    assert (found.number, found.state, found.seconds >= 0) == (0, "interrupted", True)
+    Outcome("s", 0, {"seed": "1"}, "finished", 1.0).write(tmp_path / "0")
+    (found,) = outcomes(tmp_path, parent_run_id="s", begun=True)
+    assert found.state == "finished"

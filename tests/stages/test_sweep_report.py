@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import io
 
+import rich.console
 from matplotlib.collections import LineCollection
 from plots.looking import texts
 
+from susystream.composition import composed_settings
 from susystream.stages import sweep_report
+from susystream.stages.console import Console
 from susystream.stages.objective import Objective
 from susystream.stages.outcome import Outcome
 
@@ -35,6 +38,19 @@ def test_a_trial_that_was_ended_early_is_never_the_best() -> None:
     assert "4 trials, of them 1 pruned, 1 failed" in said
     without, lines = [one for one in figure.axes[0].collections if isinstance(one, LineCollection)]
     assert [len(one.get_segments()) for one in (without, lines)] == [2, 2]
+
+
+def test_a_sweep_without_a_figure_has_no_column_for_it() -> None:
+    published = [Outcome("s", 0, {"seed": "1"}, "finished", 1.0)]
+    said = io.StringIO()
+    console = Console(rich.console.Console(file=said, width=80))
+    sweep_report.show(
+        console, published, Objective(None), settings=composed_settings(["stage=publish"])
+    )
+    title, head = said.getvalue().splitlines()[:2]
+    assert (title, head.split()) == ("Trials", ["trial", "seed", "state", "seconds"])
+    lines = sweep_report.note(published, Objective(None)).splitlines()
+    assert lines[2].replace("&emsp;", "") == "| trial | seed | state | seconds | run |"
 
 
 def test_a_sweep_whose_trials_were_all_ended_early_has_no_best() -> None:

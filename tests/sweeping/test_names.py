@@ -13,6 +13,8 @@ from susystream.registry.store import ModelStore
 from susystream.stages.console import Console
 from susystream.stages.context import open_context
 from susystream.stages.publish import publish
+from susystream.sweeping.known import Known, told
+from susystream.sweeping.trials import _trial
 
 
 def test_a_data_set_that_comes_between_two_trials_changes_none(
@@ -41,3 +43,10 @@ def test_a_data_set_that_comes_between_two_trials_changes_none(
     named_latest, by_name = desk.trials().values()
     assert (named_latest["state"], by_name["state"]) == ("finished", "reused")
     assert named_latest["run_id"] == by_name["run_id"]  # its settings came to the same
+
+
+def test_a_value_is_named_without_the_marks_of_hydras_grammar() -> None:
+    hydra = {"job": {"num": 0}, "overrides": {"task": [r"evaluate.input=slice\:q1/0\:0-10"]}}
+    with told(Known("s", "i", ("evaluate.input",))):
+        trial = _trial(OmegaConf.create(hydra))
+    assert trial.name == "trial 0: input=slice:q1/0:0-10"

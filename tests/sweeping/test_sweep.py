@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -88,12 +89,11 @@ def test_a_trial_that_fails_stops_no_other(desk: SweepDesk) -> None:
     (desk.folder / "bad.csv").write_text("1,2,3\n")
     (desk.folder / "good.csv").write_text(rows_of_uci(40))
     given = (*PREPARE, "data=susy", "data.expected_rows=null", "data.path=bad.csv,good.csv")
-    status, _, err = desk.sweep(*given)
+    status, out, err = desk.sweep(*given)
     assert status == 1
     last = err.strip().splitlines()[-1]
-    assert last.startswith("susystream: expected 2 trials to finish, received 1 that failed")
-    assert "trial 0: " in last
-    assert "bad.csv" in last
+    assert last.startswith("susystream: expected 2 trials to finish, received 1 that failed (0;")
+    assert re.search(r"failed +\d\.\d +bad\.csv", out)
     (parent,), below = desk.runs()
     assert parent.info.status == "FAILED"
     assert sorted(named(below[parent.info.run_id]).values()) == ["FAILED", "FINISHED"]
@@ -161,9 +161,9 @@ def test_a_sweep_that_is_ended_marks_its_run_and_those_of_its_workers(
     desk: SweepDesk, to: str
 ) -> None:
     """Ctrl-C reaches all processes of a terminal, SIGTERM only the one it is sent to."""
-    rows = ",".join(str(3_000_000 + n) for n in range(4))
+    given = ",".join(str(3_000_000 + n) for n in range(4))
     process = desk.start(
-        "susystream", "run", "-m", *desk.overrides(*PREPARE, *JOBLIB, f"data.rows={rows}")
+        "susystream", "run", "-m", *desk.overrides(*PREPARE, *JOBLIB, f"data.rows={given}")
     )
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
@@ -174,11 +174,16 @@ def test_a_sweep_that_is_ended_marks_its_run_and_those_of_its_workers(
         os.killpg(process.pid, signal.SIGINT)
     else:
         process.terminate()
-    _, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == (130 if to == "all" else 143)
     assert "without a word" not in err
+    assert "given again, the same command runs only the rest" in out
     (parent,), below = desk.runs()
     told = "interrupted by Ctrl-C" if to == "all" else "ended by SIGTERM"
+    rows = list(csv.DictReader(io.StringIO(artifact(desk, parent.info.run_id, "trials.csv"))))
+    assert [(row["trial"], row["state"], row["error"]) for row in rows] == [
+        (number, "interrupted", told) for number in ("0", "1")
+    ]
     for run in (parent, *below[parent.info.run_id]):
         assert (run.info.status, run.data.tags["error"]) == ("KILLED", told)
     deadline = time.monotonic() + 20
@@ -241,19 +246,6 @@ def test_events_that_are_not_prepared_here_are_prepared(desk: SweepDesk) -> None
     assert status == 0, err
     assert {one["state"] for one in desk.trials("again").values()} == {"finished"}
     assert list((desk.folder / "other" / "data").glob("toy-*/train.parquet"))
-
-
-def test_a_sweep_takes_no_trials_from_one_that_still_runs(desk: SweepDesk) -> None:
-    given = (*PREPARE, "data.rows=1000,2000")
-    assert desk.sweep(*given)[0] == 0
-    (first,), _ = desk.runs()
-    client = MlflowClient(tracking_uri=desk.uri)
-    client.set_terminated(first.info.run_id, "RUNNING")  # on a machine that is not this one
-    client.delete_tag(first.info.run_id, "mlflow.process")
-    assert desk.sweep(*given, out="again")[0] == 0
-    _, below = desk.runs()
-    assert len(below[first.info.run_id]) == 2
-    assert {one["state"] for one in desk.trials("again").values()} == {"reused"}
 
 
 def test_a_sweep_that_is_ended_early_tells_what_it_has(desk: SweepDesk) -> None:

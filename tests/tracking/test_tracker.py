@@ -457,14 +457,14 @@ def test_a_run_that_came_to_its_end_is_found_before_one_that_was_pruned(tmp_path
             return run.run_id
 
     pruned = made(trial_state="pruned", search="s", pruned_at="0.5")
-    assert tracker.finished_run("h", beside=pruned) is None
-    assert tracker.finished_run("h", beside=pruned, pruned_by="another") is None
-    found = tracker.finished_run("h", beside=pruned, pruned_by="s")
+    assert tracker.former.finished("h", beside=pruned) is None
+    assert tracker.former.finished("h", beside=pruned, pruned_by="another") is None
+    found = tracker.former.finished("h", beside=pruned, pruned_by="s")
     assert found is not None
     assert found.run_id == pruned
     whole = made()
     made(trial_state="pruned", search="s")
     for by in (None, "s"):
-        found = tracker.finished_run("h", beside=pruned, pruned_by=by)
+        found = tracker.former.finished("h", beside=pruned, pruned_by=by)
         assert found is not None
         assert found.run_id == whole

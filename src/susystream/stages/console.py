@@ -29,6 +29,8 @@ from rich.table import Table
 from rich.text import Text
 
 _PLAIN_EVERY_SECONDS = 5.0
+_GAP = 2  # letters, between two columns of a table
+_NARROWEST = 20  # letters, of a column of text
 
 Unit: TypeAlias = Literal["rows", "bytes"]
 
@@ -117,16 +119,41 @@ class Console:
 
         return show
 
-    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table; the first column is text, the others are numbers."""
+    def table(
+        self,
+        title: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        *,
+        remarks: Sequence[str] = (),
+    ) -> None:
+        """A table; the first column is text, the others are numbers.
+
+        Args:
+            title: Above it; may be empty.
+            columns: Their heads.
+            rows: Their cells.
+            remarks: A text for each row, in a last column, or below where there is no room.
+        """
         table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
         for position, column in enumerate(columns):
             table.add_column(column, justify="left" if position == 0 else "right", no_wrap=True)
-        for row in rows:
-            table.add_row(*(escape(cell) for cell in row))
+        beside = any(remarks) and self._room_beside(columns, rows) >= _NARROWEST
+        if beside:
+            table.add_column("reason")
+        for row, remark in zip(rows, remarks or [""] * len(rows), strict=True):
+            table.add_row(*(escape(cell) for cell in (*row, *([remark] if beside else []))))
         if title:
             self.heading(title)
         self._rich.print(table)
+        for row, remark in zip(rows, () if beside else remarks, strict=False):
+            if remark:
+                self.say(f"{columns[0]} {row[0]}: {remark}")
+
+    def _room_beside(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+        """Letters of a line that a table leaves."""
+        widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
+        return self._rich.width - sum(width + _GAP for width in widths)
 
 
 class _RowsPerSecond(ProgressColumn):

@@ -30,7 +30,7 @@ def finished_before(
     if not context.settings.sweep.resume or context.settings.stage.name == "publish":
         return None  # publishing finds by itself what a topic holds
     search = study.search if study and study.pruner != "none" else None
-    found = context.tracker.finished_run(config_hash, beside=beside, pruned_by=search)
+    found = context.tracker.former.finished(config_hash, beside=beside, pruned_by=search)
     if found is None or not _is_there(context, found):
         return None
     return found

@@ -8,6 +8,7 @@ MLflow's parallel coordinates open with the first three params that differ.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
@@ -40,6 +41,7 @@ _UNTOLD = (*PLACES, *_HOW_FOLLOWED, *_SELECTORS)
 _PARENTS = ("train.parent", "train.following.since")
 _FOLLOWING = ("train.following",)
 _LONGEST_VALUE = 24
+_ESCAPED = re.compile(r"\\([\\()\[\]{}:=, \t])")  # what Hydra's grammar lets stand so
 _LONGEST_NAME = 80  # more would not fit one line above the run
 
 
@@ -89,6 +91,19 @@ def shown(value: Any) -> str:
     if text.startswith("/"):
         text = PurePath(text).name
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+
+
+def typed_plainly(value: str) -> str:
+    r"""A value of a sweep without the marks of Hydra's grammar: quotes around it, backslashes.
+
+    Example:
+        >>> typed_plainly(r"slice\:q1/0\:0-10"), typed_plainly("'name:toy'"), typed_plainly("[8,8]")
+        ('slice:q1/0:0-10', 'name:toy', '[8,8]')
+    """
+    mark = value[:1]
+    if len(value) > 1 and mark in ("'", '"') and value.endswith(mark):
+        return value[1:-1].replace(f"\\{mark}", mark)
+    return _ESCAPED.sub(r"\1", value)
 
 
 def end_of(identity: str) -> str:

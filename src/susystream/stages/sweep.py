@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,19 @@ from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
 from susystream.stages.exact_names import names_of_trials, with_names
 from susystream.stages.identity import config_hash, recipe_tags, variant_tags
+from susystream.stages.moved_names import as_typed, moved_names
 from susystream.stages.naming import read_by
 from susystream.stages.objective import objective_of
 from susystream.stages.outcome import Outcome, outcomes
 from susystream.stages.result import StageResult
 from susystream.stages.run import short
 from susystream.stages.shared import shared
+from susystream.tracking.label import SWEEP
 from susystream.tracking.tracker import TrackedRun
 
 _NEEDS_BROKER = ("publish", "train", "score", "pipeline")
 _LONGEST_NAME = 100
-_TOLD = 3  # errors
+_MOST_NUMBERS = 10  # of failed trials that are told
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,8 @@ def open_sweep(
                 **recipe_tags(settings),
                 **variant_tags(variant),
                 "sweep_of": settings.stage.name,
-                "sweep": " ".join(swept),
+                SWEEP: " ".join(swept),
+                **as_typed(settings),
             },
         ) as run:
             try:
@@ -95,12 +98,15 @@ def open_sweep(
                 exact = names_of_trials(context, trials)
                 identity = config_hash(with_names(context.settings, exact)) or run.run_id
                 run.log_params({"exact": exact}, known={})
+                if hint := moved_names(context, run.run_id, exact):
+                    context.note(hint)
                 yield Sweep(run.run_id, identity, exact)
             except BaseException as ending:
                 try:
                     _report(context, run, started, told(ending))
                 except Exception as error:  # what ended the sweep is told, not this
                     context.note(line_of(error))
+                _say_how_to_go_on(context, ending)
                 raise
             _raise_failed(_report(context, run, started))
 
@@ -113,7 +119,8 @@ def _report(
         context.tracker.end_abandoned(reasons={run.run_id: ended} if ended else {})
     except TrackingError as error:
         context.note(str(error))
-    found = outcomes(context.output, parent_run_id=run.run_id)
+    found = outcomes(context.output, parent_run_id=run.run_id, begun=True)
+    found = [_with_reason(one, ended) for one in found]
     _end(context, run, found, started)
     try:
         place = context.tracker.place_of(run.run_id)
@@ -121,6 +128,12 @@ def _report(
     except TrackingError as error:
         context.note(str(error))
     return found
+
+
+def _with_reason(one: Outcome, ended: str | None) -> Outcome:
+    """A trial whose process could say nothing was ended by what ended the sweep."""
+    lost = one.state == "interrupted" and one.error is None
+    return replace(one, error=ended) if lost else one
 
 
 def _name(swept: Sequence[str]) -> str:
@@ -161,12 +174,17 @@ def _raise_failed(found: list[Outcome]) -> None:
     failed = [one for one in found if one.state == "failed"]
     if not failed:
         return
-    numbers: dict[str, list[str]] = {}
-    for one in failed:
-        numbers.setdefault(one.error or "", []).append(str(one.number))
-    told = "; ".join(f"trial {', '.join(of)}: {error}" for error, of in [*numbers.items()][:_TOLD])
-    more = f"; and {len(numbers) - _TOLD} other errors" if len(numbers) > _TOLD else ""
+    numbers = [str(one.number) for one in failed]
+    more = ["…"] if len(numbers) > _MOST_NUMBERS else []
     raise TrialsFailed(
         f"expected {len(found)} trials to finish, received {len(failed)} that failed "
-        f"({told}{more}); correct what is wrong and give the command again: only these are repeated"
+        f"({', '.join([*numbers[:_MOST_NUMBERS], *more])}; the table says why); correct what is "
+        "wrong and give the command again: only these are repeated"
     )
+
+
+def _say_how_to_go_on(context: StageContext, ending: BaseException) -> None:
+    """To a person who ended it; publishing finds by itself what is there."""
+    sweep, stage = context.settings.sweep, context.settings.stage.name
+    if isinstance(ending, (KeyboardInterrupt, SystemExit)) and sweep.resume and stage != "publish":
+        context.console.say("ended    given again, the same command runs only the rest")

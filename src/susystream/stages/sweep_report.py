@@ -26,10 +26,11 @@ from susystream.stages.outcome import Outcome
 from susystream.stages.trial import few_digits
 from susystream.tracking.tracker import TrackedRun
 
-_STATES = ("finished", "reused", "pruned", "failed")
+_STATES = ("finished", "reused", "pruned", "failed", "interrupted")
 _JUDGED = ("finished", "reused")
 _SHORT = 8  # letters of a run id that lead to it
 _MOST_ROWS = 40  # of a table on the screen or in a note
+_LONGEST_REASON = 160  # letters on the screen: the whole is in trials.csv
 
 
 def best(found: Sequence[Outcome], objective: Objective) -> Outcome | None:
@@ -133,7 +134,9 @@ def table(found: Sequence[Outcome], objective: Objective) -> str:
     written = io.StringIO()
     rows = csv.writer(written, lineterminator="\n")
     names = parameters(found)
-    rows.writerow(["trial", *names, objective.name or "-", "state", "seconds", "run_id", "error"])
+    rows.writerow(
+        ["trial", *names, objective.name or "objective", "state", "seconds", "run_id", "error"]
+    )
     for one in ranked(found, objective):
         cells = [one.parameters.get(name, "") for name in names]
         value = "" if one.objective is None else repr(one.objective)
@@ -152,12 +155,11 @@ def show(
     console: Console, found: Sequence[Outcome], objective: Objective, *, settings: Settings
 ) -> None:
     """On the screen: the table, and the best trial with the command that looks into its model."""
-    names = parameters(found)
     shown = ranked(found, objective)[:_MOST_ROWS]
-    columns = ("trial", *map(_short, names), objective.name or "-", "state", "seconds")
-    decimals = _decimals(found)
-    rows = [_cells(one, names, decimals) for one in shown]
-    console.table("Trials, the best first", columns, rows)
+    columns, rows = _columns(found, shown, objective)
+    title = "Trials, the best first" if _are_judged(found) else "Trials"
+    heads, reasons = [_short(one) for one in columns], [_reason(one) for one in shown]
+    console.table(title, heads, rows, remarks=reasons)
     if len(found) > len(shown):
         console.say(f"and {len(found) - len(shown):,} more, see trials.csv in the run")
     leader = best(found, objective)
@@ -171,12 +173,11 @@ def show(
 
 def note(found: Sequence[Outcome], objective: Objective, *, place: str | None = None) -> str:
     """A Markdown summary; arguments as of `log`."""
-    names = parameters(found)
-    head = ["trial", *names, objective.name or "-", "state", "seconds", "run"]
-    decimals = _decimals(found)
+    shown = ranked(found, objective)[:_MOST_ROWS]
+    head, cells = _columns(found, shown, objective)
     rows = [
-        [*map(markdown.plain, _cells(one, names, decimals)), _linked(one.run_id, place)]
-        for one in ranked(found, objective)[:_MOST_ROWS]
+        [*map(markdown.plain, row), _linked(one.run_id, place)]
+        for row, one in zip(cells, shown, strict=True)
     ]
     failed = [
         f"- trial {one.number}: {markdown.plain(one.error)}"
@@ -186,7 +187,7 @@ def note(found: Sequence[Outcome], objective: Objective, *, place: str | None = 
     return markdown.paragraphs(
         [
             _summary(found, objective),
-            markdown.table([*map(markdown.plain, head)], rows),
+            markdown.table([*map(markdown.plain, head), "run"], rows),
             "\n".join(failed),
         ]
     )
@@ -219,10 +220,32 @@ def _decimals(found: Sequence[Outcome]) -> int:
     return max(0, 4 - math.floor(math.log10(max(values))))
 
 
-def _cells(one: Outcome, names: Sequence[str], decimals: int) -> tuple[str, ...]:
-    value = "" if one.objective is None else f"{one.objective:.{decimals}f}"
+def _columns(
+    found: Sequence[Outcome], shown: Sequence[Outcome], objective: Objective
+) -> tuple[list[str], list[list[str]]]:
+    """Heads and cells; no column of a figure that no trial has."""
+    names, decimals = parameters(found), _decimals(found)
+    judged = [objective.name or "objective"] if _are_judged(found) else []
+    head = ["trial", *names, *judged, "state", "seconds"]
+    return head, [_cells(one, names, decimals if judged else None) for one in shown]
+
+
+def _are_judged(found: Sequence[Outcome]) -> bool:
+    return any(one.objective is not None for one in found)
+
+
+def _cells(one: Outcome, names: Sequence[str], decimals: int | None) -> list[str]:
+    """Of a trial; `decimals` of its figure, None where no trial has one."""
+    value = "" if one.objective is None else f"{one.objective:.{decimals or 0}f}"
     chosen = [few_digits(one.parameters.get(name, "")) for name in names]
-    return (str(one.number), *chosen, value, one.state, f"{one.seconds:.1f}")
+    figure = [] if decimals is None else [value]
+    return [str(one.number), *chosen, *figure, one.state, f"{one.seconds:.1f}"]
+
+
+def _reason(one: Outcome) -> str:
+    """Why a trial has no result, without the cure; that it was pruned says its state."""
+    text = "" if one.state == "pruned" or not one.error else one.error.partition("; ")[0]
+    return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 1] + "…"
 
 
 def _short(name: str) -> str:

@@ -7,23 +7,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from susystream.errors import SettingsError, TrackingError, TrialPruned, line_of
+from susystream.interruption import told
 from susystream.settings import Settings
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
-from susystream.stages.exact_names import exact_settings
-from susystream.stages.finished_before import figures_of, finished_before, told
+from susystream.stages.exact_names import exact_settings, with_names
+from susystream.stages.finished_before import finished_before
 from susystream.stages.identity import command_tags, variant_tags
 from susystream.stages.objective import Objective, missing_figure, objective_of
 from susystream.stages.outcome import Outcome, State
 from susystream.stages.pruning import Study, pruning
+from susystream.stages.reused import reused
 from susystream.stages.run import run_in
-from susystream.tracking.finished import FinishedRun
-from susystream.tracking.label import CONFIG_HASH, PRUNED, PRUNED_AT, SEARCH, TRIAL_STATE, Label
+from susystream.stages.tracked import tracked
+from susystream.tracking.label import CONFIG_HASH, SEARCH, TRIAL, Label
 
 _LONGEST_NAME = 100
 _LONGEST_NUMBER = 8
@@ -89,8 +92,11 @@ def run_trial(
     trial: Trial,
     differs: Mapping[str, Any] | None = None,
     variant: Mapping[str, Any] | None = None,
+    exact: Mapping[str, str] | None = None,
 ) -> Outcome:
     """Runs the stage, or takes a run that finished with this configuration before.
+
+    It has a run in its sweep whatever becomes of it, unless the tracking server is away.
 
     Args:
         settings: Checked.
@@ -98,6 +104,7 @@ def run_trial(
         trial: Which it is.
         differs: As for `run_stage`.
         variant: The same.
+        exact: What names in the settings came to when the sweep began.
 
     Raises:
         SusystreamError: What the stage raised, after the outcome was written.
@@ -113,11 +120,15 @@ def run_trial(
         return found
 
     run_id, facts = None, dict[str, Any]()
+    trial.outcome("interrupted", 0.0).begin(output)
     try:
         with open_context(settings, output=output, console=console, differs=differs) as context:
-            context.label = Label(everywhere=variant_tags(variant))
+            context.label = _label(trial, everywhere=variant_tags(variant))
             try:
-                facts = _run(context, trial, objective_of(settings))
+                facts = _run(context, trial, objective_of(settings), exact or {})
+            except Exception as error:
+                _record(context, error)
+                raise
             finally:
                 run_id = context.tracker.run_id
     except TrialPruned as pruned:
@@ -129,51 +140,56 @@ def run_trial(
             raise
         console.say(f"  {error}")  # all is computed, and kept for the tracking server
         facts["error"] = line_of(error)
+    except BaseException as error:
+        outcome("interrupted", run_id=run_id, error=told(error))
+        raise
     return outcome(**{"run_id": run_id, **facts})
 
 
-def _run(context: StageContext, trial: Trial, objective: Objective) -> dict[str, Any]:
+def _label(
+    trial: Trial, tags: Mapping[str, str] | None = None, *, everywhere: Mapping[str, str]
+) -> Label:
+    search = {SEARCH: trial.study.search} if trial.study else {}
+    own = {TRIAL: str(trial.number), **(tags or {}), **search}
+    return Label(trial.parent_run_id, trial.name, own, everywhere)
+
+
+def _record(context: StageContext, error: Exception) -> None:
+    """A run for a trial that failed before its stage opened one."""
+    if isinstance(error, TrackingError) or context.tracker.run_id is not None:
+        return
+    with suppress(type(error), TrackingError), tracked(context, context.settings.stage.name):
+        raise error
+
+
+def _run(
+    context: StageContext, trial: Trial, objective: Objective, exact: Mapping[str, str]
+) -> dict[str, Any]:
     """The state and the facts of its outcome."""
+    context.settings = with_names(context.settings, exact)
     context.settings = exact_settings(context)
-    tags = {"trial": str(trial.number), **command_tags(context.settings)}
-    tags |= {SEARCH: trial.study.search} if trial.study else {}
-    context.label = Label(trial.parent_run_id, trial.name, tags, context.label.everywhere)
+    tags = command_tags(context.settings)
+    context.label = _label(trial, tags, everywhere=context.label.everywhere)
     context.on_epoch = pruning(trial.study, trial.number, objective)
     identity = tags.get(CONFIG_HASH)
     known = identity and finished_before(context, identity, trial.parent_run_id, trial.study)
-    if known and (former := _reused(context, trial, known, objective)):
-        return former
+    facts = reused(context, known, objective) if known else None
+    facts = facts or _computed(context, objective)
+    if (value := facts["objective"]) is not None and facts["state"] != "pruned":
+        figure = {f"trials/{objective.name}": value}
+        context.tracker.add_metrics(trial.parent_run_id, figure, step=trial.number)
+    return facts
+
+
+def _computed(context: StageContext, objective: Objective) -> dict[str, Any]:
     result = run_in(context)
     value = objective.of(result.metrics)
     if value is None and objective.name is not None:
         raise SettingsError(missing_figure(objective.name, result.metrics))
-    if value is not None:
-        figure = {f"trials/{objective.name}": value}
-        context.tracker.add_metrics(trial.parent_run_id, figure, step=trial.number)
     return {
         "state": "finished",
         "objective": value,
         "rows": result.rows,
         "model_ids": result.model_ids,
         "metrics": result.metrics,
-    }
-
-
-def _reused(
-    context: StageContext, trial: Trial, known: FinishedRun, objective: Objective
-) -> dict[str, Any] | None:
-    """The facts of a run in place of the trial; None of one without the figure of the trial."""
-    figures, pruned = figures_of(context, known), known.tags.get(TRIAL_STATE) == PRUNED
-    value = float(known.tags[PRUNED_AT]) if pruned else objective.of(figures)
-    if value is None and objective.name is not None:
-        context.note(f"run {known.run_id} is done again: it has no figure {objective.name}")
-        return None
-    context.tracker.adopt(known, parent_run_id=trial.parent_run_id)
-    context.note(f"{'pruned' if pruned else 'finished'} before, by run {told(known)}")
-    return {
-        "state": "pruned" if pruned else "reused",
-        "objective": value,
-        "run_id": known.run_id,
-        "model_ids": known.model_ids,
-        "metrics": figures,
     }

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from susystream.as_overrides import pairs
 from susystream.differences import differences
@@ -38,21 +38,25 @@ def run_trial_of(config: DictConfig, hydra: Any) -> float | None:
         Ended: It failed, and `sweep.stop_on_failure` is set.
     """
     from susystream.composition import settings_of
-    from susystream.stages.exact_names import with_names
     from susystream.stages.trial import run_trial
 
     trial, output = _trial(hydra), Path(hydra.runtime.output_dir)
     _end_by_signals()
     try:
         settings, differs = settings_of(config), differences(config)
-        settings = with_names(settings, known_sweep().exact)
         variant = variant_of(config, hydra)
     except Exception as error:
-        trial.outcome("failed", 0.0, error=line_of(error)).write(output)
+        run_id = _recorded(config, trial, error)
+        trial.outcome("failed", 0.0, error=line_of(error), run_id=run_id).write(output)
         return _failed(trial.number, error, stop=bool(config.sweep.stop_on_failure))
     try:
         return run_trial(
-            settings, output=output, trial=trial, differs=differs, variant=variant
+            settings,
+            output=output,
+            trial=trial,
+            differs=differs,
+            variant=variant,
+            exact=known_sweep().exact,
         ).objective
     except Exception as error:
         return _failed(trial.number, error, stop=settings.sweep.stop_on_failure)
@@ -84,12 +88,23 @@ def killed_trial(
     return _failed(number, error, stop=bool(trial_config.sweep.stop_on_failure))
 
 
+def _recorded(config: DictConfig, trial: Any, error: Exception) -> str | None:
+    """The run of a trial that a search asked for and whose settings are wrong."""
+    from susystream.settings.tracking import TrackingSettings
+    from susystream.stages.refused import record_refusal
+
+    known = OmegaConf.to_container(config.tracking, resolve=True)
+    tracking, home = TrackingSettings.model_validate(known), Path(config.home)
+    return record_refusal(trial, error, stage=str(config.stage.name), tracking=tracking, home=home)
+
+
 def _trial(hydra: Any) -> Any:
+    from susystream.stages.naming import typed_plainly
     from susystream.stages.trial import Trial
 
     known = known_sweep()
     given = pairs(str(one) for one in hydra.overrides.task)
-    typed = {name: public(name, value) for name, value in given.items()}
+    typed = {name: public(name, typed_plainly(value)) for name, value in given.items()}
     return Trial(
         int(hydra.job.num),
         {name: typed[name] for name in known.swept if name in typed},

@@ -1,21 +1,35 @@
-"""Runs that finished before, found by the configuration they had.
+"""What ran before: runs found by the configuration they had, and sweeps by their command.
 
-In: a hash of a configuration. Out: the run that had it, so that nothing is computed twice.
+In: a hash of settings. Out: the run that had it, so that nothing is computed twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from susystream.tracking.label import CONFIG_HASH, PARENT, PRUNED, SEARCH, TRIAL_STATE
-from susystream.tracking.lookup import run_or_none
+from susystream.tracking.address import tracking_errors
+from susystream.tracking.label import (
+    AS_TYPED,
+    CONFIG_HASH,
+    PARENT,
+    PRUNED,
+    SEARCH,
+    SWEEP,
+    TRIAL,
+    TRIAL_STATE,
+    Label,
+)
+from susystream.tracking.lookup import original_of, run_or_none, runs_below
+from susystream.tracking.tracked_run import safe_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
-_ENDED_EARLY = ("FAILED", "KILLED")
+_FINISHED, _ENDED_EARLY = "FINISHED", ("FAILED", "KILLED")
+_EXACT = "exact"  # the group of params that holds what names came to
 _MOST = 100  # runs of one configuration that are looked at
 
 
@@ -25,11 +39,13 @@ class FinishedRun:
 
     Attributes:
         run_id: Its id.
+        params: Its params.
         metrics: The last value of each of its figures.
         tags: Its tags.
     """
 
     run_id: str
+    params: Mapping[str, str]
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
 
@@ -39,44 +55,121 @@ class FinishedRun:
         return tuple(filter(None, self.tags.get("model_id", "").split(",")))
 
 
-def finished_run(
-    client: MlflowClient, experiment_id: str, *, config_hash: str, pruned_by: str | None
-) -> FinishedRun | None:
-    """The newest finished run of an experiment with that configuration; None if there is none.
+@dataclass(frozen=True, slots=True)
+class FormerSweep:
+    """A sweep of the same command.
+
+    Attributes:
+        finished: How many of its trials finished.
+        exact: What names in its settings came to.
+    """
+
+    finished: int
+    exact: Mapping[str, str]
+
+    def id_of(self, name: str) -> str | None:
+        """What a name came to; None if it was not looked up."""
+        return self.exact.get(safe_name(name))
+
+
+class FormerRuns:
+    """What a tracking server knows of earlier commands. Every method raises TrackingError.
 
     Args:
         client: Of the server.
-        experiment_id: Where to look.
-        config_hash: Of the configuration.
-        pruned_by: A search; where no run came to its end, one that it pruned will do.
+        uri: Its address.
     """
-    found = client.search_runs(
-        [experiment_id],
-        f"attributes.status = 'FINISHED' and tags.{CONFIG_HASH} = '{config_hash}'",
-        max_results=_MOST,
-        order_by=["attributes.start_time DESC"],
-    )
-    runs = [FinishedRun(one.info.run_id, one.data.metrics, one.data.tags) for one in found]
-    whole = [one for one in runs if one.tags.get(TRIAL_STATE) != PRUNED]
-    pruned = [one for one in runs if pruned_by and one.tags.get(SEARCH) == pruned_by]
-    return next(iter([*whole, *pruned]), None)
+
+    def __init__(self, client: MlflowClient, uri: str) -> None:
+        self._client, self._uri = client, uri
+
+    def finished(
+        self, config_hash: str, *, beside: str, pruned_by: str | None = None
+    ) -> FinishedRun | None:
+        """The newest finished run with that configuration; None if there is none.
+
+        A copy is none: it leads to its original, if that is still there.
+
+        Args:
+            config_hash: Of the configuration.
+            beside: A run of the experiment to look in.
+            pruned_by: A search; where no run came to its end, one that it pruned will do.
+        """
+        wanted = f"attributes.status = '{_FINISHED}' and tags.{CONFIG_HASH} = '{config_hash}'"
+        with tracking_errors(self._uri):
+            found = _originals(self._client, self._search(wanted, beside))
+        runs = [
+            FinishedRun(one.info.run_id, one.data.params, one.data.metrics, one.data.tags)
+            for one in found
+        ]
+        whole = [one for one in runs if one.tags.get(TRIAL_STATE) != PRUNED]
+        pruned = [one for one in runs if pruned_by and one.tags.get(SEARCH) == pruned_by]
+        return next(iter([*whole, *pruned]), None)
+
+    def adopt(self, run: FinishedRun, label: Label) -> bool:
+        """Moves a run from a sweep that was broken off to the one that goes on with it.
+
+        Args:
+            run: Of a trial.
+            label: Of the trial it stands for now, whose name and number it gets.
+
+        Returns:
+            Whether it was moved: a run of another sweep, of one that finished or still runs, or
+            of none, stays where it is.
+        """
+        former, by = run.tags.get(PARENT), label.parent_run_id
+        with tracking_errors(self._uri):
+            if not (former and by and former != by and _goes_on(self._client, former, by)):
+                return False
+            self._client.update_run(run.run_id, name=label.name)
+            moved = {TRIAL: label.tags.get(TRIAL, ""), "former_parent": former, PARENT: by}
+            for name, value in moved.items():
+                self._client.set_tag(run.run_id, name, value)
+            self._client.set_tag(former, "continued_by", by)
+        return True
+
+    def sweep(self, as_typed: str, *, before: str) -> FormerSweep | None:
+        """The newest earlier sweep of a command of which a trial finished; None if there is none.
+
+        Args:
+            as_typed: The hash of its settings.
+            before: The run of the sweep that goes on with it.
+        """
+        with tracking_errors(self._uri):
+            ours = self._client.get_run(before).data.tags.get(SWEEP)
+            for one in self._search(f"tags.{AS_TYPED} = '{as_typed}'", before):
+                if one.info.run_id == before or one.data.tags.get(SWEEP) != ours:
+                    continue
+                below = runs_below(self._client, one)
+                if count := sum(trial.info.status == _FINISHED for trial in below):
+                    return FormerSweep(count, dict(_exact(one)))
+        return None
+
+    def _search(self, wanted: str, beside: str) -> Sequence[Run]:
+        """In the experiment of a run, the newest first."""
+        place = self._client.get_run(beside).info.experiment_id
+        newest = ["attributes.start_time DESC"]
+        return list(self._client.search_runs([place], wanted, max_results=_MOST, order_by=newest))
 
 
-def adopt(client: MlflowClient, run: FinishedRun, *, parent_run_id: str) -> bool:
-    """Moves a run from a parent that ended early to the one that goes on with its work.
+def _originals(client: MlflowClient, found: Sequence[Run]) -> list[Run]:
+    """Each once."""
+    originals = (original_of(client, one) for one in found)
+    known = {one.info.run_id: one for one in originals if one is not None}
+    return [one for one in known.values() if one.info.status == _FINISHED]
 
-    Returns:
-        Whether it was moved: a run of a parent that finished or still runs, or of none, stays
-        where it is.
-    """
-    former = run.tags.get(PARENT)
-    if former in (None, parent_run_id):
-        return False
+
+def _goes_on(client: MlflowClient, former: str, by: str) -> bool:
+    """Whether a sweep is an earlier one of the same space, which was broken off, given again."""
     parent = run_or_none(client, former)  # none if it was removed for good
-    if parent is not None and parent.info.status not in _ENDED_EARLY:
+    if parent is None or parent.info.status not in _ENDED_EARLY:
         return False
-    client.set_tag(run.run_id, "former_parent", former)
-    client.set_tag(run.run_id, PARENT, parent_run_id)
-    if parent is not None:
-        client.set_tag(former, "continued_by", parent_run_id)
-    return True
+    space = parent.data.tags.get(SWEEP)
+    return space is not None and space == client.get_run(by).data.tags.get(SWEEP)
+
+
+def _exact(sweep: Run) -> Iterator[tuple[str, str]]:
+    for name, value in sweep.data.params.items():
+        group, _, rest = name.partition(".")
+        if group == _EXACT and rest:
+            yield rest, value

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from susystream.tracking.label import PARENT
+from susystream.tracking.label import PARENT, REUSED_FROM
 from susystream.tracking.outage import is_unknown
 
 if TYPE_CHECKING:
@@ -32,6 +32,13 @@ def run_or_none(client: MlflowClient, run_id: str) -> Run | None:
 def is_deleted(run: Run) -> bool:
     """Whether a run was deleted, and may be restored."""
     return str(run.info.lifecycle_stage) == "deleted"
+
+
+def original_of(client: MlflowClient, run: Run) -> Run | None:
+    """The run that another one only shows the figures of, or itself; None where that is gone."""
+    first = run.data.tags.get(REUSED_FROM)
+    found = run if first is None else run_or_none(client, first)
+    return None if found is None or is_deleted(found) else found
 
 
 def runs_below(client: MlflowClient, run: Run) -> list[Run]:

@@ -18,7 +18,7 @@ from susystream.disclosure import public_uri
 from susystream.errors import TrackingError
 from susystream.tracking.address import restoring
 from susystream.tracking.label import PARENT, TESTED
-from susystream.tracking.lookup import is_deleted, run_or_none, runs_below
+from susystream.tracking.lookup import is_deleted, original_of, run_or_none, runs_below
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -61,6 +61,7 @@ def recorded_run(client: MlflowClient, wanted: str, *, uri: str) -> RecordedRun:
         TrackingError: There is no such run, more than one, or it is none of ours.
     """
     run = _found(client, wanted, uri)
+    run = original_of(client, run) or run
     _check_whole(run)
     steps = steps_of(client, run)
     return RecordedRun(

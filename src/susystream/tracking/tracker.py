@@ -20,9 +20,9 @@ from susystream.tracking.abandoned import mark_abandoned, process_tag, told_of
 from susystream.tracking.address import DEFAULT_URI, is_server, tracking_errors, ui_hint
 from susystream.tracking.contact import opened, wait_for
 from susystream.tracking.ending import ending_tags, status_of
-from susystream.tracking.finished import FinishedRun, adopt, finished_run
+from susystream.tracking.finished import FormerRuns
 from susystream.tracking.journal_folder import kept_runs
-from susystream.tracking.label import TESTED, Label
+from susystream.tracking.label import REUSED, TESTED, Label
 from susystream.tracking.left_behind import deliver_all
 from susystream.tracking.lookup import run_or_none
 from susystream.tracking.opened_by_mlflow import opened_experiment
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_URI", "TrackedRun", "Tracker", "ui_hint"]
 
+_UNWATCHED = (TESTED, REUSED)  # stages that leave the machine alone, or are watched above
 _log = logging.getLogger(__name__)
 
 
@@ -152,7 +153,7 @@ class Tracker:
             run.set_tags({**origin_tags(), **process_tag(), "stage": stage, **tags})
             run.log_params(params, known=known)
             run.log_artifact_text("config.yaml", as_yaml(config or params))
-            watched = self._system_metrics and stage != TESTED
+            watched = self._system_metrics and stage not in _UNWATCHED
             with sampled(run, uri=self.uri) if watched else nullcontext():
                 yield run
             run.finish_metrics()
@@ -196,18 +197,10 @@ class Tracker:
         run = TrackedRun(self._outbox, run_id, experiment=self.experiment, own=False, whose=whose)
         run.log_metrics(metrics, step=step)
 
-    def finished_run(
-        self, config_hash: str, *, beside: str, pruned_by: str | None = None
-    ) -> FinishedRun | None:
-        """As the function of that name, in the experiment of another run."""
-        with tracking_errors(self.uri):
-            place = self._client.get_run(beside).info.experiment_id
-            return finished_run(self._client, place, config_hash=config_hash, pruned_by=pruned_by)
-
-    def adopt(self, run: FinishedRun, *, parent_run_id: str) -> bool:
-        """Moves a run from a parent that never finished to the one that goes on with its work."""
-        with tracking_errors(self.uri):
-            return adopt(self._client, run, parent_run_id=parent_run_id)
+    @property
+    def former(self) -> FormerRuns:
+        """What earlier commands left on this server."""
+        return FormerRuns(self._client, self.uri)
 
     def tags_of(self, run_id: str) -> dict[str, str]:
         """The tags of a run; empty if there is no such run."""
