@@ -295,6 +295,26 @@ def test_an_unreadable_override_with_a_secret_is_not_repeated() -> None:
     assert "hunt" not in str(told.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("stream.security.sasl.password:hunter2", "received stream.security.sasl.password without"),
+        ("stream.security.sasl.password hunter2", "received stream.security.sasl.password without"),
+        ("stream.security.sasl.pasword.hunter2:", "received stream.security without"),
+        ("sasl.password: hunter2}", "received sasl.password without"),
+        ("sasl.password:hunter2={", "received sasl.password=(a hidden value)"),
+        ("hunter2}", "received one without"),
+        ("registry.uri:mongodb+srv://u:hun hunter2@h/db", "received registry.uri without"),
+        ("registry.uri=mongodb://u:hun (hunter2@h/db", "received registry.uri=(a hidden value)"),
+    ],
+)
+def test_a_secret_behind_no_sign_is_not_taken_for_a_name(given: str, shown: str) -> None:
+    with pytest.raises(SettingsError) as told:
+        run_composed([given])
+    assert shown in str(told.value)
+    assert "hunter2" not in str(told.value)
+
+
 @pytest.mark.parametrize("given", ["=hunter2", "stream.security.sasl.password=hunter2,b"])
 def test_what_is_refused_before_it_has_a_name_shows_no_value(given: str) -> None:
     with pytest.raises(SettingsError) as told:

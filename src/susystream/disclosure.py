@@ -103,3 +103,14 @@ def _public_text_of(name: str, value: str) -> str:
 def is_secret(name: str) -> bool:
     """Whether a setting of this name holds a secret."""
     return _SECRET_NAME.search(name) is not None
+
+
+def unsecret(name: str) -> str:
+    """A name up to the word that says it holds a secret: what stands behind may be one.
+
+    Example:
+        >>> unsecret("sasl.password_sesame")
+        'sasl.password'
+    """
+    found = _SECRET_NAME.search(name)
+    return name[: found.end()] if found else name

@@ -14,12 +14,16 @@ from hydra.core.override_parser.overrides_parser import OverridesParser, create_
 from hydra.errors import HydraException, OverrideParseException
 
 from susystream.as_overrides import key_of
-from susystream.disclosure import is_secret, public_text
+from susystream.disclosure import SECRET_SECURITY, SHOWN_SECURITY, is_secret, public_text, unsecret
+from susystream.settings import Settings
 
 _FUNCTIONS = sorted(create_functions().functions)
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|\\.""")
 _CALLED = re.compile(r"(?<![^=,(\[])([A-Za-z_]\w*)(?=\()")
+_NAME = re.compile(r"[+~]*([A-Za-z_][\w./]*)")
+_FIRST = {*Settings.model_fields, "hydra"}  # what a name of ours begins with
+_SECURITY = {*SHOWN_SECURITY, *SECRET_SECURITY}
 _EMPTY = re.compile(r"(?<=[=,(\[])\s*,|,\s*(?=$|[)\]])")
 
 
@@ -30,16 +34,38 @@ def told_unreadable(error: OverrideParseException) -> str:
     is given so; any other value is taken for text, which needs quotes.
     """
     override = str(error.override)
-    key, _, value = override.partition("=")
-    if "security" in key_of(key).strip().split(".") or is_secret(override):
+    key, sign, value = override.partition("=")
+    if not sign:  # where its name ends and a secret begins is not known
         return (
-            f"expected an override of Hydra's grammar, received {key}=(a hidden value); "
+            f"expected an override of Hydra's grammar, received {_known(key) or 'one'} without =; "
+            "write key=value, with quotes around what is no plain word"
+        )
+    if _may_be_secret(key, override):
+        name = key if _NAME.fullmatch(key.strip()) else _known(key) or "a name"
+        return (
+            f"expected an override of Hydra's grammar, received {name}=(a hidden value); "
             "put quotes around each value within it"
         )
     reason, cure = _mended(override) or (_reason(error), _otherwise(key, value))
     return public_text(
         f"expected an override of Hydra's grammar, received {override} ({reason}); {cure}"
     )
+
+
+def _known(word: str) -> str:
+    """The setting of ours that a word begins with, so far as that is no secret; else nothing."""
+    found = _NAME.match(word)
+    name = found[1] if found else ""
+    if name not in _SECURITY and re.split("[./]", name)[0] not in _FIRST:
+        return ""
+    group, inside, rest = name.partition(".security.")
+    return f"{group}.security" if inside and rest not in _SECURITY else unsecret(name)
+
+
+def _may_be_secret(key: str, override: str) -> bool:
+    parts = key_of(key).strip().split(".")
+    address = parts[-1] in ("uri", "url") and " " in override  # its login may go on behind it
+    return "security" in parts or address or is_secret(override)
 
 
 def _mended(override: str) -> tuple[str, str] | None:
@@ -108,8 +134,6 @@ def _reason(error: OverrideParseException) -> str:
 
 
 def _otherwise(key: str, value: str) -> str:
-    if not value:
-        return "write key=value"
     quotes = f"put quotes around its value: \"{key}='…'\""
     called = _CALLED.findall(f"={value}")
     if not called:
