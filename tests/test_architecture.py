@@ -57,6 +57,7 @@ FLOOR = {
     "sweeping": 4,
     "repeating": 4,
     "logged_run": 4,
+    "typed_names": 4,
     "exact_ids": 4,
     "listing": 4,
     "mlflow_plugin": 4,
@@ -75,7 +76,7 @@ ADAPTERS = (
 )
 HYDRA = (
     *("composition", "differences", "known_settings", "recipes", "refusals", "sweeping"),
-    *("unreadable", "variant"),
+    *("typed_names", "unreadable", "variant"),
 )
 ONLY_IN = {
     "hydra": HYDRA,

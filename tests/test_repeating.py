@@ -135,12 +135,27 @@ def test_a_data_set_to_test_on_becomes_what_it_was() -> None:
 
 
 def test_what_helps_with_a_set_whose_name_holds_a_dot_can_be_typed() -> None:
-    run = logged("++evaluate.sets={v1.0: {kind: slice, events: 'dataset:latest'}}")
-    with pytest.raises(SettingsError, match=r"which id evaluate\.sets\.v1\.0\.events=") as caught:
-        told(run, stage="evaluate")
-    cure = str(caught.value).rpartition("type one: ")[2].replace("…", "d9")
-    words = [*told(run, cure, stage="evaluate"), cure]
-    assert composed_settings(words).evaluate.sets["v1.0"] == SliceSet(events="dataset:d9")
+    """And replaces that set alone, for Hydra merges the two mappings."""
+    run = logged(
+        "++evaluate.sets={v1.0: {kind: slice, events: 'dataset:latest'}}",
+        "++evaluate.sets={v1: {kind: toy, rows: 7}, v1.1: {kind: slice, events: 'dataset:latest'}}",
+    )
+    typed: list[str] = []
+    for name in ("v1.0", "v1.1"):
+        place = rf"which id evaluate\.sets\.{re.escape(name)}\.events="
+        with pytest.raises(SettingsError, match=place) as caught:
+            told(run, *typed, stage="evaluate")
+        typed += shlex.split(str(caught.value).rpartition("type one: ")[2].replace("…", "d9"))
+    sets = composed_settings([*told(run, *typed, stage="evaluate"), *typed]).evaluate.sets
+    assert sets["v1.0"] == sets["v1.1"] == SliceSet(events="dataset:d9")
+    assert {**public_config(composed_settings([]))["evaluate"]["sets"]}.keys() < sets.keys()
+    assert sets["v1"].model_dump()["rows"] == 7
+
+
+def test_a_typed_mapping_replaces_what_it_names_alone() -> None:
+    run = logged("model.hidden=[8]", "model.dropout=[0.5]", "evaluate.sets.toy_large.rows=77")
+    words = told(run, "model={hidden: [9]}", "evaluate.sets={toy_large: {seed: 3}}")
+    assert words == ["++model.dropout=[0.5]", "++evaluate.sets.toy_large.rows=77"]
 
 
 def test_a_hidden_value_must_be_typed() -> None:

@@ -7,6 +7,7 @@ of the second.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -32,40 +33,41 @@ def choices_of(config: Mapping[str, Any]) -> dict[str, str | None]:
 
 
 def differences(
-    wanted: Mapping[str, Any], base: Mapping[str, Any], *, prefix: str = ""
-) -> Iterator[tuple[str, str]]:
-    """What must be typed beside what is composed anyway, as (dotted name, override).
+    wanted: Mapping[str, Any], base: Mapping[str, Any], *, inside: Keys = ()
+) -> Iterator[tuple[Keys, str]]:
+    """What must be typed beside what is composed anyway, as (keys, override).
 
     A setting that only `base` has is newer than `wanted`, and stays.
 
     Args:
         wanted: Plain settings.
         base: Those composed by the same choices.
-        prefix: Of the names, dot included.
+        inside: Where both stand.
     """
     for name, value in wanted.items():
-        path, other = f"{prefix}{name}", base.get(name)
+        keys, other = (*inside, name), base.get(name)
+        path = ".".join(keys)
         if value == other and name in base:
             continue
         if path == _NAMED_SETS:
             yield from _sets(value, other or {})
         elif isinstance(value, Mapping) and isinstance(other, Mapping) and path not in _FREE:
-            yield from differences(value, other, prefix=f"{path}.")
+            yield from differences(value, other, inside=keys)
         else:
-            yield path, f"++{path}={text_of(value)}"
+            yield keys, f"++{path}={text_of(value)}"
 
 
-def _sets(wanted: Mapping[str, Any], base: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _sets(wanted: Mapping[str, Any], base: Mapping[str, Any]) -> Iterator[tuple[Keys, str]]:
     for name in {**base, **wanted}:
-        path, keys = f"{_NAMED_SETS}.{name}", (*keys_of(_NAMED_SETS), name)
+        keys = (*keys_of(_NAMED_SETS), name)
         ours, theirs = wanted.get(name), base.get(name)
         if ours and theirs and set(ours) == set(theirs):
-            yield from differences(ours, theirs, prefix=f"{path}.")
+            yield from differences(ours, theirs, inside=keys)
         else:  # of another kind, whose settings would be mixed with these
             if theirs:
-                yield path, f"~{path}"
+                yield keys, f"~{'.'.join(keys)}"
             if ours:
-                yield path, set_by(keys, ours)
+                yield keys, set_by(keys, ours)
 
 
 def set_by(keys: Keys, value: Any) -> str:
@@ -118,6 +120,16 @@ def quoted(text: str, mark: str) -> str:
         rf"(\\*)({mark}|\Z)", lambda found: found[1] * 2 + found[2].replace(mark, f"\\{mark}"), text
     )
     return mark + doubled.replace("${", "\\${") + mark
+
+
+def for_a_shell(word: str) -> str:
+    """An override as one word of a shell.
+
+    Example:
+        >>> print(for_a_shell("data.path='a b'"))
+        "data.path='a b'"
+    """
+    return f'"{word}"' if "'" in word and not set(word) & set('"$`\\!') else shlex.quote(word)
 
 
 def key_of(word: str) -> str:

@@ -11,14 +11,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from susystream.as_overrides import Keys, at, choices_of, differences, key_of, set_by, with_value
+from susystream.as_overrides import (
+    Keys,
+    at,
+    choices_of,
+    differences,
+    for_a_shell,
+    keys_of,
+    set_by,
+    with_value,
+)
 from susystream.composition import composed_settings
 from susystream.errors import SettingsError
 from susystream.exact_ids import exact_ids, never_said
 from susystream.settings import Settings, check_settings, public_config
-from susystream.settings.named_sets import DATASET
-from susystream.settings.places import PLACES, is_within
+from susystream.settings.named_sets import DATASET, INPUT, SETS
+from susystream.settings.places import PLACES
 from susystream.tracking.recorded_run import RecordedRun
+from susystream.typed_names import is_replaced, name_of, replaced_by
 
 _OF_THIS_COMMAND = (*PLACES, "sweep", "repeats")
 _HIDDEN = "***"  # what stands in logs for a secret
@@ -43,9 +53,9 @@ def overrides_of(run: RecordedRun, *, stage: str, typed: Sequence[str]) -> list[
     changes = list(differences(wanted, public_config(base)))
     _check(run, [*chosen, *(word for _, word in changes)], wanted)
     usual = _words(choices_of(public_config(composed_settings([]))))
-    told = [(name_of(word), word) for word in chosen if word not in usual]
-    replaced = [name_of(word) for word in typed if not word.startswith("-")]
-    kept = [word for name, word in [*told, *changes] if not is_within(name, replaced)]
+    told = [(keys_of(name_of(word)), word) for word in chosen if word not in usual]
+    replaced = replaced_by(typed)
+    kept = [word for keys, word in [*told, *changes] if not is_replaced(keys, replaced)]
     _check_nothing_hidden(run, kept)
     _check_all_said(run, stage, replaced)
     return kept
@@ -53,11 +63,6 @@ def overrides_of(run: RecordedRun, *, stage: str, typed: Sequence[str]) -> list[
 
 def _words(choices: Mapping[str, str | None]) -> list[str]:
     return [f"{group}={one}" for group, one in choices.items() if one is not None]
-
-
-def name_of(word: str) -> str:
-    """What an override sets, dotted."""
-    return key_of(word).replace("/", ".")
 
 
 def _check(run: RecordedRun, words: Sequence[str], wanted: Mapping[str, Any]) -> None:
@@ -105,21 +110,21 @@ def _check_nothing_hidden(run: RecordedRun, words: Sequence[str]) -> None:
         )
 
 
-def _check_all_said(run: RecordedRun, stage: str, replaced: Sequence[str]) -> None:
+def _check_all_said(run: RecordedRun, stage: str, replaced: Sequence[Keys]) -> None:
     """A name would be taken for what it names now."""
-    if "evaluate.input" in replaced:
-        replaced = [*replaced, "evaluate.sets"]
+    if INPUT in replaced:
+        replaced = [*replaced, SETS]
     for keys, text in never_said(run, stage).items():
-        name = ".".join(keys)
-        if not is_within(name, replaced):
+        if not is_replaced(keys, replaced):
             raise SettingsError(
-                f"expected run {run.run_id} to say which id {name}={text} was, received none: it "
-                f"ended before, or the run of that step is gone; type one: {_cure(keys)}"
+                f"expected run {run.run_id} to say which id {'.'.join(keys)}={text} was, "
+                "received none: it ended before, or the run of that step is gone; "
+                f"type one: {_cure(keys)}"
             )
 
 
 def _cure(keys: Keys) -> str:
     """What to type: the name of a set may hold dots, and is no part of a dotted name then."""
     if any("." in key for key in keys):
-        return set_by(keys[:-1], {"kind": "slice", keys[-1]: f"{DATASET}…"})
+        return for_a_shell(set_by(keys[:-1], {"kind": "slice", keys[-1]: f"{DATASET}…"}))
     return f"{'.'.join(keys)}=…"

@@ -14,12 +14,13 @@ import click
 from susystream.as_overrides import pairs
 from susystream.composition import composed_settings
 from susystream.errors import SettingsError
-from susystream.logged_run import name_of, overrides_of
+from susystream.logged_run import overrides_of
 from susystream.recipes import composed_values
 from susystream.settings.places import is_within
 from susystream.tracking.code import code_state, library_versions
 from susystream.tracking.recorded_run import RecordedRun
 from susystream.tracking.tracker import Tracker
+from susystream.typed_names import name_of
 
 FLAG = "--from-run"
 _STEPS = ("prepare", "publish", "train", "evaluate")

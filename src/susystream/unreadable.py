@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import difflib
 import re
-import shlex
 from collections.abc import Callable
 
 from hydra.core.override_parser.overrides_parser import OverridesParser, create_functions
 from hydra.errors import HydraException, OverrideParseException
 
-from susystream.as_overrides import key_of
+from susystream.as_overrides import for_a_shell, key_of
 from susystream.disclosure import SECRET_SECURITY, SHOWN_SECURITY, is_secret, public_text, unsecret
 from susystream.settings import Settings
 
@@ -83,7 +82,7 @@ def _mended(override: str) -> tuple[str, str] | None:
         if better != found:
             found, reasons = better, [*reasons, reason]
         if reasons and _is_readable(found):
-            return " and ".join(reasons), f"did you mean {_for_a_shell(found)}?"
+            return " and ".join(reasons), f"did you mean {for_a_shell(found)}?"
     return None
 
 
@@ -110,10 +109,6 @@ def _with_known_functions(override: str) -> str:
 
 def _nearest(function: str) -> str:
     return next(iter(difflib.get_close_matches(function, _FUNCTIONS, n=1)), function)
-
-
-def _for_a_shell(text: str) -> str:
-    return f'"{text}"' if "'" in text and not set(text) & set('"$`\\!') else shlex.quote(text)
 
 
 def _is_readable(override: str) -> bool:

@@ -26,13 +26,15 @@ from sqlalchemy import Engine, event
 
 from susystream.commands import cli
 from susystream.errors import TrackingError
+from susystream.tracking.abandoned import mark_abandoned, mark_if_abandoned
 from susystream.tracking.contact import opened
 from susystream.tracking.delivery import Account, Server
 from susystream.tracking.entries import Entry, send
 from susystream.tracking.journal import Journal
 from susystream.tracking.journal_folder import kept_runs
-from susystream.tracking.label import NOTE, PROCESS
+from susystream.tracking.label import NOTE, PARENT, PROCESS
 from susystream.tracking.left_behind import deliver_all
+from susystream.tracking.recipe_runs import RecipeRun, open_runs
 from susystream.tracking.replaced import standing
 from susystream.tracking.tracked_run import TrackedRun
 from susystream.tracking.tracker import Tracker
@@ -565,6 +567,78 @@ def test_what_is_there_and_may_be_later_stays_and_is_told(
     assert (found["a"], found["b"]) == ("there", "kept")
     aside = path.with_suffix(".refused")
     assert '{"a": "kept"}' in aside.read_text()
+
+
+def ended(run_id: str, status: str) -> Entry:
+    return Entry(run_id, "end", {"status": status, "time": 1})
+
+
+def refused_by(server: Server, database: str, *entries: Entry) -> Path:
+    """What is set aside of entries that a server does not take."""
+    with Journal(journal_of(database, *entries)) as journal:
+        journal.deliver(server)
+        aside = journal.finish(server)
+    assert aside is not None
+    return aside
+
+
+def test_a_journal_that_was_set_aside_whole_replaces_nothing_of_a_run_that_came_later(
+    database: str, client: MlflowClient
+) -> None:
+    run_id = new_run(client, a="newer")
+    client.set_terminated(run_id, "FINISHED")
+    entries = Entry(run_id, "tags", {"a": "old", "b": "old"}), ended(run_id, "KILLED")
+    path = journal_of(database, *entries)
+    done = deliver(path.rename(path.with_suffix(".refused")))
+    assert (done.exit_code, "something else is there" in str(done.exception)) == (1, True)
+    found = stored(client, run_id)
+    assert (found.data.tags["a"], found.data.tags["b"]) == ("newer", "old")
+    assert found.info.status == "FINISHED"
+
+
+@pytest.mark.parametrize("later", ["FINISHED", "marked", "RUNNING"])
+def test_an_end_that_was_set_aside_replaces_no_later_one_but_the_mark_of_a_kill(
+    database: str, client: MlflowClient, later: str
+) -> None:
+    run_id = new_run(client, gone="there")
+
+    def sends(entry: Entry) -> None:
+        raise MlflowException("no", error_code=PERMISSION_DENIED)
+
+    there = Server(sends, standing=partial(standing, client))
+    entries = Entry(run_id, "tags", {"gone": "kept"}), ended(run_id, "FAILED")
+    aside = refused_by(there, database, *entries)
+    client.delete_tag(run_id, "gone")
+    if later == "marked":
+        mark_if_abandoned(client, stored(client, run_id), gone=True)
+    else:
+        client.update_run(run_id, status=later)
+    done = deliver(aside)
+    assert done.exit_code == 0
+    found = stored(client, run_id)
+    assert found.info.status == ("FINISHED" if later == "FINISHED" else "FAILED")
+    assert "gone" not in found.data.tags, "it was removed since"
+
+
+def test_a_journal_of_the_first_form_is_read(database: str, client: MlflowClient) -> None:
+    run_id = new_run(client)
+    path = journal_of(database, metrics(run_id, "a"), metrics("f" * 32, "a", whose="its training"))
+    text = path.read_text().replace('"journal": 2', '"journal": 1').replace('"whose"', '"absent"')
+    path.write_text(text)
+    done = deliver(path)
+    assert (done.exit_code, "its training is not on" in done.stdout) == (0, True)
+    path = journal_of(database, metrics(run_id, "a"))
+    path.write_text(path.read_text().replace('"journal": 2', '"journal": 3'))
+    assert "received version 3" in str(deliver(path).exception)
+
+
+def test_a_run_that_lies_below_itself_holds_nobody_up(database: str, client: MlflowClient) -> None:
+    run_id = new_run(client)
+    client.set_tag(run_id, PARENT, run_id)
+    assert run_id not in mark_abandoned(client, "0")
+    with open_runs(database) as runs:
+        assert runs.recipe_of(RecipeRun(run_id, "", {}, {}, {PARENT: run_id}, {})) is None
+    client.delete_run(run_id)
 
 
 def set_aside() -> Path:

@@ -74,8 +74,11 @@ def _known(
     run_id: str, parents: Mapping[str, str | None], reasons: Mapping[str, str]
 ) -> str | None:
     """The reason of what lies at any depth below a run, through runs that did not end either."""
-    above = parents.get(run_id)
+    above, seen = parents.get(run_id), set[str]()
     while above is not None and above not in reasons:
+        if above in seen:  # somebody wrote a tag that leads round
+            return None
+        seen.add(above)
         above = parents.get(above)
     return reasons[above] if above is not None else None
 
@@ -102,6 +105,11 @@ def mark_if_abandoned(
         client.set_tag(run_id, NOTE, _note(reason))
     client.set_terminated(run_id, "KILLED")
     return True
+
+
+def is_marked(run: Run) -> bool:
+    """Whether a run is KILLED only by such a mark, for no reason that is known."""
+    return run.data.tags.get("error") == _LOST
 
 
 def unmark(client: MlflowClient, run_id: str) -> None:

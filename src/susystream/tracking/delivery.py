@@ -222,7 +222,7 @@ class Account:
 
 def _marked(entry: Entry, server: Server | None) -> Entry:
     """With what stands in its places now; a run that is not there, or not seen, says nothing."""
-    if entry.before is not None or not (entry.kind == "tags" or entry.file is not None):
+    if entry.before is not None or entry.kind not in ("tags", "file", "end"):
         return entry
     before: Standing = {}
     if server is not None:

@@ -16,7 +16,7 @@ import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -243,9 +243,14 @@ class Journal:
             while (line := handle.readline()).endswith(b"\n"):
                 entry = kept_line.entry_in(line, folder=self._folder)
                 if entry is not None:
-                    yield entry, handle.tell()
+                    yield self._as_set_aside(entry), handle.tell()
                 else:
                     self._damaged[handle.tell()] = line
+
+    def _as_set_aside(self, entry: Entry) -> Entry:
+        """A journal that was set aside whole noted nothing: what stands there may be newer."""
+        noted = entry.before is not None or self.path.suffix != REFUSED
+        return entry if noted else replace(entry, before={})
 
 
 def remove_copies(gone: Path) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 from susystream.errors import TrackingError
 from susystream.tracking.entries import Entry
 
-_VERSION = 1
+_VERSION = 2
+_READABLE = {1, _VERSION}  # the first said `absent` for `whose`, and no `before`
 _FORMS: dict[Any, type | tuple[type, ...]] = {  # of the data of each kind
     "params": dict,
     "metrics": list,
@@ -39,7 +40,7 @@ def server_in(path: Path, line: bytes) -> str:
     """
     match _parsed(line):
         case {"journal": version, "server": str(server)}:
-            if version == _VERSION:
+            if version in _READABLE:
                 return server
             received = f"version {version}"
         case _:
@@ -72,7 +73,8 @@ def entry_in(line: bytes, *, folder: Path) -> Entry | None:
     """
     match _parsed(line):
         case {"run": str(run_id), "kind": str(kind), "data": data, **more} if kind in _FORMS:
-            file, whose, before = (more.get(name) for name in ("file", "whose", "before"))
+            file, before = more.get("file"), more.get("before")
+            whose = more.get("whose", more.get("absent"))
             forms = ((data, _FORMS[kind]), (whose or "", str), (before or {}, dict))
             whole = all(isinstance(one, form) for one, form in forms)
             if whole and isinstance(file, str) == (kind == "file"):

@@ -142,9 +142,14 @@ class RecipeRuns:
         """Of the command that made a run: those below its own do not say it.
 
         Returns:
-            Its name, `null` of a command without one; None where the command's run was removed.
+            Its name, `null` of a command without one; None where the command's run was removed, or
+            a tag of somebody leads round.
         """
+        seen = set[str]()
         while RECIPE not in run.tags and (above := run.tags.get(PARENT)):
+            if above in seen:
+                return None
+            seen.add(above)
             with tracking_errors(self._uri):
                 found = run_or_none(self._client, above)
             if found is None:

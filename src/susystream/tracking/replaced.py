@@ -15,11 +15,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from susystream.tracking.abandoned import is_marked
 from susystream.tracking.entries import Entry
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
+_STATUS = "its status"  # no name of a tag
 Standing: TypeAlias = Mapping[str, str | None]
 
 
@@ -41,10 +44,12 @@ class Sorted:
 def places_of(entry: Entry) -> dict[str, str]:
     """What an entry says in places that hold one thing: tags by name, a file by its digest.
 
-    Params never change, and points and inputs stand beside each other.
+    The end of a run is its status. Params never change; points and inputs stand beside each other.
     """
     if entry.kind == "tags":
         return dict(entry.data)
+    if entry.kind == "end":
+        return {_STATUS: entry.data["status"]}
     if entry.file is not None:
         return {_path(entry, entry.file): _digest(entry.file)}
     return {}
@@ -62,6 +67,8 @@ def standing(client: MlflowClient, entry: Entry) -> dict[str, str | None]:
     if entry.kind == "tags":
         tags = client.get_run(entry.run_id).data.tags
         return {name: tags.get(name) for name in entry.data}
+    if entry.kind == "end":
+        return {_STATUS: _end_there(client.get_run(entry.run_id))}
     return {}
 
 
@@ -77,7 +84,8 @@ def sorted_out(entry: Entry, now: Standing, ours: Container[tuple[str, str | Non
     known = entry.before or {}
     for place, wanted in places_of(entry).items():
         found = now.get(place)
-        if found in (None, wanted) or (place, found) in ours:
+        free = found is None and known.get(place) is None  # else it was removed since
+        if free or found == wanted or (place, found) in ours:
             continue
         if place not in known:
             unclear.append(place)
@@ -93,7 +101,14 @@ def without(entry: Entry, places: Container[str]) -> Entry | None:
     if entry.kind == "tags":
         rest = {name: value for name, value in entry.data.items() if name not in places}
         return replace(entry, data=rest) if rest else None
-    return None if entry.file is not None and _path(entry, entry.file) in places else entry
+    place = _STATUS if entry.kind == "end" else entry.file and _path(entry, entry.file)
+    return None if place in places else entry
+
+
+def _end_there(run: Run) -> str | None:
+    """A run that others took for killed has not said how it ended."""
+    status = str(run.info.status)
+    return None if status == "RUNNING" or is_marked(run) else status
 
 
 def _path(entry: Entry, file: Path) -> str:
