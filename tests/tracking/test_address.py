@@ -15,6 +15,7 @@ from susystream.errors import TrackingError
 from susystream.file_lock import file_lock
 from susystream.tracking import local_database
 from susystream.tracking.address import quiet, tracking_errors, ui_hint
+from susystream.tracking.contact import check_early
 from susystream.tracking.local_database import check_ready, ready_database
 from susystream.tracking.tracker import Tracker
 
@@ -195,3 +196,43 @@ def test_a_database_of_another_program_is_refused_though_nobody_makes_it(tmp_pat
     (tmp_path / "other.db.lock").touch()
     with pytest.raises(TrackingError, match="another program"):
         check_ready(f"sqlite:///{other}", timeout_seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        ("http://[::1/x", "no readable host and port; correct tracking.uri"),
+        ("http://127.0.0.1:99999", "no readable host and port"),
+        ("postgresql://u:sesame@127.0.0.1:abc/x", "no readable host and port"),
+        ("postgresql://u:sesame/2@127.0.0.1/x", "write marks as %2F"),
+        ("http://", "no host"),
+        ("sqlite:///", "no name of a file; name a file: sqlite:///mlflow.db"),
+        ("sqlite:////", "no name of a file"),
+        ("sqlite:///:memory:", "a database in memory"),
+        ("sqlite://mlflow.db", "did you mean sqlite:///mlflow.db?"),
+        ("mlruns", "; name a database: tracking.uri=sqlite:///mlflow.db"),
+        ("file:///tmp/mlruns", "; name a database: tracking.uri=sqlite:///mlflow.db"),
+        ("localhost:5000", "did you mean http://localhost:5000?"),
+        ("me:sesame@127.0.0.1:5000", "did you mean http://127.0.0.1:5000?"),
+        ("htp://127.0.0.1:5000", "; name a database or a server: "),
+        ("databricks", "; name a database or a server: "),
+    ],
+)
+def test_what_cannot_be_an_address_is_told_early(uri: str, told: str, tmp_path: Path) -> None:
+    with pytest.raises(TrackingError) as caught:
+        check_early(uri, timeout_seconds=1)
+    assert told in str(caught.value)
+    assert "sesame" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "cure"), [("x" * 600, "give a shorter name"), ("", "name the")])
+def test_a_wrong_experiment_is_not_cured_by_another_file(
+    database: str, name: str, cure: str
+) -> None:
+    with (
+        pytest.raises(TrackingError, match=rf"; {cure} .*tracking\.experiment") as caught,
+        Tracker(database, name, system_metrics=False).run("s", name="n", params={}, tags={}),
+    ):
+        raise AssertionError("not reached")
+    assert "may write" not in str(caught.value)

@@ -10,25 +10,25 @@ import math
 import os
 import re
 import shlex
-import socket
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from functools import cache
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from susystream.errors import TrackingError
 from susystream.settings import public_uri
+from susystream.tracking.schema import upgrade_cure
 
 DEFAULT_FILE = "mlflow.db"
 DEFAULT_URI = f"sqlite:///{DEFAULT_FILE}"
 _SQLITE = "sqlite:///"
-_DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _LONGEST = 240
+_UNWRITABLE = ("unable to open", "readonly", "OperationalError")  # of SQLite
 _DELETED_RUN = re.compile(r"The run (\w+) must be in the 'active' state")
-_SETTING = "tracking.uri (or MLFLOW_TRACKING_URI)"
-_ABSENT = f"start it or correct {_SETTING}"
+SETTING = "tracking.uri (or MLFLOW_TRACKING_URI)"
+ABSENT = f"start it or correct {SETTING}"
+OTHERS = "name a database or a server: sqlite:///mlflow.db, http://host:5000"
+FOLDER = f"name a database: tracking.uri={DEFAULT_URI}"
 _REASONS = (  # what a message of many lines comes to
     ("Connection refused", "connection refused"),
     ("timed out", "no answer in time"),
@@ -38,16 +38,18 @@ _REASONS = (  # what a message of many lines comes to
     ("error responses", "an error inside the server"),
 )
 _CURES = (  # what a message holds, and what helps
+    ("Invalid experiment name", "name the experiment: tracking.experiment=..."),
+    ("exceeds the maximum length", "give a shorter name (tracking.experiment)"),
     ("'active' state", "restore it (mlflow experiments restore), or name another"),
     ("error code 401", "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
     ("error code 403", "ask for the permission, or log in as another user"),
-    ("maintenance mode", "name a database: tracking.uri=sqlite:///mlflow.db"),
-    ("unsupported URI", "name a database or a server: sqlite:///mlflow.db, http://host:5000"),
+    ("maintenance mode", FOLDER),
+    ("unsupported URI", OTHERS),
     ("No module named", "install the database's driver beside MLflow"),
     ("No space left", "free disk space"),
     ("database is locked", "end the command that holds it, or wait for its end"),
     ("Invalid value", "correct the value"),
-    ("error code 404", _ABSENT),  # a server of another kind, whose page may say "not found"
+    ("error code 404", ABSENT),  # a server of another kind, whose page may say "not found"
     ("not found", "correct the id, or name the server that holds it (tracking.uri)"),
     ("RESOURCE_DOES_NOT_EXIST", "correct the id, or name the server that holds it (tracking.uri)"),
 )
@@ -99,28 +101,6 @@ def server_of(uri: str) -> str:
     return f"{_SQLITE}{file.resolve()}" if file is not None else public_uri(uri).rstrip("/")
 
 
-def check_address(uri: str, *, timeout_seconds: float) -> None:
-    """Refuses a database MLflow would retry for minutes, or migrate without asking.
-
-    Nothing is written. An HTTP server is left to the first request, which may go by a proxy.
-
-    Raises:
-        TrackingError: No database answers, the file or its folder is none, or another MLflow
-            version made it.
-    """
-    parts, file = urlsplit(uri), sqlite_file(uri)
-    if file is not None:
-        _check_sqlite(uri, file, timeout_seconds)
-    port = _DATABASE_PORTS.get(parts.scheme.partition("+")[0])
-    if port is not None and parts.hostname:
-        try:
-            socket.create_connection(
-                (parts.hostname, parts.port or port), timeout=timeout_seconds
-            ).close()
-        except OSError as error:
-            raise refused(uri, str(error), _ABSENT) from error
-
-
 @contextmanager
 def tracking_errors(uri: str) -> Iterator[None]:
     """Turns the errors of MLflow and of what it stands on into one line of ours."""
@@ -133,32 +113,20 @@ def tracking_errors(uri: str) -> Iterator[None]:
         text = str(error)
         if (run := _DELETED_RUN.search(text)) is not None:
             raise _deleted(run[1], uri) from error
-        cure = next((cure for mark, cure in _CURES if mark in text), _cure_of_absence(uri))
+        cure = next((cure for mark, cure in _CURES if mark in text), _otherwise(uri, error))
         if "db upgrade" in text:
             found = re.search(r"found version (\w+)", text)
             cure = upgrade_cure(uri, found[1] if found else "")
         raise refused(uri, text, cure) from error
 
 
-def _cure_of_absence(uri: str) -> str:
+def _otherwise(uri: str, error: Exception) -> str:
+    """The cure of what is not known by its words."""
     if sqlite_file(uri) is None:
-        return _ABSENT
-    return f"name a file that you may write, in {_SETTING}"
-
-
-def upgrade_cure(uri: str, schema: str) -> str:
-    """What helps when another version of MLflow made the database.
-
-    Args:
-        uri: Its address.
-        schema: The version of its schema; MLflow knows its own and those before.
-    """
-    if schema in _known_schemas():
-        return f"back up the database, then: mlflow db upgrade {shlex.quote(public_uri(uri))}"
-    return (
-        "a newer MLflow made it: upgrade mlflow here (python -m pip install --upgrade mlflow), or "
-        "name another database (tracking.uri)"
-    )
+        return ABSENT
+    if isinstance(error, OSError) or any(mark in str(error) for mark in _UNWRITABLE):
+        return f"name a file that you may write, in {SETTING}"
+    return "correct what it names"
 
 
 def quiet(timeout_seconds: float) -> None:
@@ -176,39 +144,6 @@ def quiet(timeout_seconds: float) -> None:
             logging.getLogger(name).setLevel(logging.WARNING)
         # it would print the traceback of each error of a database, which is told in one line
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-
-
-def _check_sqlite(uri: str, file: Path, timeout_seconds: float) -> None:
-    if not file.parent.is_dir():
-        cure = f"make it, or correct {_SETTING}"
-        raise refused(uri, f"there is no folder {file.parent}", cure)
-    if not file.exists() or file.stat().st_size == 0:
-        return
-    try:
-        reading = f"{file.resolve().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(reading, uri=True, timeout=timeout_seconds)) as database:
-            tables = {name for (name,) in database.execute("select name from sqlite_master")}
-            marked = "alembic_version" in tables
-            query = "select version_num from alembic_version"
-            versions = [row[0] for row in database.execute(query)] if marked else []
-    except sqlite3.Error as error:
-        raise refused(uri, str(error), "name a database file of MLflow, or a new one") from error
-    if tables and not marked:
-        raise refused(uri, "a database of another program", "name another file")
-    expected = next(iter(_known_schemas()))
-    if versions and versions != [expected]:
-        text = f"the schema {versions[0]} of another MLflow version instead of {expected}"
-        raise refused(uri, text, upgrade_cure(uri, versions[0]))
-
-
-@cache
-def _known_schemas() -> tuple[str, ...]:
-    """The versions of the schema that the installed MLflow knows, its own first."""
-    from alembic.script import ScriptDirectory
-    from mlflow.store.db.utils import _get_alembic_config
-
-    config = _get_alembic_config(db_url="")  # type: ignore[no-untyped-call]
-    return tuple(one.revision for one in ScriptDirectory.from_config(config).walk_revisions())
 
 
 def refused(uri: str, received: str, cure: str) -> TrackingError:
@@ -235,7 +170,10 @@ def reason_of(received: str, uri: str) -> str:
 
 def _without_secrets(text: str, uri: str) -> str:
     text = text.replace(uri, public_uri(uri))
-    password = urlsplit(uri).password
+    try:
+        password = urlsplit(uri).password
+    except ValueError:  # no address at all
+        password = None
     for secret in {password, unquote(password)} if password else ():
         text = text.replace(secret, "***")
     return text

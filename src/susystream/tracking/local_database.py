@@ -11,7 +11,8 @@ from pathlib import Path
 
 from susystream.errors import TrackingError
 from susystream.file_lock import file_lock
-from susystream.tracking.address import check_address, sqlite_file
+from susystream.tracking.address import sqlite_file
+from susystream.tracking.address_check import check_address
 
 _LONGEST_SECONDS = 120.0  # making the tables takes 3 s, on a busy machine many times that
 
@@ -26,7 +27,7 @@ def check_ready(uri: str, *, timeout_seconds: float) -> None:
         check_address(uri, timeout_seconds=timeout_seconds)
     except TrackingError:
         path = sqlite_file(uri)
-        if path is None or not _lock_of(path).exists():
+        if path is None or not path.name or not _lock_of(path).exists():
             raise
         with _alone(path):  # half of its tables look like another program's
             check_address(uri, timeout_seconds=timeout_seconds)
