@@ -7,6 +7,22 @@ READY := .venv/.ready
 SPARK := .venv/.spark
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
+define FREE_PORT
+import errno, socket, sys
+port = sys.argv[1]
+cure = "expected a free port as PORT, received %s (%s); make ui PORT=5001"
+try:
+    socket.create_server(("127.0.0.1", int(port))).close()
+except (ValueError, OverflowError) as error:
+    sys.exit(cure % (port, "no number from 1 to 65535"))
+except OSError as error:
+    if error.errno != errno.EADDRINUSE:
+        sys.exit(cure % (port, error.strerror))
+    other = int(port) + 1 if int(port) < 65535 else 5001
+    sys.exit(f"port {port} of 127.0.0.1 is in use; make ui PORT={other}")
+endef
+export FREE_PORT
+
 .PHONY: help run test ui check lock clean
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 10
@@ -22,8 +38,7 @@ ui: $(READY) ## open the MLflow UI on 127.0.0.1, PORT=5000, or say where it is
 	@case "$${MLFLOW_TRACKING_URI:-}" in \
 	http://*|https://*) python -c 'import os; from susystream.disclosure import public_uri; \
 	  print("a server shows its own UI:", public_uri(os.environ["MLFLOW_TRACKING_URI"]))' ;; \
-	*) python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT)))' 2>/dev/null || { \
-	  echo "port $(PORT) of 127.0.0.1 is in use; make ui PORT=$$(( $(PORT) + 1 ))" >&2; exit 1; }; \
+	*) python -c "$$FREE_PORT" '$(PORT)' || exit 1; \
 	  export MLFLOW_SERVER_ENABLE_JOB_EXECUTION="$${MLFLOW_SERVER_ENABLE_JOB_EXECUTION:-false}"; \
 	  mlflow ui --host 127.0.0.1 --port $(PORT) \
 	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; \

@@ -60,6 +60,15 @@ def test_a_port_in_use_is_told_with_another_one(checkout: Path) -> None:
     assert f"port {port} of 127.0.0.1 is in use; make ui PORT={port + 1}\n" in done.stderr
 
 
+@pytest.mark.parametrize("port", ["abc", "99999"])
+def test_what_is_no_port_is_told_so(checkout: Path, port: str) -> None:
+    done = make(checkout, "ui", f"PORT={port}")
+    assert done.returncode != 0
+    told = f"expected a free port as PORT, received {port} (no number from 1 to 65535); make ui"
+    assert told in done.stderr
+    assert "in use" not in done.stderr
+
+
 MADE = (
     *(".susystream/data", "mlruns/0", "mlartifacts/0", "outputs/a", "multirun/a"),
     *("experiments/runs/a", "mlflow.db", "mlflow.db-wal", "mlflow.db.lock"),

@@ -28,6 +28,7 @@ from susystream.repeating import is_asked, other_code, repeated
 from susystream.settings import public_config
 from susystream.settings.data import SliceSet
 from susystream.tracking.code import code_state, library_versions
+from susystream.tracking.label import REUSED_FROM
 from susystream.tracking.recorded_run import RecordedRun
 from susystream.tracking.tracker import Tracker
 
@@ -226,11 +227,19 @@ def server(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> It
                 "tested", name="n", params={}, tags={}, parent_run_id=run.run_id
             ) as one:
                 ids["tested"] = one.run_id
-        for name in ("broken", "deleted"):
+        for name, text in (("broken", "a: ["), ("dated", "a: 2024-13-01"), ("deleted", "a: [")):
             with tracker.run("train", name="n", params=params, tags={}) as run:
-                run.log_artifact_text("config.yaml", "a: [")
+                run.log_artifact_text("config.yaml", text)
                 ids[name] = run.run_id
+        Path("config.yaml").write_bytes(b"a: \xff")
+        with tracker.run("train", name="n", params=params, tags={}) as run:
+            run.log_artifact(Path("config.yaml"))
+            ids["latin"] = run.run_id
         MlflowClient(uri).delete_run(ids["deleted"])
+        for name, first in (("copy", ids["deleted"]), ("lone", "0" * 32)):
+            reused = {REUSED_FROM: first}
+            with tracker.run("reused", name="n", params={}, tags=reused) as run:
+                ids[name] = run.run_id
         ids["foreign"] = str(MlflowClient(uri).create_run("0").info.run_id)
         yield Server(uri, ids)
 
@@ -364,6 +373,15 @@ def test_parameters_of_an_entry_point_count_if_a_person_changed_them(
         ("--from-run {sweep}", SettingsError, "below it (all of them with -m seed=1,2 beside it)"),
         ("--from-run {tested}", TrackingError, "repeat the evaluation: --from-run {sweep}"),
         ("--from-run {broken}", TrackingError, "expected YAML in config.yaml of run {broken}, rec"),
+        ("--from-run {dated}", TrackingError, "expected YAML in config.yaml of run {dated}, rec"),
+        ("--from-run {latin}", TrackingError, "expected YAML in config.yaml of run {latin}, rec"),
+        (
+            "--from-run {copy}",
+            TrackingError,
+            "of which {copy} is a copy, received one that",
+        ),
+        ("--from-run {copy}", TrackingError, "mlflow runs restore --run-id {deleted}"),
+        ("--from-run {lone}", TrackingError, "of which {lone} is a copy, received none"),
         ("--from-run {deleted}", TrackingError, "deleted; restore it: MLFLOW_TRACKING_URI="),
         ("--from-run {deleted:.12}", TrackingError, "mlflow runs restore --run-id {deleted}"),
         ("--from-run {train} stage=evaluate", SettingsError, "expected stage=train"),

@@ -52,3 +52,11 @@ def test_without_validation_the_accuracy_is_drawn() -> None:
 @pytest.mark.parametrize("validated", [True, False])
 def test_any_number_of_epochs_is_readable(count: int, validated: bool) -> None:
     check_readable(learning_figure(epochs(count, validated=validated), title=LONG))
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_a_training_without_a_single_number_is_drawn_all_the_same(validated: bool) -> None:
+    broken = [dict.fromkeys(one, float("nan")) for one in epochs(2, validated=validated)]
+    (_, lower) = learning_figure(broken).axes
+    assert np.isfinite(lower.get_ylim()).all()
+    assert len(legend_of(lower)) == 1

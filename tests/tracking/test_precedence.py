@@ -28,6 +28,14 @@ def test_more_points_than_are_held_go_at_once() -> None:
     assert precedence.passed(["auc"], beside=False) == ["auc"]
 
 
+def test_points_wait_no_longer_than_a_person_watches() -> None:
+    precedence = Precedence(seconds=0.05)
+    time.sleep(0.06)
+    assert precedence.passed(["cpu"], beside=True) == [], "it just came"
+    time.sleep(0.06)
+    assert precedence.passed(["cpu 2"], beside=True) == ["cpu", "cpu 2"]
+
+
 def test_a_run_without_figures_of_its_own_keeps_the_others(tracker: Tracker) -> None:
     client = MlflowClient(tracker.uri)
     with tracker.run("train", name="n", params={}, tags={}) as run:

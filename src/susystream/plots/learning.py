@@ -100,8 +100,9 @@ def _best(axes: Axes, auc: Float64Array, errors: Float64Array) -> None:
 
 
 def _room_below(axes: Axes) -> None:
-    """The legend stands below the curve and its bars."""
+    """The legend stands below the curve and its bars, if any of them is a number."""
     low, high = axes.dataLim.intervaly
     span = max(high - low, 0.002)
-    axes.set_ylim(low - 0.5 * span, high + 0.15 * span)
+    if np.isfinite([low, high]).all():
+        axes.set_ylim(low - 0.5 * span, high + 0.15 * span)
     axes.legend(loc="lower right")

@@ -12,12 +12,12 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from susystream.disclosure import public_uri
 from susystream.errors import TrackingError
 from susystream.tracking.address import restoring
-from susystream.tracking.label import PARENT, TESTED
+from susystream.tracking.label import PARENT, REUSED_FROM, TESTED
 from susystream.tracking.lookup import is_deleted, original_of, run_or_none, runs_below
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def recorded_run(client: MlflowClient, wanted: str, *, uri: str) -> RecordedRun:
         TrackingError: There is no such run, more than one, or it is none of ours.
     """
     run = _found(client, wanted, uri)
-    run = original_of(client, run) or run
+    run = original_of(client, run) or _gone(client, run, uri)
     _check_whole(run)
     steps = steps_of(client, run)
     return RecordedRun(
@@ -134,6 +134,20 @@ def _found(client: MlflowClient, wanted: str, uri: str) -> Run:
     )
 
 
+def _gone(client: MlflowClient, run: Run, uri: str) -> NoReturn:
+    """Raises TrackingError for a copy whose original is not there: the copy holds no settings."""
+    first = run.data.tags[REUSED_FROM]
+    received, cure = (
+        ("none", "repeat another run")
+        if run_or_none(client, first) is None
+        else ("one that was deleted", f"restore it: {restoring(first, uri)}")
+    )
+    raise TrackingError(
+        f"expected run {first} at {public_uri(uri)}, of which {run.info.run_id} is a copy, "
+        f"received {received}; {cure}"
+    )
+
+
 def _several(client: MlflowClient, beginning: str) -> list[Run]:
     """In whichever experiment they are; deleted ones where there are no others."""
     from mlflow.entities import ViewType
@@ -146,12 +160,12 @@ def _several(client: MlflowClient, beginning: str) -> list[Run]:
     return []
 
 
-def _parsed(text: str, run_id: str) -> object:
+def _parsed(path: Path, run_id: str) -> object:
     import yaml
 
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError) as error:  # no UTF-8, or no such day
         received = " ".join(str(error).split())
         raise TrackingError(
             f"expected YAML in {_CONFIG} of run {run_id}, received {received}; name another run, "
@@ -165,7 +179,7 @@ def _config(client: MlflowClient, run_id: str) -> dict[str, Any]:
     if _CONFIG in names:
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(client.download_artifacts(run_id, _CONFIG, scratch))
-            found = _parsed(path.read_text(encoding="utf-8"), run_id)
+            found = _parsed(path, run_id)
     if not isinstance(found, dict) or not isinstance(found.get("stage"), dict):
         raise TrackingError(
             f"expected run {run_id} to hold the settings of a stage ({_CONFIG}), received none; "
