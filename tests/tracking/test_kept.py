@@ -606,7 +606,8 @@ def test_an_end_that_was_set_aside_replaces_no_later_one_but_the_mark_of_a_kill(
         raise MlflowException("no", error_code=PERMISSION_DENIED)
 
     there = Server(sends, standing=partial(standing, client))
-    entries = Entry(run_id, "tags", {"gone": "kept"}), ended(run_id, "FAILED")
+    tags = {"gone": "kept", "error": "its own"}
+    entries = Entry(run_id, "tags", tags), ended(run_id, "FAILED")
     aside = refused_by(there, database, *entries)
     client.delete_tag(run_id, "gone")
     if later == "marked":
@@ -618,6 +619,7 @@ def test_an_end_that_was_set_aside_replaces_no_later_one_but_the_mark_of_a_kill(
     found = stored(client, run_id)
     assert found.info.status == ("FINISHED" if later == "FINISHED" else "FAILED")
     assert "gone" not in found.data.tags, "it was removed since"
+    assert found.data.tags["error"] == "its own"
 
 
 def test_a_journal_of_the_first_form_is_read(database: str, client: MlflowClient) -> None:

@@ -115,9 +115,14 @@ def is_marked(run: Run) -> bool:
 def unmark(client: MlflowClient, run_id: str) -> None:
     """Takes the mark's reason from a run whose true end has become known."""
     tags = client.get_run(run_id).data.tags
-    for name, ours in (("error", _LOST), (NOTE, _note(_LOST))):
-        if tags.get(name) == ours:
-            client.delete_tag(run_id, name)
+    for name in tags.keys() - unmarked(tags).keys():
+        client.delete_tag(run_id, name)
+
+
+def unmarked(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags of a run without those of a mark for which no reason is known."""
+    marks = {"error": _LOST, NOTE: _note(_LOST)}
+    return {name: value for name, value in tags.items() if marks.get(name) != value}
 
 
 def _note(reason: str) -> str:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from susystream.tracking.abandoned import is_marked
+from susystream.tracking.abandoned import is_marked, unmarked
 from susystream.tracking.entries import Entry
 
 if TYPE_CHECKING:
@@ -65,14 +65,14 @@ def standing(client: MlflowClient, entry: Entry) -> dict[str, str | None]:
         path = _path(entry, entry.file)
         return {path: _digest_there(client, entry, path)}
     if entry.kind == "tags":
-        tags = client.get_run(entry.run_id).data.tags
+        tags = unmarked(client.get_run(entry.run_id).data.tags)
         return {name: tags.get(name) for name in entry.data}
     if entry.kind == "end":
         return {_STATUS: _end_there(client.get_run(entry.run_id))}
     return {}
 
 
-def sorted_out(entry: Entry, now: Standing, ours: Container[tuple[str, str | None]]) -> Sorted:
+def sorted_out(entry: Entry, now: Standing, ours: Collection[tuple[str, str | None]]) -> Sorted:
     """What of an entry may be sent.
 
     Args:
@@ -85,7 +85,7 @@ def sorted_out(entry: Entry, now: Standing, ours: Container[tuple[str, str | Non
     for place, wanted in places_of(entry).items():
         found = now.get(place)
         free = found is None and known.get(place) is None  # else it was removed since
-        if free or found == wanted or (place, found) in ours:
+        if free or found == wanted or (place, found) in ours or _was_mark(place, found, ours):
             continue
         if place not in known:
             unclear.append(place)
@@ -94,6 +94,11 @@ def sorted_out(entry: Entry, now: Standing, ours: Container[tuple[str, str | Non
     rest = without(entry, {*overtaken, *unclear})
     only = without(entry, places_of(entry).keys() - set(unclear)) if unclear else None
     return Sorted(rest, tuple(overtaken), only)
+
+
+def _was_mark(place: str, found: str | None, ours: Collection[tuple[str, str | None]]) -> bool:
+    """Whether a run is only marked as killed: else its error could not have just been sent."""
+    return (place, found) == (_STATUS, "KILLED") and any(name == "error" for name, _ in ours)
 
 
 def without(entry: Entry, places: Container[str]) -> Entry | None:
