@@ -6,13 +6,15 @@ other data, so that nobody wonders why they are run again.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 
-from susystream.as_overrides import differences
+from susystream.as_overrides import set_by
 from susystream.settings import Settings
 from susystream.stages.context import StageContext
-from susystream.stages.exact_names import with_names
+from susystream.stages.exact_names import named
 from susystream.stages.identity import config_hash
+from susystream.stages.resuming import is_resumed
 from susystream.tracking.label import AS_TYPED
 
 
@@ -31,7 +33,7 @@ def moved_names(context: StageContext, run_id: str, exact: Mapping[str, str]) ->
         exact: What names come to now.
     """
     typed = as_typed(context.settings).get(AS_TYPED)
-    if not (exact and typed and context.settings.sweep.resume):
+    if not (exact and typed and is_resumed(context.settings)):
         return None
     former = context.tracker.former.sweep(typed, before=run_id)
     known = {name: former.id_of(name) for name in exact} if former else {}
@@ -40,14 +42,14 @@ def moved_names(context: StageContext, run_id: str, exact: Mapping[str, str]) ->
         return None
     trials = "1 trial" if former.finished == 1 else f"{former.finished:,} trials"
     now = ", ".join(f"{name.partition(':')[2]} is now {exact[name]}" for name in then)
-    keeps = " ".join(_overrides(context.settings, then, exact))
+    keeps = shlex.join(_overrides(context.settings, then, exact))
     text = f"{trials} finished before on {', '.join(then.values())}; {now}"
     return f"{text}: {keeps} keeps to it" if keeps else text
 
 
 def _overrides(settings: Settings, then: Mapping[str, str], exact: Mapping[str, str]) -> list[str]:
     """What to type for what the names came to then."""
-    wanted, base = (
-        with_names(settings, {**exact, **names}).model_dump(mode="json") for names in (then, {})
-    )
-    return [one.lstrip("+") for _, one in differences(wanted, base)]
+    wanted, base = (named(settings, {**exact, **names}) for names in (then, {}))
+    return [
+        set_by(keys, value).lstrip("+") for keys, value in wanted.items() if value != base[keys]
+    ]

@@ -17,10 +17,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from susystream.as_overrides import pairs
 from susystream.differences import differences
+from susystream.disclosure import public_text
 from susystream.errors import TrialsFailed, line_of
 from susystream.interruption import end_on_signals
+from susystream.stages.resuming import once_more
 from susystream.sweeping.known import Ended, known_sweep
-from susystream.sweeping.space import public, trial_of
+from susystream.sweeping.shown import masked
+from susystream.sweeping.space import trial_of
 from susystream.variant import variant_of
 
 
@@ -48,7 +51,7 @@ def run_trial_of(config: DictConfig, hydra: Any) -> float | None:
     except Exception as error:
         run_id = _recorded(config, trial, error)
         trial.outcome("failed", 0.0, error=line_of(error), run_id=run_id).write(output)
-        return _failed(trial.number, error, stop=bool(config.sweep.stop_on_failure))
+        return _failed(trial.number, error, config)
     try:
         return run_trial(
             settings,
@@ -59,7 +62,7 @@ def run_trial_of(config: DictConfig, hydra: Any) -> float | None:
             exact=known_sweep().exact,
         ).objective
     except Exception as error:
-        return _failed(trial.number, error, stop=settings.sweep.stop_on_failure)
+        return _failed(trial.number, error, settings)
 
 
 def killed_trial(
@@ -85,7 +88,7 @@ def killed_trial(
         "lower train.batch_size or evaluate.batch_rows"
     )
     _trial(trial_config.hydra).outcome("failed", seconds, error=line_of(error)).write(folder)
-    return _failed(number, error, stop=bool(trial_config.sweep.stop_on_failure))
+    return _failed(number, error, trial_config)
 
 
 def _recorded(config: DictConfig, trial: Any, error: Exception) -> str | None:
@@ -104,7 +107,7 @@ def _trial(hydra: Any) -> Any:
 
     known = known_sweep()
     given = pairs(str(one) for one in hydra.overrides.task)
-    typed = {name: public(name, typed_plainly(value)) for name, value in given.items()}
+    typed = {name: public_text(typed_plainly(masked(name, value))) for name, value in given.items()}
     return Trial(
         int(hydra.job.num),
         {name: typed[name] for name in known.swept if name in typed},
@@ -114,13 +117,14 @@ def _trial(hydra: Any) -> Any:
     )
 
 
-def _failed(number: int, error: Exception, *, stop: bool) -> float:
-    if stop:
+def _failed(number: int, error: Exception, settings: Any) -> float:
+    """What a failed trial is judged by; `settings`: checked, or as they are composed."""
+    if settings.sweep.stop_on_failure:
+        cure = once_more(settings, told="what finished is not repeated")
         raise Ended(
             TrialsFailed(
                 f"expected every trial to finish with sweep.stop_on_failure=true, received trial "
-                f"{number} that failed ({line_of(error)}); correct what is wrong and give the "
-                "command again: what finished is not repeated"
+                f"{number} that failed ({line_of(error)}); {cure}"
             )
         )
     print(f"susystream: trial {number} failed: {line_of(error)}", file=sys.stderr)  # noqa: T201
