@@ -207,8 +207,10 @@ def test_a_process_that_is_killed_ends_no_other_trial(desk: SweepDesk, sweeper: 
     assert (status, states) == (1, {str(ALWAYS): "failed", "1000": "finished"})
     told = "the process of trial 0 was killed, and again when it ran alone (out of memory?); lower"
     assert f"susystream: trial 0 failed: {told}" in err
-    (parent,), _ = desk.runs()
+    (parent,), below = desk.runs()
     assert told in artifact(desk, parent.info.run_id, "trials.csv")
+    failed = {one.info.run_id: one.info.status for one in below[parent.info.run_id]}
+    assert failed[str(desk.trials()[0]["run_id"])] == "FAILED"
 
 
 def test_a_sweep_is_run_again_where_that_is_asked(desk: SweepDesk) -> None:
