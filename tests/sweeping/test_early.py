@@ -126,6 +126,7 @@ from susystream.errors import SettingsError
             "evaluate.engine.options={spark.password:hunter2},{spark.password:hunter2}",
             r"once, .*received \"{spark\.password: '\*\*\*'}\" twice; leave",
         ),
+        ("stage=publish stream.topic=a,a sweep.metric=x", "figure of stage publish"),  # not once
         ("stage=prepare seed=range(5,1)", r"seed: .*received range\(5,1\), which holds none; corr"),
         (
             "hydra/sweeper=random stage=train data=glob(re_al*)",
