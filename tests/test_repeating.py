@@ -53,6 +53,9 @@ def test_every_value_has_a_text_that_hydra_reads_as_the_same(value: Any) -> None
     assert OmegaConf.to_container(config, resolve=True) == {"a": value}
 
 
+ID = "d20261126-024851417-rdf54"
+
+
 def logged(*overrides: str, tags: dict[str, str] | None = None, **changed: Any) -> RecordedRun:
     """What a run of these overrides logged of its settings."""
     config = {**public_config(composed_settings(overrides)), **changed}
@@ -301,6 +304,27 @@ def test_a_chain_that_never_said_what_latest_was_is_one_line(server: Server) -> 
         told = server.refusal(SettingsError, *killed, *words)
         assert re.search(rf"which id {name}=(dataset:)?latest was.*; type one: {name}=…$", told)
     assert "++train.dataset=dTRAIN" in server.repeat(*killed, "stage=train", "train.parent=m5")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "name"),
+    [
+        (["stage=train"], "train.dataset=latest"),
+        (["stage=train", f"train.dataset={ID}", "train.parent=best"], "train.parent=best"),
+        (["stage=evaluate", f"evaluate.models=[{ID},latest]"], f"evaluate.models={ID},latest"),
+        (["stage=train", f"train.dataset={ID}", f"train.parent={ID}"], None),
+        (["stage=evaluate", f"evaluate.models=[{ID},{ID[:-1]}x]"], None),
+    ],
+)
+def test_a_run_that_failed_before_it_said_what_a_name_was_is_one_line(
+    overrides: list[str], name: str | None
+) -> None:
+    run, stage = logged(*overrides, tags={"error": "…"}), overrides[0].partition("=")[2]
+    if name is None:
+        assert told(run, stage=stage)
+        return
+    with pytest.raises(SettingsError, match=f"which id {re.escape(name)} was, received none"):
+        told(run, stage=stage)
 
 
 def test_a_run_with_inputs_of_other_programs_is_repeated(server: Server) -> None:

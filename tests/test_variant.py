@@ -50,6 +50,13 @@ def of(*overrides: str, sweep: bool = False) -> dict[str, Any] | None:
         (["seed=1,2"], {"seed": "1,2"}),
         (["hydra/sweeper=random"], {"hydra.sweeper": "random"}),
         (["stage=train"], {"stage": "train"}),
+        (
+            ["evaluate/engine=spark", "evaluate.engine.options={spark.a:8,spark.password:x},{}"],
+            {
+                "evaluate.engine": "spark",
+                "evaluate.engine.options": "{spark.a: 8, spark.password: '***'},{}",
+            },
+        ),
     ],
 )
 def test_a_sweep_tells_what_it_sets_and_sweeps_beside_its_recipe(

@@ -15,6 +15,7 @@ from susystream.as_overrides import Keys, at
 from susystream.settings.named_sets import DATASET, INPUT, named_sets
 from susystream.tracking.recorded_run import CHAIN, RecordedRun
 
+_BROKEN = "error"  # the tag of a run that did not come to its end
 _ID = re.compile(r"[a-z]\d{8}-\d{9}-[0-9a-z]{5}")
 
 
@@ -47,8 +48,13 @@ def never_said(run: RecordedRun, stage: str) -> dict[Keys, str]:
     return {
         keys: text
         for keys, text in _names(run, stage)
-        if keys not in known and not _ID.fullmatch(text.removeprefix(DATASET))
+        if keys not in known and not all(map(_ID.fullmatch, _parts(text)))
     }
+
+
+def _parts(text: str) -> list[str]:
+    """Several models are named at once."""
+    return text.removeprefix(DATASET).split(",")
 
 
 def _data_sets(run: RecordedRun) -> dict[Keys, JsonValue]:
@@ -65,8 +71,10 @@ def _names(run: RecordedRun, stage: str) -> Iterator[tuple[Keys, str]]:
     """What a stage takes by a name, where a run may end before it says what that was."""
     if stage in ("evaluate", CHAIN):
         yield from named_sets(run.config).items()
-    if not _is_chain(run):
-        return
+    if not (_is_chain(run) or _BROKEN in run.tags):
+        return  # it said what it took when it began
+    if at(run.config, "train.follow"):
+        return  # a follower begins anew with what is there
     parent = at(run.config, "train.parent")
     if stage in ("train", CHAIN) and parent is not None:
         yield ("train", "parent"), str(parent)

@@ -16,6 +16,7 @@ from susystream.stages.exact_names import (
     with_names,
 )
 from susystream.stages.identity import config_hash
+from susystream.stages.moved_names import _overrides
 from susystream.stages.publish import publish
 
 NAMED = "++evaluate.sets={v1.0: {kind: slice, events: 'dataset:latest'}}"  # with a dot
@@ -39,6 +40,16 @@ def test_what_was_the_latest_stays_what_it_was(opened: Open) -> None:
         assert with_names(context.settings, training).train.dataset == first
         assert config_hash(exact_settings(context)) != hashed
         assert config_hash(with_names(context.settings, training)) == hashed
+
+
+def test_what_keeps_to_a_former_name_can_be_typed() -> None:
+    typed = ["stage=pipeline", "train.parent=best", NAMED]
+    then, now = ({"dataset:latest": f"d{day}", "model:best": f"m{day}"} for day in (1, 2))
+    settings = composed_settings(typed)
+    *keeps, sets = _overrides(settings, then, now)
+    assert keeps == ["train.parent=m1"]
+    kept = [composed_settings([*typed[:2], *one, sets, *keeps]) for one in ([NAMED], [])]
+    assert kept == [with_names(settings, then)] * 2
 
 
 def test_trials_share_what_their_names_came_to_and_keep_their_own(opened: Open) -> None:

@@ -59,6 +59,14 @@ def test_a_sweep_whose_trials_were_all_ended_early_has_no_best() -> None:
     assert sweep_report.best([nan], AUC) is None
 
 
+def test_a_trial_that_went_astray_hides_no_digit_of_the_others() -> None:
+    values = (25000.5, 0.4123, 0.4345, 1e30)
+    found = [Outcome("s", at, {}, "finished", 1.0, objective=one) for at, one in enumerate(values)]
+    note = sweep_report.note(found, Objective("train/loss", maximize=False))
+    assert note.startswith("Best train/loss **0.41230** in trial 1")
+    assert all(f"| {one}&emsp; |" in note for one in ("0.43450", "25000.50000", "1.0000e+30"))
+
+
 def test_nothing_that_a_trial_says_becomes_a_mark_of_the_note() -> None:
     said = sweep_report.note(TRIALS, AUC)
     assert said.splitlines()[-1] == r"- trial 3: x \*y\* \|z\| and more"

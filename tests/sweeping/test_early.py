@@ -91,6 +91,47 @@ from susystream.errors import SettingsError
         ),
         ("stage=evaluate evaluate.input=no.csv,slice:t/0:0-5", r"no\.csv, which is not there; cor"),
         ("hydra/sweeper=tpe stage=prepare seed=1,2", r"metric: expected a figure to search by"),
+        (
+            "stage=train sweep.metric=train/loss,validation/auc",
+            "received the least train/loss of some and the most validation/auc of others; name",
+        ),
+        (
+            "stage=train sweep.direction=minimize,maximize",
+            "received the least validation/auc of some and the most validation/auc of others",
+        ),
+        ("stage=train,evaluate", "the most validation/auc of some and no figure of others"),
+        (
+            "hydra/sweeper=random stage=train train.validation_fraction=0.1,0",
+            "the most validation/auc of some and no figure of others",
+        ),
+        (
+            "stage=train sweep.metric=validation/auc train.validation_fraction=0.1,0",
+            "expected a figure of stage train, received 'validation/auc'",
+        ),
+        (
+            "hydra/sweeper=tpe stage=train train.epochs=1,2,0 seed=1,2",
+            "setting train.epochs: .*received 0",
+        ),
+        (
+            "hydra/sweeper=tpe stage=train model.hidden=[8],[8,8,8] model.dropout=[0],[0,0]",
+            r"setting model: expected one dropout rate a hidden layer \(3\), received 1",
+        ),
+        (  # each value goes with some other
+            "hydra/sweeper=tpe stage=train model.hidden=[8],[8,8] model.dropout=[0],[0,0] "
+            "sweep.direction=minimize,maximize",
+            "the least validation/auc of some and the most validation/auc of others",
+        ),
+        (
+            "evaluate/engine=spark stage=evaluate "
+            "evaluate.engine.options={spark.password:hunter2},{spark.password:hunter2}",
+            r"once, .*received \"{spark\.password: '\*\*\*'}\" twice; leave",
+        ),
+        ("stage=publish stream.topic=a,a sweep.metric=x", "figure of stage publish"),  # not once
+        ("stage=prepare seed=range(5,1)", r"seed: .*received range\(5,1\), which holds none; corr"),
+        (
+            "hydra/sweeper=random stage=train data=glob(re_al*)",
+            r"setting data: .*received glob\(re_al\*\), which holds none; choose among .*toy",
+        ),
     ],
 )
 def test_a_sweep_that_cannot_go_well_is_refused_before_it_begins(

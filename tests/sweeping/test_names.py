@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+import pytest
 from omegaconf import OmegaConf
 from sweeping.desk import SweepDesk
 
@@ -45,8 +46,19 @@ def test_a_data_set_that_comes_between_two_trials_changes_none(
     assert named_latest["run_id"] == by_name["run_id"]  # its settings came to the same
 
 
-def test_a_value_is_named_without_the_marks_of_hydras_grammar() -> None:
-    hydra = {"job": {"num": 0}, "overrides": {"task": [r"evaluate.input=slice\:q1/0\:0-10"]}}
-    with told(Known("s", "i", ("evaluate.input",))):
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        (r"evaluate.input=slice\:q1/0\:0-10", "input=slice:q1/0:0-10"),
+        ("evaluate.engine.options={spark.password:hunter2}", "options={spark.password: '***'}"),
+        ("a.b={security:{sasl.jaas.config:hunter2}}", "b={security: {sasl.jaas.config: '***'}}"),
+        ("stream.security={x:hunter2}", "security=***"),
+    ],
+)
+def test_a_value_is_named_without_the_marks_of_hydras_grammar_and_without_secrets(
+    typed: str, shown: str
+) -> None:
+    hydra = {"job": {"num": 0}, "overrides": {"task": [typed]}}
+    with told(Known("s", "i", (typed.partition("=")[0],))):
         trial = _trial(OmegaConf.create(hydra))
-    assert trial.name == "trial 0: input=slice:q1/0:0-10"
+    assert trial.name == f"trial 0: {shown}"

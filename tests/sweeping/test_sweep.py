@@ -207,8 +207,10 @@ def test_a_process_that_is_killed_ends_no_other_trial(desk: SweepDesk, sweeper: 
     assert (status, states) == (1, {str(ALWAYS): "failed", "1000": "finished"})
     told = "the process of trial 0 was killed, and again when it ran alone (out of memory?); lower"
     assert f"susystream: trial 0 failed: {told}" in err
-    (parent,), _ = desk.runs()
+    (parent,), below = desk.runs()
     assert told in artifact(desk, parent.info.run_id, "trials.csv")
+    failed = {one.info.run_id: one.info.status for one in below[parent.info.run_id]}
+    assert failed[str(desk.trials()[0]["run_id"])] == "FAILED"
 
 
 def test_a_sweep_is_run_again_where_that_is_asked(desk: SweepDesk) -> None:
@@ -220,11 +222,15 @@ def test_a_sweep_is_run_again_where_that_is_asked(desk: SweepDesk) -> None:
 
 def test_nothing_typed_that_is_secret_is_in_the_folder_of_a_sweep(desk: SweepDesk) -> None:
     secret = "stream.security={security.protocol: SSL, ssl.key.password: hunter2}"
-    status, out, err = desk.sweep(*PREPARE, "data.rows=1000,2000", secret)
+    swept = "evaluate.engine.options={spark.password:hunter2},{spark.password:hunter2,spark.a:1}"
+    given = ("data.rows=1000", "evaluate/engine=spark", swept, secret)
+    status, out, err = desk.sweep(*PREPARE, *given)
     assert status == 0, err
+    assert set(desk.trials()) == {0, 1}
     assert "hunter2" not in out + err
     files = [one for one in (desk.folder / "out").rglob("*") if one.is_file()]
     assert {"trial.json", "config.yaml", "result.json"} <= {one.name for one in files}
+    files.append(desk.folder / "mlflow.db")
     assert [one for one in files if b"hunter2" in one.read_bytes()] == []
 
 

@@ -15,16 +15,11 @@ from susystream.errors import NotFound, SettingsError
 from susystream.settings import Settings, check_settings
 from susystream.settings.named_sets import DATASET, named_sets
 from susystream.stages.context import StageContext
+from susystream.stages.resuming import is_repeatable
 
 MODEL = "model:"
-_REPEATABLE = ("prepare", "publish", "train", "evaluate", "pipeline")
 _TRAINS = ("train", "pipeline")
 _TESTS = ("evaluate", "pipeline")
-
-
-def is_repeatable(settings: Settings) -> bool:
-    """Whether settings say all: following and live scoring depend on more."""
-    return settings.stage.name in _REPEATABLE and not settings.train.follow
 
 
 def exact_settings(context: StageContext) -> Settings:
@@ -78,11 +73,15 @@ def with_names(settings: Settings, exact: Mapping[str, str]) -> Settings:
         SettingsError: The models of an ensemble are one model by several names.
     """
     config = settings.model_dump(mode="json")
-    ids = _naming(settings, lambda name: exact.get(name, name.partition(":")[2]))
-    for keys, value in ids.items():
+    for keys, value in named(settings, exact).items():
         config = with_value(config, keys, value)
     _check_ensemble(config["evaluate"])
     return check_settings(config)
+
+
+def named(settings: Settings, exact: Mapping[str, str]) -> dict[Keys, Any]:
+    """The settings that name events or models, with the ids of `exact`; arguments as above."""
+    return _naming(settings, lambda name: exact.get(name, name.partition(":")[2]))
 
 
 def _naming(settings: Settings, id_of: Callable[[str], str]) -> dict[Keys, Any]:

@@ -10,6 +10,7 @@ from susystream.errors import NotFound
 from susystream.stages.context import StageContext
 from susystream.stages.prepare import is_prepared
 from susystream.stages.pruning import Study
+from susystream.stages.resuming import is_resumed
 from susystream.tracking.code import code_state
 from susystream.tracking.finished import FinishedRun
 
@@ -27,8 +28,8 @@ def finished_before(
         beside: A run of the experiment to look in.
         study: That prunes the trials, if one does: what this search pruned before stays pruned.
     """
-    if not context.settings.sweep.resume or context.settings.stage.name == "publish":
-        return None  # publishing finds by itself what a topic holds
+    if not is_resumed(context.settings):
+        return None
     search = study.search if study and study.pruner != "none" else None
     found = context.tracker.former.finished(config_hash, beside=beside, pruned_by=search)
     if found is None or not _is_there(context, found):

@@ -19,7 +19,7 @@ from susystream.registry.document import canonical_json
 from susystream.settings import Settings, public_config
 from susystream.settings.data import FileSet, SusyData, TestSet
 from susystream.settings.places import PLACES, is_within
-from susystream.stages.exact_names import is_repeatable
+from susystream.stages.resuming import is_repeatable
 from susystream.tracking.label import CONFIG_HASH, RECIPE, VARIANT
 from susystream.tracking.tracked_run import flat
 

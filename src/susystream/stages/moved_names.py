@@ -6,13 +6,17 @@ other data, so that nobody wonders why they are run again.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
+from typing import Any
 
-from susystream.as_overrides import differences
+from susystream.as_overrides import Keys, set_by
 from susystream.settings import Settings
+from susystream.settings.named_sets import SETS
 from susystream.stages.context import StageContext
-from susystream.stages.exact_names import with_names
+from susystream.stages.exact_names import named, with_names
 from susystream.stages.identity import config_hash
+from susystream.stages.resuming import is_resumed
 from susystream.tracking.label import AS_TYPED
 
 
@@ -31,7 +35,7 @@ def moved_names(context: StageContext, run_id: str, exact: Mapping[str, str]) ->
         exact: What names come to now.
     """
     typed = as_typed(context.settings).get(AS_TYPED)
-    if not (exact and typed and context.settings.sweep.resume):
+    if not (exact and typed and is_resumed(context.settings)):
         return None
     former = context.tracker.former.sweep(typed, before=run_id)
     known = {name: former.id_of(name) for name in exact} if former else {}
@@ -40,14 +44,25 @@ def moved_names(context: StageContext, run_id: str, exact: Mapping[str, str]) ->
         return None
     trials = "1 trial" if former.finished == 1 else f"{former.finished:,} trials"
     now = ", ".join(f"{name.partition(':')[2]} is now {exact[name]}" for name in then)
-    keeps = " ".join(_overrides(context.settings, then, exact))
+    keeps = shlex.join(_overrides(context.settings, then, exact))
     text = f"{trials} finished before on {', '.join(then.values())}; {now}"
     return f"{text}: {keeps} keeps to it" if keeps else text
 
 
 def _overrides(settings: Settings, then: Mapping[str, str], exact: Mapping[str, str]) -> list[str]:
-    """What to type for what the names came to then."""
-    wanted, base = (
-        with_names(settings, {**exact, **names}).model_dump(mode="json") for names in (then, {})
-    )
-    return [one.lstrip("+") for _, one in differences(wanted, base)]
+    """What to type for what the names came to then.
+
+    Where the name of a set holds a dot, all sets: of two overrides of one setting a sweep takes
+    the last.
+    """
+    known, now = {**exact, **then}, named(settings, exact)
+    moved = {keys: one for keys, one in named(settings, known).items() if one != now[keys]}
+    if any("." in key for keys in moved for key in keys):
+        sets = with_names(settings, known).model_dump(mode="json")["evaluate"]["sets"]
+        moved = {keys: one for keys, one in moved.items() if keys[:2] != SETS}
+        return [*_typed(moved), set_by(SETS, sets)]
+    return _typed(moved)
+
+
+def _typed(moved: Mapping[Keys, Any]) -> list[str]:
+    return [set_by(keys, one).lstrip("+") for keys, one in moved.items()]

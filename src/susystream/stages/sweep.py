@@ -26,6 +26,7 @@ from susystream.stages.naming import read_by
 from susystream.stages.objective import objective_of
 from susystream.stages.outcome import Outcome, outcomes
 from susystream.stages.result import StageResult
+from susystream.stages.resuming import is_resumed, once_more
 from susystream.stages.run import short
 from susystream.stages.shared import shared
 from susystream.tracking.label import SWEEP
@@ -108,7 +109,7 @@ def open_sweep(
                     context.note(line_of(error))
                 _say_how_to_go_on(context, ending)
                 raise
-            _raise_failed(_report(context, run, started))
+            _raise_failed(_report(context, run, started), settings)
 
 
 def _report(
@@ -170,7 +171,7 @@ def _end(context: StageContext, run: TrackedRun, found: list[Outcome], started: 
     context.console.say(f"result   {short(path)}")
 
 
-def _raise_failed(found: list[Outcome]) -> None:
+def _raise_failed(found: list[Outcome], settings: Settings) -> None:
     failed = [one for one in found if one.state == "failed"]
     if not failed:
         return
@@ -178,13 +179,12 @@ def _raise_failed(found: list[Outcome]) -> None:
     more = ["…"] if len(numbers) > _MOST_NUMBERS else []
     raise TrialsFailed(
         f"expected {len(found)} trials to finish, received {len(failed)} that failed "
-        f"({', '.join([*numbers[:_MOST_NUMBERS], *more])}; the table says why); correct what is "
-        "wrong and give the command again: only these are repeated"
+        f"({', '.join([*numbers[:_MOST_NUMBERS], *more])}; the table says why); "
+        + once_more(settings, told="only these are repeated")
     )
 
 
 def _say_how_to_go_on(context: StageContext, ending: BaseException) -> None:
-    """To a person who ended it; publishing finds by itself what is there."""
-    sweep, stage = context.settings.sweep, context.settings.stage.name
-    if isinstance(ending, (KeyboardInterrupt, SystemExit)) and sweep.resume and stage != "publish":
+    """To a person who ended it."""
+    if isinstance(ending, (KeyboardInterrupt, SystemExit)) and is_resumed(context.settings):
         context.console.say("ended    given again, the same command runs only the rest")

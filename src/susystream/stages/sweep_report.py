@@ -30,6 +30,7 @@ _STATES = ("finished", "reused", "pruned", "failed", "interrupted")
 _JUDGED = ("finished", "reused")
 _SHORT = 8  # letters of a run id that lead to it
 _MOST_ROWS = 40  # of a table on the screen or in a note
+_LONGEST_FIGURE = 16
 _LONGEST_REASON = 160  # letters on the screen: the whole is in trials.csv
 
 
@@ -202,7 +203,8 @@ def _summary(found: Sequence[Outcome], objective: Objective) -> str:
     if leader is None or leader.objective is None:
         return trials if found else ""
     chosen = " ".join(f"{name}={few_digits(one)}" for name, one in leader.parameters.items())
-    told = f"{markdown.plain(objective.name)} **{leader.objective:.{_decimals(found)}f}**"
+    figure = _figure(leader.objective, _decimals(found, objective))
+    told = f"{markdown.plain(objective.name)} **{figure}**"
     return f"Best {told} in trial {leader.number}: {markdown.code(chosen)}. {trials}"
 
 
@@ -212,19 +214,26 @@ def _linked(run_id: str | None, place: str | None) -> str:
     return markdown.link(run_id[:_SHORT], f"{place.rpartition('/')[0]}/{run_id}")
 
 
-def _decimals(found: Sequence[Outcome]) -> int:
-    """One number of decimals for all: five digits of the largest value; none of whole numbers."""
-    values = [abs(value) for one in found if (value := _finite(one)) is not None]
+def _decimals(found: Sequence[Outcome], objective: Objective) -> int:
+    """One number of decimals for all: five digits of the best value; none of whole numbers."""
+    ordered = (_finite(one) for one in ranked(found, objective))
+    values = [abs(value) for value in ordered if value]  # of 0 no digit comes first
     if all(value.is_integer() for value in map(float, values)):
         return 0
-    return max(0, 4 - math.floor(math.log10(max(values))))
+    return max(0, 4 - math.floor(math.log10(values[0])))
+
+
+def _figure(value: float, decimals: int) -> str:
+    """A trial that went astray is told by its size."""
+    text = f"{value:.{decimals}f}"
+    return text if len(text) <= _LONGEST_FIGURE else f"{value:.4e}"
 
 
 def _columns(
     found: Sequence[Outcome], shown: Sequence[Outcome], objective: Objective
 ) -> tuple[list[str], list[list[str]]]:
     """Heads and cells; no column of a figure that no trial has."""
-    names, decimals = parameters(found), _decimals(found)
+    names, decimals = parameters(found), _decimals(found, objective)
     judged = [objective.name or "objective"] if _are_judged(found) else []
     head = ["trial", *names, *judged, "state", "seconds"]
     return head, [_cells(one, names, decimals if judged else None) for one in shown]
@@ -236,7 +245,7 @@ def _are_judged(found: Sequence[Outcome]) -> bool:
 
 def _cells(one: Outcome, names: Sequence[str], decimals: int | None) -> list[str]:
     """Of a trial; `decimals` of its figure, None where no trial has one."""
-    value = "" if one.objective is None else f"{one.objective:.{decimals or 0}f}"
+    value = "" if one.objective is None else _figure(one.objective, decimals or 0)
     chosen = [few_digits(one.parameters.get(name, "")) for name in names]
     figure = [] if decimals is None else [value]
     return [str(one.number), *chosen, *figure, one.state, f"{one.seconds:.1f}"]

@@ -5,6 +5,7 @@ In: settings, and the sweep it belongs to. Out: an outcome, beside the trial's r
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -30,6 +31,7 @@ from susystream.tracking.label import CONFIG_HASH, SEARCH, TRIAL, Label
 
 _LONGEST_NAME = 100
 _LONGEST_NUMBER = 8
+_FRACTION = re.compile(r"[+-]?(?=[\d.]*[.eE])\d*\.?\d*(?<=[\d.])([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +80,14 @@ def told_briefly(parameters: Mapping[str, str]) -> str:
 
 
 def few_digits(value: str) -> str:
-    """A number with at most four digits that matter; any other text as it is."""
-    try:
-        return value if len(value) <= _LONGEST_NUMBER else f"{float(value):.4g}"
-    except ValueError:
-        return value
+    """A fraction with at most four digits that matter; a whole number and any other text whole.
+
+    Example:
+        >>> few_digits("0.00031489116"), few_digits("2026112601"), few_digits("2026_11.26")
+        ('0.0003149', '2026112601', '2026_11.26')
+    """
+    fraction = _FRACTION.fullmatch(value) and len(value) > _LONGEST_NUMBER
+    return f"{float(value):.4g}" if fraction else value
 
 
 def run_trial(

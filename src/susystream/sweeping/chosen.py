@@ -7,14 +7,16 @@ that cannot go well, before anything is opened.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hydra.core.override_parser.types import IntervalSweep, Override
+from hydra.core.override_parser.types import IntervalSweep, Override, ValueType
 from omegaconf import DictConfig
 
 from susystream.disclosure import public_value
 from susystream.errors import SettingsError
+from susystream.stages.resuming import is_resumed
+from susystream.sweeping.shown import public
 
 GRID = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 _SEARCH = "hydra_plugins.susystream_search.search.SearchSweeper"
@@ -40,10 +42,12 @@ def check_chosen(config: DictConfig, swept: Mapping[str, Override]) -> None:
     elif hydra.sweeper.get("max_batch_size") is not None:
         _check_whole(hydra.sweeper, "sweeper.max_batch_size", "of at least 1", least=1)
     _check_something(hydra, swept)
+    resumed = is_resumed(config)
     for name, one in swept.items():
+        _check_any(name, one)
         if hydra.sweeper._target_ == GRID:
             _check_values(name, one)
-        if config.sweep.resume:
+        if resumed:
             _check_once(name, one)
 
 
@@ -83,6 +87,24 @@ def _check_something(hydra: DictConfig, swept: Mapping[str, Override]) -> None:
     )
 
 
+def _check_any(name: str, override: Override) -> None:
+    """A range or a pattern may hold nothing."""
+    if isinstance(override.value(), IntervalSweep) or any(True for _ in _texts(override)):
+        return
+    received, cure = override.get_value_string(), "correct its ends"
+    if override.value_type == ValueType.GLOB_CHOICE_SWEEP:
+        known = override.config_loader and override.config_loader.get_group_options(name)
+        cure = f"choose among {', '.join(known)}" if known else "it chooses among files of conf/"
+    raise SettingsError(
+        f"setting {name}: expected values to sweep over, received {received}, which holds none; "
+        f"{cure}"
+    )
+
+
+def _texts(override: Override) -> Iterator[str]:
+    return (str(one) for one in override.sweep_string_iterator())
+
+
 def _check_values(name: str, override: Override) -> None:
     """A grid is made of values."""
     if isinstance(override.value(), IntervalSweep):
@@ -96,11 +118,11 @@ def _check_once(name: str, override: Override) -> None:
     """Trials that are equal would be run once, or at the same time for nothing."""
     if isinstance(override.value(), IntervalSweep):
         return
-    values = [str(one) for one in override.sweep_string_iterator()]
+    values = [*_texts(override)]
     twice = next((one for at, one in enumerate(values) if one in values[:at]), None)
     if twice is not None:
         raise SettingsError(
             f"setting {name}: expected each value once, for equal trials run once, received "
-            f"{public_value(name, twice)} twice; leave one out, or run all of them with "
-            "sweep.resume=false"
+            f"{public_value(name, public(name, twice))} twice; leave one out, or run all of them "
+            "with sweep.resume=false"
         )

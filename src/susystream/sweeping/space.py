@@ -7,25 +7,29 @@ settings of its trials or the first error that they would have, before anything 
 from __future__ import annotations
 
 import itertools
-import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from susystream.disclosure import is_secret, public_text
-from susystream.errors import SettingsError
+from susystream.errors import SettingsError, SusystreamError
 from susystream.settings import Settings
 from susystream.settings.data import FileSet
 from susystream.settings.engine import LocalEngine
 from susystream.sweeping.chosen import GRID, check_chosen
+from susystream.sweeping.shown import public
+
+if TYPE_CHECKING:
+    from susystream.stages.objective import Objective
 
 _TESTS = ("evaluate", "pipeline")
-_MOST_CHECKED = 200  # of a search, which will ask for others anyway: each takes some 50 ms
+_MOST_TRIED = 20  # combinations of a value that a search may ask for: each takes some 50 ms
 
 
 def overrides_of(hydra: DictConfig) -> list[Override]:
@@ -50,50 +54,77 @@ def _swept(overrides: Sequence[Override]) -> dict[str, Override]:
     return {name_of(one): one for one in overrides if one.is_sweep_override()}
 
 
-def public(name: str, value: str) -> str:
-    """The value of a setting, unless it may be a secret."""
-    hidden = is_secret(name) or "security" in name.split(".")
-    return "***" if hidden else public_text(value)
-
-
 def check_trials(config: DictConfig) -> list[Settings]:
     """Composes and checks trials as far as they are known: all of a grid, values of a search.
+
+    Of a search each value must be right in some trial: what it asks for is not known, and a trial
+    that is wrong ends no other. The first values must be right together.
 
     Returns:
         Their settings.
 
     Raises:
         HydraException: A swept setting does not exist.
-        SettingsError: A trial's settings are wrong, two would use one folder, or what was chosen
-            of Hydra's own cannot go well.
+        SettingsError: A trial's settings are wrong, two would use one folder or be judged
+            otherwise than each other, or what was chosen of Hydra's own cannot go well.
         DataError: There is no file of the pattern that one is to test on.
     """
-    loader, grid = GlobalHydra.instance().config_loader(), config.hydra.sweeper._target_ == GRID
+    grid = config.hydra.sweeper._target_ == GRID
     chosen = overrides_of(config.hydra)
     if grid:
         _check_given_once(config.hydra)
     check_chosen(config, _swept(chosen))
     for one in chosen:
         _check_interval(one)
-    found: list[Settings] = []
-    folders: list[str] = []
-    for number, overrides in enumerate(_trials(chosen, most=None if grid else _MOST_CHECKED)):
-        composed = loader.load_sweep_config(config, overrides)
-        found.append(_settings_below(composed))
-        _check_input(found[-1])
-        folders.append(_folder(composed, number))
-    if not grid:
-        _check_figure(found[0])
-        # a search may ask for one point twice: then the number alone sets two apart
-        folders = [_folder(composed, number) for number in range(2)]
-    _check_folders(folders)
+    found = [*(_of_grid if grid else _of_search)(config, chosen)]
+    _check_figures(found, wanted=not grid)
     return found
+
+
+def _of_grid(config: DictConfig, chosen: Sequence[Override]) -> Iterator[Settings]:
+    """Each trial, once it is checked."""
+    loader, folders = GlobalHydra.instance().config_loader(), list[str]()
+    for number, overrides in enumerate(_trials(chosen)):
+        composed = loader.load_sweep_config(config, overrides)
+        yield _checked(composed)
+        folders.append(_folder(composed, number))
+    _check_folders(folders)
+
+
+def _of_search(config: DictConfig, chosen: Sequence[Override]) -> Iterator[Settings]:
+    """The trial of all first values, and one of each other value."""
+    loader, values = GlobalHydra.instance().config_loader(), [[*_values(one)] for one in chosen]
+    composed = loader.load_sweep_config(config, [one[0] for one in values])
+    yield _checked(composed)
+    # a search may ask for one point twice: then the number alone sets two apart
+    _check_folders([_folder(composed, number) for number in range(2)])
+    for at, some in enumerate(values):
+        for value in some[1:]:
+            among = itertools.product(*values[:at], [value], *values[at + 1 :])
+            yield _first_right(config, itertools.islice(among, _MOST_TRIED))
+
+
+def _first_right(config: DictConfig, trials: Iterable[Sequence[str]]) -> Settings:
+    """The first that is right; what is wrong with the first of all where none is."""
+    loader, wrong = GlobalHydra.instance().config_loader(), list[Exception]()
+    for overrides in trials:
+        try:
+            return _checked(loader.load_sweep_config(config, list(overrides)))
+        except (HydraException, SusystreamError) as error:
+            wrong.append(error)
+    raise wrong[0]
+
+
+def _checked(trial: DictConfig) -> Settings:
+    settings = _settings_below(trial)
+    _check_input(settings)
+    return settings
 
 
 def first_trial(config: DictConfig) -> Settings:
     """The settings of a trial with the first value of each that is swept."""
     loader = GlobalHydra.instance().config_loader()
-    overrides = next(_trials(overrides_of(config.hydra), most=None))
+    overrides = next(_trials(overrides_of(config.hydra)))
     return _settings_below(loader.load_sweep_config(config, overrides))
 
 
@@ -141,14 +172,31 @@ def _check_input(settings: Settings) -> None:
         )
 
 
-def _check_figure(settings: Settings) -> None:
-    """A search is for the best of a figure."""
+def _check_figures(trials: Sequence[Settings], *, wanted: bool) -> None:
+    """The best of figures of several kinds, or of both directions, is none.
+
+    Args:
+        trials: Of one sweep.
+        wanted: Whether there must be a figure: a search is for the best of one.
+    """
     from susystream.stages.objective import objective_of
 
-    if objective_of(settings).name is None:
+    first, *others = dict.fromkeys(map(objective_of, trials))
+    if others:
+        raise SettingsError(
+            "setting sweep.metric: expected all trials to be judged by one figure, received "
+            f"{_judged_by(first)} of some and {_judged_by(others[0])} of others; "
+            "name one figure and one direction that all have, or give the command once for each"
+        )
+    if wanted and first.name is None:
         raise SettingsError(
             "setting sweep.metric: expected a figure to search by, received none; name one"
         )
+
+
+def _judged_by(objective: Objective) -> str:
+    way = "the most" if objective.maximize else "the least"
+    return f"{way} {objective.name}" if objective.name else "no figure"
 
 
 def _check_given_once(hydra: DictConfig) -> None:
@@ -199,15 +247,9 @@ def _check_interval(override: Override) -> None:
         )
 
 
-def _trials(overrides: Sequence[Override], *, most: int | None) -> Iterator[list[str]]:
-    """All combinations; of more than `most` only each value, with the first of the others."""
-    values = [[*_values(one)] for one in overrides]
-    if most is None or math.prod(map(len, values)) <= most:
-        yield from (list(one) for one in itertools.product(*values))
-        return
-    first = [one[0] for one in values]
-    for at, some in enumerate(values):
-        yield from ([*first[:at], value, *first[at + 1 :]] for value in some)
+def _trials(overrides: Sequence[Override]) -> Iterator[list[str]]:
+    """All combinations."""
+    yield from map(list, itertools.product(*([*_values(one)] for one in overrides)))
 
 
 def _values(override: Override) -> Iterator[str]:

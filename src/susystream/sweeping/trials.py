@@ -14,13 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from susystream.as_overrides import pairs
 from susystream.differences import differences
+from susystream.disclosure import public_settings, public_text
 from susystream.errors import TrialsFailed, line_of
 from susystream.interruption import end_on_signals
+from susystream.stages.resuming import once_more
 from susystream.sweeping.known import Ended, known_sweep
-from susystream.sweeping.space import public, trial_of
+from susystream.sweeping.shown import masked
+from susystream.sweeping.space import trial_of, without_hydra
 from susystream.variant import variant_of
 
 
@@ -46,9 +50,9 @@ def run_trial_of(config: DictConfig, hydra: Any) -> float | None:
         settings, differs = settings_of(config), differences(config)
         variant = variant_of(config, hydra)
     except Exception as error:
-        run_id = _recorded(config, trial, error)
+        run_id = _recorded(config, trial, error, killed=False)
         trial.outcome("failed", 0.0, error=line_of(error), run_id=run_id).write(output)
-        return _failed(trial.number, error, stop=bool(config.sweep.stop_on_failure))
+        return _failed(trial.number, error, config)
     try:
         return run_trial(
             settings,
@@ -59,7 +63,7 @@ def run_trial_of(config: DictConfig, hydra: Any) -> float | None:
             exact=known_sweep().exact,
         ).objective
     except Exception as error:
-        return _failed(trial.number, error, stop=settings.sweep.stop_on_failure)
+        return _failed(trial.number, error, settings)
 
 
 def killed_trial(
@@ -84,18 +88,35 @@ def killed_trial(
         f"the process of trial {number} was killed, and again when it ran alone (out of memory?); "
         "lower train.batch_size or evaluate.batch_rows"
     )
-    _trial(trial_config.hydra).outcome("failed", seconds, error=line_of(error)).write(folder)
-    return _failed(number, error, stop=bool(trial_config.sweep.stop_on_failure))
+    trial = _trial(trial_config.hydra)
+    run_id = _recorded(without_hydra(trial_config), trial, error, killed=True)
+    trial.outcome("failed", seconds, error=line_of(error), run_id=run_id).write(folder)
+    return _failed(number, error, trial_config)
 
 
-def _recorded(config: DictConfig, trial: Any, error: Exception) -> str | None:
-    """The run of a trial that a search asked for and whose settings are wrong."""
+def _recorded(config: DictConfig, trial: Any, error: Exception, *, killed: bool) -> str | None:
+    """The run of a trial that was killed, or that a search asked for with wrong settings."""
     from susystream.settings.tracking import TrackingSettings
-    from susystream.stages.refused import record_refusal
+    from susystream.stages.refused import record_killed, record_refusal
 
     known = OmegaConf.to_container(config.tracking, resolve=True)
-    tracking, home = TrackingSettings.model_validate(known), Path(config.home)
-    return record_refusal(trial, error, stage=str(config.stage.name), tracking=tracking, home=home)
+    record = record_killed if killed else record_refusal
+    return record(
+        trial,
+        error,
+        config=_public(config),
+        tracking=TrackingSettings.model_validate(known),
+        home=Path(config.home),
+    )
+
+
+def _public(config: DictConfig) -> dict[str, Any]:
+    """All of it, so that the run can be repeated with what is wrong set right."""
+    try:
+        plain = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException:  # it may be that which is wrong
+        plain = OmegaConf.to_container(config, resolve=False)
+    return public_settings({str(key): one for key, one in dict(plain).items()})  # type: ignore[arg-type]
 
 
 def _trial(hydra: Any) -> Any:
@@ -104,7 +125,7 @@ def _trial(hydra: Any) -> Any:
 
     known = known_sweep()
     given = pairs(str(one) for one in hydra.overrides.task)
-    typed = {name: public(name, typed_plainly(value)) for name, value in given.items()}
+    typed = {name: public_text(typed_plainly(masked(name, value))) for name, value in given.items()}
     return Trial(
         int(hydra.job.num),
         {name: typed[name] for name in known.swept if name in typed},
@@ -114,13 +135,14 @@ def _trial(hydra: Any) -> Any:
     )
 
 
-def _failed(number: int, error: Exception, *, stop: bool) -> float:
-    if stop:
+def _failed(number: int, error: Exception, settings: Any) -> float:
+    """What a failed trial is judged by; `settings`: checked, or as they are composed."""
+    if settings.sweep.stop_on_failure:
+        cure = once_more(settings, told="what finished is not repeated")
         raise Ended(
             TrialsFailed(
                 f"expected every trial to finish with sweep.stop_on_failure=true, received trial "
-                f"{number} that failed ({line_of(error)}); correct what is wrong and give the "
-                "command again: what finished is not repeated"
+                f"{number} that failed ({line_of(error)}); {cure}"
             )
         )
     print(f"susystream: trial {number} failed: {line_of(error)}", file=sys.stderr)  # noqa: T201
