@@ -93,21 +93,25 @@ def test_a_copy_leads_to_its_original_and_stands_for_none_that_is_gone(opened: O
             assert trial(context, 0, third).state == "finished"
 
 
+@pytest.mark.parametrize("deleted", [False, True])
 def test_the_same_sweep_given_again_takes_the_trials_of_one_that_was_broken_off(
-    opened: Open,
+    opened: Open, deleted: bool
 ) -> None:
-    """Under the number that they have in it."""
+    """Under the number that they have in it; also where someone deleted that sweep's run."""
     with opened(*PREPARE) as context:
         client = MlflowClient(tracking_uri=context.tracker.uri)
         with swept(context, "seed=1,42", fails=True) as former:
             original = trial(context, 0, former).run_id
+        if deleted:
+            client.delete_run(former.run_id)
         with swept(context, "seed=1,42") as sweep:
-            trial(context, 3, sweep)
+            assert trial(context, 3, sweep).state == "reused"
         assert below(context, former) == []
         (moved,) = below(context, sweep)
         assert (moved.info.run_id, moved.info.run_name) == (original, "trial 3: seed=42")
         assert moved.data.tags["trial"] == "3"
-        assert client.get_run(former.run_id).data.tags["continued_by"] == sweep.run_id
+        continued = None if deleted else sweep.run_id
+        assert client.get_run(former.run_id).data.tags.get("continued_by") == continued
 
 
 def test_a_trial_whose_name_names_nothing_has_a_failed_run(opened: Open) -> None:

@@ -25,6 +25,7 @@ from own_broker import OwnBroker
 from susystream.errors import BrokerUnavailable, SliceTruncated, StreamError
 from susystream.stream.connection import KafkaConnection
 from susystream.stream.exchange import Arrived, Exchange
+from susystream.stream.positions import Positions
 from susystream.stream.topics import ensure_topic, is_there, watermarks
 from susystream.stream.transaction import Outgoing, transactional_producer
 
@@ -302,6 +303,38 @@ def test_two_members_that_begin_at_once_with_latest_read_nothing_old(
     for thread in threads:
         thread.join(DEADLINE)
     assert sorted(committed(connection, f"{topic}.copy")) == list(range(100, 110))
+
+
+class Overtaken:
+    """A consumer of kafka-python, whose group begins just after its first question."""
+
+    def __init__(self, consumer: Any, begin: Callable[[], None]) -> None:
+        self._consumer, self._begin = consumer, begin
+
+    def committed(self, key: TopicPartition, **given: Any) -> int | None:
+        found: int | None = self._consumer.committed(key, **given)
+        self._begin()
+        self._begin = lambda: None
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._consumer, name)
+
+
+def test_a_member_that_asked_just_before_its_group_began_reads_nothing_old(
+    connection: KafkaConnection, topic: str
+) -> None:
+    fill(connection, topic, range(10))
+    first, mine = [TopicPartition(topic, partition) for partition in range(2)]
+    ends = {key: OffsetAndMetadata(5, "", -1) for key in (first, mine)}
+    settings = {**connection.client_settings(), "group_id": topic, "enable_auto_commit": False}
+    consumer, other = KafkaConsumer(**settings), KafkaConsumer(**settings)
+    consumer.assign([mine])
+    overtaken = Overtaken(consumer, lambda: other.commit(ends))
+    assert Positions(overtaken, topic, "latest", 5000).seek_committed()
+    assert consumer.position(mine) == 5
+    consumer.close()
+    other.close()
 
 
 def test_a_partition_that_is_added_later_is_read_from_its_start_with_latest_too(

@@ -161,6 +161,26 @@ def test_a_trial_that_begins_again_tells_each_epoch_once(tmp_path: Path) -> None
     assert study.get_trials()[0].intermediate_values == {0: 0.5, 1: 0.6, 2: 0.7}
 
 
+def test_a_trial_that_begins_again_is_not_judged_by_a_later_epoch_of_its_first_process(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "s.journal"
+    study = optuna.create_study(storage=journal(path), study_name="s", direction="maximize")
+    known, objective = Study(str(path), "s"), Objective("validation/auc")
+    for number in range(4):
+        judge = pruning(known, study.ask().number, objective)
+        for epoch in range(5):
+            judge(epoch, {"validation/auc": 0.8})
+        study.tell(number, 0.8)
+    known.trial(study.ask().number).report(0.5, 3)  # and was killed before it was judged
+    judge = pruning(known, 4, objective)
+    for epoch in range(3):
+        judge(epoch, {"validation/auc": 0.5})
+    with pytest.raises(TrialPruned) as pruned:
+        judge(3, {"validation/auc": 0.5})
+    assert pruned.value.epoch == 4
+
+
 def test_a_random_search_draws_from_the_whole_space(desk: SweepDesk) -> None:
     given = (*PREPARE, "hydra/sweeper=random", "hydra.sweeper.trials=5", "sweep.direction=minimize")
     status, _, err = desk.sweep(*given, "data.rows=interval(1000,9000)")

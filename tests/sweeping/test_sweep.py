@@ -17,7 +17,7 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 from sweeping.desk import PREPARE, ROOT, SweepDesk, named, rows_of_uci, until
-from sweeping.mortal import ALWAYS, ONCE
+from sweeping.mortal import AFTER, ALWAYS, ASKED, ONCE
 
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
 
@@ -30,6 +30,13 @@ def living(group: int) -> list[str]:
             if os.getpgid(one.pid) == group and one.status() != psutil.STATUS_ZOMBIE:
                 found.append(" ".join(one.cmdline()))
     return found
+
+
+def mortal_sweep(desk: SweepDesk, *given: str) -> tuple[int, str, str]:
+    """Of which processes are killed; under joblib."""
+    desk.environment = {"PYTHONPATH": os.pathsep.join(sys.path)}  # the callback's module too
+    mortal = "+hydra.callbacks.mortal._target_=sweeping.mortal.Mortal"
+    return desk.sweep(*PREPARE, *JOBLIB, mortal, *given)
 
 
 def artifact(desk: SweepDesk, run_id: str, name: str) -> str:
@@ -192,13 +199,29 @@ def test_a_sweep_that_is_ended_marks_its_run_and_those_of_its_workers(
     assert left == []
 
 
+def test_a_process_that_is_asked_to_end_ends_no_other_trial(desk: SweepDesk) -> None:
+    """By SIGTERM, as `kill` does, and what watches the memory does at first."""
+    status, _, err = mortal_sweep(desk, f"data.rows={ASKED},1000")
+    assert status == 0, err
+    assert "killed or ended (out of memory?): trial 0 runs again, one at a time" in err
+    (parent,), below = desk.runs()
+    assert parent.info.status == "FINISHED"
+    finished = [run for run in below[parent.info.run_id] if run.info.status == "FINISHED"]
+    assert sorted(run.data.tags["trial"] for run in finished) == ["0", "1"]
+
+
+def test_a_process_that_is_killed_when_all_is_done_costs_nothing(desk: SweepDesk) -> None:
+    search = ("hydra/sweeper=random", "hydra.sweeper.trials=1")
+    status, _, err = mortal_sweep(desk, *search, f"data.rows=choice({AFTER})")
+    assert status == 0, err
+    assert "again" not in err
+
+
 @pytest.mark.parametrize("sweeper", ["basic", "random"])
 def test_a_process_that_is_killed_ends_no_other_trial(desk: SweepDesk, sweeper: str) -> None:
-    desk.environment = {"PYTHONPATH": os.pathsep.join(sys.path)}  # the callback's module too
-    mortal = "+hydra.callbacks.mortal._target_=sweeping.mortal.Mortal"
     rows = {"basic": f"{ALWAYS},1000", "random": f"choice({ONCE})"}[sweeper]
     search = () if sweeper == "basic" else ("hydra/sweeper=random", "hydra.sweeper.trials=1")
-    status, _, err = desk.sweep(*PREPARE, *JOBLIB, *search, mortal, f"data.rows={rows}")
+    status, _, err = mortal_sweep(desk, *search, f"data.rows={rows}")
     states = {one["parameters"]["data.rows"]: one["state"] for one in desk.trials().values()}
     assert "again, one at a time; fewer at once: hydra.launcher.n_jobs=1" in err
     if sweeper == "random":

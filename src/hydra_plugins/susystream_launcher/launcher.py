@@ -2,7 +2,8 @@
 
 In: trials, as overrides. Out: what became of each. Joblib gives up all processes as soon as one is
 gone, and does not say which: whatever ran then runs again, one trial at a time, each in a process
-of its own; one whose process is killed there too has failed, and the others go on as before.
+of its own; one whose process is killed there too has failed, and the others go on as before. A
+process that is asked to end, by SIGTERM, ends its trial alone, which runs again like those.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from omegaconf import DictConfig
 
 from susystream.stages.outcome import outcomes
 from susystream.sweeping.known import jobs_of, known_sweep
-from susystream.sweeping.trials import killed_trial
+from susystream.sweeping.trials import BrokenOff, failed_before, killed_trial, outliving
 
 _NOT_HERE = 2  # jobs at once: joblib runs one in this process
 
@@ -41,7 +42,8 @@ class PatientLauncher(Launcher):
     def setup(self, *, hydra_context: Any, task_function: Any, config: DictConfig) -> None:
         """Called by Hydra before `launch`."""
         self._config = config
-        self._setup = {"hydra_context": hydra_context, "task_function": task_function}
+        task = outliving(task_function)
+        self._setup = {"hydra_context": hydra_context, "task_function": task}
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
@@ -57,11 +59,12 @@ class PatientLauncher(Launcher):
         while left := _first_in_a_row(one for one in jobs if one not in done):
             try:
                 returned = self._launched([jobs[one] for one in left], left[0])
-                done |= dict(zip(left, returned, strict=True))
+                found = dict(zip(left, returned, strict=True))
+                again = [one for one in left if _is_broken_off(found[one])]
             except BrokenProcessPool:
-                done |= self._finished(left)
-                begun = [one for one in left if one not in done][: jobs_of(self._config.hydra)]
-                done |= self._each_alone({one: jobs[one] for one in begun})
+                found = self._finished(left)
+                again = [one for one in left if one not in found][: jobs_of(self._config.hydra)]
+            done |= found | self._each_alone({one: jobs[one] for one in again})
         return [done[one] for one in jobs]
 
     def _launched(
@@ -76,27 +79,40 @@ class PatientLauncher(Launcher):
         """Those that wrote what became of them, before joblib gave up the rest."""
         folder = Path(self._config.hydra.sweep.dir)
         found = outcomes(folder, parent_run_id=known_sweep().run_id)
-        return {one.number: _returned(one.objective) for one in found if one.number in numbers}
+        ended = [one for one in found if one.number in numbers and one.state != "interrupted"]
+        failed_before(ended, self._config)
+        return {one.number: _returned(one.objective) for one in ended}
 
     def _each_alone(self, jobs: Mapping[int, Sequence[str]]) -> dict[int, JobReturn]:
+        if not jobs:  # the last had written what became of it
+            return {}
         many = len(jobs) > 1
         print(  # noqa: T201
-            f"susystream: the process of a trial was killed (out of memory?): trial"
+            f"susystream: the process of a trial was killed or ended (out of memory?): trial"
             f"{'s' if many else ''} {', '.join(map(str, jobs))} {'run' if many else 'runs'} again, "
             "one at a time; fewer at once: hydra.launcher.n_jobs=1",
             file=sys.stderr,
         )
+        _end_processes()
         return {number: self._alone(number, overrides) for number, overrides in jobs.items()}
 
     def _alone(self, number: int, overrides: Sequence[str]) -> JobReturn:
         started = time.monotonic()
         try:
-            return self._launched([overrides], number, n_jobs=_NOT_HERE)[0]
+            (found,) = self._launched([overrides], number, n_jobs=_NOT_HERE)
+            if not _is_broken_off(found):
+                return found
         except BrokenProcessPool:
-            seconds = time.monotonic() - started
-            return _returned(killed_trial(self._config, overrides, number, seconds=seconds))
+            if found_after := self._finished([number]):
+                return found_after[number]
         finally:
             _end_processes()
+        seconds = time.monotonic() - started
+        return _returned(killed_trial(self._config, overrides, number, seconds=seconds))
+
+
+def _is_broken_off(found: JobReturn) -> bool:
+    return found.status == JobStatus.COMPLETED and isinstance(found.return_value, BrokenOff)
 
 
 def _first_in_a_row(numbers: Iterable[int]) -> list[int]:

@@ -6,7 +6,7 @@ In: the study that asked for a trial, and the figures of each epoch. Out: `Trial
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,9 +48,10 @@ class Study:
         trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, number)
         return optuna.Trial(study, trial_id)
 
-    def reported(self, number: int) -> Collection[int]:
-        """The steps that an earlier process of a trial told, before it was killed."""
-        return self.open().get_trials(deepcopy=False)[number].intermediate_values.keys()
+    def last_reported(self, number: int) -> int:
+        """The last step that an earlier process of a trial told, before it was killed; or -1."""
+        steps = self.open().get_trials(deepcopy=False)[number].intermediate_values
+        return max(steps, default=-1)
 
     def open(self) -> optuna.Study:
         """The study, with its pruner."""
@@ -100,13 +101,13 @@ def pruning(
     """What to call after each epoch of trial `number`; does nothing where nothing can be pruned."""
     if study is None or study.pruner == "none" or not objective.known_by_epoch:
         return lambda epoch, figures: None
-    trial, reported = study.trial(number), study.reported(number)
+    trial, last = study.trial(number), study.last_reported(number)
 
     def judge(epoch: int, figures: Mapping[str, float]) -> None:
         value = objective.of(figures)
-        if value is None:
+        if value is None or epoch < last:  # Optuna judges by the last step that it was told
             return
-        if epoch not in reported:
+        if epoch > last:
             trial.report(value, epoch)
         if trial.should_prune():
             raise TrialPruned(value, epoch=epoch + 1)

@@ -59,8 +59,11 @@ class Positions:
         """
         every = sorted(self.consumer.partitions_for_topic(self.topic) or ())
         keys = [TopicPartition(self.topic, partition) for partition in every]
-        if self.start == "earliest" or any(self._committed(key) is not None for key in keys):
+        if self.start == "earliest":
             self.consumer.seek_to_beginning(*bare)
+            return True
+        if any(self._committed(key) is not None for key in keys):
+            self._seek_begun(bare)
             return True
         if keys[0] not in self.consumer.assignment():
             return False
@@ -69,6 +72,15 @@ class Positions:
         for one in bare:
             self.consumer.seek(one, ends[one])
         return True
+
+    def _seek_begun(self, bare: Iterable[TopicPartition]) -> None:
+        """Asked again: the group may have begun just after it was asked for their places."""
+        for one in bare:
+            committed = self._committed(one)
+            if committed is None:
+                self.consumer.seek_to_beginning(one)
+            else:
+                self.consumer.seek(one, committed)
 
     def has_read(self, ends: Mapping[int, int]) -> bool:
         """Whether this member, or one before it, stands behind these offsets in each partition."""

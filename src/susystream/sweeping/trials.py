@@ -6,10 +6,13 @@ In: the configuration of a trial. Out: what it is judged by; a failure is an out
 from __future__ import annotations
 
 import math
+import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from susystream.differences import differences
 from susystream.disclosure import public_settings, public_text
 from susystream.errors import TrialsFailed, line_of
 from susystream.interruption import end_on_signals
+from susystream.stages.outcome import Outcome
 from susystream.stages.resuming import once_more
 from susystream.sweeping.known import Ended, known_sweep
 from susystream.sweeping.shown import masked
@@ -94,6 +98,46 @@ def killed_trial(
     return _failed(number, error, trial_config)
 
 
+def failed_before(ended: Iterable[Outcome], settings: Any) -> None:
+    """As if it were told now, where a process told of a failure and was lost then.
+
+    Args:
+        ended: What became of trials.
+        settings: Of the sweep, checked or as they are composed.
+
+    Raises:
+        Ended: A trial failed, and `sweep.stop_on_failure` is set.
+    """
+    for one in ended:
+        if settings.sweep.stop_on_failure and one.state == "failed":
+            raise _ended(one.number, one.error or "", settings)
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenOff:
+    """What a trial returns that was ended with its process, the sweep being ended or not."""
+
+
+def outliving(task: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A task that ends no other when the process is asked to end that a launcher started for it.
+
+    What is asked of the process that this is called in, ends that.
+    """
+    return partial(_outliving, task, os.getpid())
+
+
+def _outliving(task: Callable[[Any], Any], sweep: int, config: Any) -> Any:
+    if os.getpid() == sweep:
+        return task(config)
+    try:
+        return task(config)
+    except SystemExit:  # joblib would raise it where the sweep runs
+        return BrokenOff()
+    finally:
+        # unwinding is of no use between two trials: it would end the sweep in the same way
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def _recorded(config: DictConfig, trial: Any, error: Exception, *, killed: bool) -> str | None:
     """The run of a trial that was killed, or that a search asked for with wrong settings."""
     from susystream.settings.tracking import TrackingSettings
@@ -138,15 +182,19 @@ def _trial(hydra: Any) -> Any:
 def _failed(number: int, error: Exception, settings: Any) -> float:
     """What a failed trial is judged by; `settings`: checked, or as they are composed."""
     if settings.sweep.stop_on_failure:
-        cure = once_more(settings, told="what finished is not repeated")
-        raise Ended(
-            TrialsFailed(
-                f"expected every trial to finish with sweep.stop_on_failure=true, received trial "
-                f"{number} that failed ({line_of(error)}); {cure}"
-            )
-        )
+        raise _ended(number, line_of(error), settings)
     print(f"susystream: trial {number} failed: {line_of(error)}", file=sys.stderr)  # noqa: T201
     return math.nan
+
+
+def _ended(number: int, line: str, settings: Any) -> Ended:
+    return Ended(
+        TrialsFailed(
+            f"expected every trial to finish with sweep.stop_on_failure=true, received trial "
+            f"{number} that failed ({line}); "
+            f"{once_more(settings, told='what finished is not repeated')}"
+        )
+    )
 
 
 def _end_by_signals() -> None:

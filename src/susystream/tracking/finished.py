@@ -21,7 +21,7 @@ from susystream.tracking.label import (
     TRIAL_STATE,
     Label,
 )
-from susystream.tracking.lookup import original_of, run_or_none, runs_below
+from susystream.tracking.lookup import is_deleted, original_of, run_or_none, runs_below
 from susystream.tracking.tracked_run import safe_name
 
 if TYPE_CHECKING:
@@ -119,13 +119,15 @@ class FormerRuns:
         """
         former, by = run.tags.get(PARENT), label.parent_run_id
         with tracking_errors(self._uri):
-            if not (former and by and former != by and _goes_on(self._client, former, by)):
+            sweep = _broken_off(self._client, former, by) if former and by else None
+            if not (former and by and sweep):
                 return False
             self._client.update_run(run.run_id, name=label.name)
             moved = {TRIAL: label.tags.get(TRIAL, ""), "former_parent": former, PARENT: by}
             for name, value in moved.items():
                 self._client.set_tag(run.run_id, name, value)
-            self._client.set_tag(former, "continued_by", by)
+            if not is_deleted(sweep):  # or MLflow would refuse
+                self._client.set_tag(former, "continued_by", by)
         return True
 
     def sweep(self, as_typed: str, *, before: str) -> FormerSweep | None:
@@ -159,13 +161,14 @@ def _originals(client: MlflowClient, found: Sequence[Run]) -> list[Run]:
     return [one for one in known.values() if one.info.status == _FINISHED]
 
 
-def _goes_on(client: MlflowClient, former: str, by: str) -> bool:
-    """Whether a sweep is an earlier one of the same space, which was broken off, given again."""
-    parent = run_or_none(client, former)  # none if it was removed for good
+def _broken_off(client: MlflowClient, former: str, by: str) -> Run | None:
+    """An earlier sweep, if it was broken off and `by` is the same one, given again."""
+    parent = run_or_none(client, former) if former != by else None  # or removed for good
     if parent is None or parent.info.status not in _ENDED_EARLY:
-        return False
+        return None
     space = parent.data.tags.get(SWEEP)
-    return space is not None and space == client.get_run(by).data.tags.get(SWEEP)
+    same = space is not None and space == client.get_run(by).data.tags.get(SWEEP)
+    return parent if same else None
 
 
 def _exact(sweep: Run) -> Iterator[tuple[str, str]]:
