@@ -177,8 +177,9 @@ def _raise_failed(found: list[Outcome], settings: Settings) -> None:
         return
     numbers = [str(one.number) for one in failed]
     more = ["…"] if len(numbers) > _MOST_NUMBERS else []
+    all_of_them = "1 trial" if len(found) == 1 else f"{len(found)} trials"
     raise TrialsFailed(
-        f"expected {len(found)} trials to finish, received {len(failed)} that failed "
+        f"expected {all_of_them} to finish, received {len(failed)} that failed "
         f"({', '.join([*numbers[:_MOST_NUMBERS], *more])}; the table says why); "
         + once_more(settings, told="only these are repeated")
     )
