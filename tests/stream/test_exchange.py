@@ -395,6 +395,40 @@ def test_a_member_whose_join_takes_longer_than_a_poll_reads_all(
     assert sorted(committed(connection, f"{topic}.copy")) == list(range(10))
 
 
+def test_a_join_for_an_added_partition_that_takes_longer_than_a_poll_is_gone_on_with(
+    connection: KafkaConnection, topic: str
+) -> None:
+    """The group's leader begins it, and waits for the other one, which does not poll."""
+    pair = [Exchange(connection, topic, topic, session_seconds=SESSION) for _ in range(2)]
+
+    def shared() -> list[int]:
+        for one in pair:
+            one.poll()
+        return sorted(len(one.partitions()) for one in pair)
+
+    def poll_on() -> None:
+        while not stop.is_set():
+            other.poll()
+
+    stop, thread = threading.Event(), threading.Thread(target=poll_on)
+    with pair[0], pair[1]:
+        until(lambda: shared() == [1, 1])
+        other, leader = sorted(pair, key=lambda one: one._member._consumer._coordinator._is_leader)
+        coordinator = leader._member._consumer._coordinator
+        admin = KafkaAdminClient(**connection.client_settings())
+        admin.create_partitions({topic: 3})
+        admin.close()
+        until(lambda: not leader.poll() and coordinator.rejoining, 20)
+        begun = coordinator._join_task
+        until(lambda: not other.poll() and begun.is_done, 20)
+        thread.start()
+        try:
+            until(lambda: not leader.poll() and leader.has_read({}), 20)  # its place is settled
+        finally:
+            stop.set()
+            thread.join(DEADLINE)
+
+
 def test_a_question_that_timed_out_is_asked_anew(connection: KafkaConnection, topic: str) -> None:
     """kafka-python gives its late answer, of long ago, to the next who asks."""
     fill(connection, topic, range(10))

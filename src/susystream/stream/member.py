@@ -136,6 +136,7 @@ class Member:
         Raises:
             SliceTruncated: The topic was made anew.
         """
+        self._join_on()
         try:
             found = self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=at_most)
         except NoOffsetForPartitionError:  # its place is settled below
@@ -204,6 +205,16 @@ class Member:
         if producer is not None:
             with suppress(KafkaError):
                 close_within(producer, patience)
+
+    def _join_on(self) -> None:
+        """Goes on with a join that took longer than a poll.
+
+        kafka-python 3.0.12 forgets one that it began because it saw other partitions than before
+        (as Kafka's own client did, KAFKA-9815), and would be in no group for ever.
+        """
+        coordinator = self._consumer._coordinator
+        if coordinator.rejoining:
+            coordinator.request_rejoin()
 
     def _is_settled(self, membership: Any) -> bool:
         """Whether it stands where its group does."""
