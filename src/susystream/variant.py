@@ -18,6 +18,7 @@ from susystream.as_overrides import key_of
 from susystream.differences import differences_of
 from susystream.settings.places import PLACES, is_within
 from susystream.sweeping.space import swept, without_hydra
+from susystream.typed_names import name_of
 
 _RECIPE = "experiment"
 _OF_NO_FIGURE = (
@@ -47,7 +48,7 @@ def variant_of(config: DictConfig, hydra: Any, *, sweep: bool = False) -> dict[s
     ours, usually = swept(hydra), swept(usual.hydra)
     given = [] if sweep else _of_trial(hydra, usually)
     # a group's choice is told as a difference, whatever is composed of it
-    chosen = [key_of(one).replace("/", ".") for one in given]
+    chosen = [name_of(one) for one in given]
     found = {
         name: value
         for name, value in differences_of(config, made=made, beside=given).items()

@@ -15,58 +15,37 @@ from susystream.settings.tracking import TrackingSettings
 from susystream.stages.trial import Trial
 from susystream.tracking.label import TRIAL, Label
 from susystream.tracking.tracker import Tracker
-from susystream.tracking.trial_run import run_of_trial
 
 
-def record_refusal(
+def record(
     trial: Trial,
     error: Exception,
     *,
     config: Mapping[str, Any],
     tracking: TrackingSettings,
     home: Path,
+    killed: bool,
 ) -> str | None:
-    """The id of a failed run; None where the tracking server is away.
+    """The id of a failed run, or of that which a killed process opened last.
 
     Args:
         trial: Which it is.
-        error: What is wrong with its settings.
+        error: What is wrong with its settings, or that it was killed.
         config: Of the trial, as plain data without secrets; nobody checked it.
         tracking: Where its sweep is tracked.
         home: Where what does not arrive is kept.
+        killed: Whether its process may have opened a run.
+
+    Returns:
+        The id; None where the tracking server is away.
     """
     tracker, stage = _tracker(trial, tracking, home), str(config["stage"]["name"])
-    with (
-        suppress(type(error), TrackingError),
-        tracker,
-        tracker.run(stage, name=stage, params=trial.parameters, tags={}, config=config),
-    ):
-        raise error
+    with suppress(type(error), TrackingError), tracker:
+        if killed and (known := tracker.former.of_trial(trial.parent_run_id, trial.number)):
+            return known
+        with tracker.run(stage, name=stage, params=trial.parameters, tags={}, config=config):
+            raise error
     return tracker.run_id
-
-
-def record_killed(
-    trial: Trial,
-    error: Exception,
-    *,
-    config: Mapping[str, Any],
-    tracking: TrackingSettings,
-    home: Path,
-) -> str | None:
-    """The id of the run that a killed process opened last, or else of a failed one.
-
-    Arguments as of `record_refusal`; None where the tracking server is away.
-    """
-    with suppress(TrackingError):
-        known = run_of_trial(
-            trial.parent_run_id,
-            trial.number,
-            uri=_tracker(trial, tracking, home).uri,
-            timeout_seconds=tracking.timeout_seconds,
-            patience_seconds=tracking.patience_seconds,
-        )
-        return known or record_refusal(trial, error, config=config, tracking=tracking, home=home)
-    return None
 
 
 def _tracker(trial: Trial, tracking: TrackingSettings, home: Path) -> Tracker:

@@ -1,7 +1,7 @@
-"""What the trials of a sweep share.
+"""What several configurations share.
 
-In: their configurations. Out: the part in which they agree, which is that of the sweep: it has no
-value that no trial has.
+In: those of a sweep's trials, or of an ensemble's members. Out: the part in which they agree, which
+is that of the whole: it has no value that none of them has.
 """
 
 from __future__ import annotations

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 from susystream.registry.document import ModelDocument
 from susystream.stages.context import StageContext
 from susystream.stages.naming import end_of, read_by
+from susystream.stages.shared import shared
 from susystream.tracking.label import TESTED
 from susystream.tracking.tracker import TrackedRun
 
@@ -47,7 +47,8 @@ def _part(
     """The run of one model; its params are those that it was trained by."""
     document = documents.get(name)
     trained = [read_by("train", one.training.config) for one in documents.values()]
-    own = _shared(trained) if document is None else read_by("train", document.training.config)
+    # of an ensemble what its members share: it differs from them in nothing else
+    own = shared(trained) if document is None else read_by("train", document.training.config)
     ensemble = {"ensemble": str(context.settings.evaluate.ensemble)}
     with context.tracker.run(
         TESTED,
@@ -57,13 +58,3 @@ def _part(
         parent_run_id=run.run_id,
     ) as part:
         yield part
-
-
-def _shared(trained: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What all members were trained by: an ensemble differs from them in nothing else."""
-    first, *others = trained
-    return {
-        name: value
-        for name, value in first.items()
-        if all(name in one and one[name] == value for one in others)
-    }

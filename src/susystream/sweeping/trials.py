@@ -141,16 +141,16 @@ def _outliving(task: Callable[[Any], Any], sweep: int, config: Any) -> Any:
 def _recorded(config: DictConfig, trial: Any, error: Exception, *, killed: bool) -> str | None:
     """The run of a trial that was killed, or that a search asked for with wrong settings."""
     from susystream.settings.tracking import TrackingSettings
-    from susystream.stages.refused import record_killed, record_refusal
+    from susystream.stages.refused import record
 
     known = OmegaConf.to_container(config.tracking, resolve=True)
-    record = record_killed if killed else record_refusal
     return record(
         trial,
         error,
         config=_public(config),
         tracking=TrackingSettings.model_validate(known),
         home=Path(config.home),
+        killed=killed,
     )
 
 

@@ -147,6 +147,12 @@ class FormerRuns:
                     return FormerSweep(count, dict(_exact(one)))
         return None
 
+    def of_trial(self, parent_run_id: str, number: int) -> str | None:
+        """The id of the newest run of a trial in its sweep; None if it never opened one."""
+        wanted = f"tags.`{PARENT}` = '{parent_run_id}' and tags.{TRIAL} = '{number}'"
+        with tracking_errors(self._uri):
+            return next((one.info.run_id for one in self._search(wanted, parent_run_id)), None)
+
     def _search(self, wanted: str, beside: str) -> Sequence[Run]:
         """In the experiment of a run, the newest first."""
         place = self._client.get_run(beside).info.experiment_id
