@@ -185,3 +185,9 @@ def test_importing_the_package_loads_no_heavy_library() -> None:
 
 def test_no_room_is_called_utils() -> None:
     assert not [p for p in MODULES if p.stem in {"utils", "helpers", "common", "misc"}]
+
+
+def test_no_two_test_modules_share_a_name() -> None:
+    """Pytest imports them by it: one of two would not be collected."""
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
