@@ -183,6 +183,14 @@ def test_importing_the_package_loads_no_heavy_library() -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
+@pytest.mark.parametrize("module", ["stages.run", "stages.prepare", "stages.publish", "cli"])
+def test_what_trains_and_scores_nothing_loads_no_tensorflow(module: str) -> None:
+    """It takes seconds, which a command that prepares, publishes or refuses need not wait for."""
+    code = f"import sys, susystream.{module}; print('tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "False", done.stderr
+
+
 def test_no_room_is_called_utils() -> None:
     assert not [p for p in MODULES if p.stem in {"utils", "helpers", "common", "misc"}]
 

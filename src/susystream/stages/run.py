@@ -6,38 +6,30 @@ In: checked settings and an output folder. Out: `result.json` there, and a last 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from susystream.settings import Settings, public_config
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
-from susystream.stages.evaluate import evaluate
 from susystream.stages.exact_names import exact_settings
-from susystream.stages.follow import follow
 from susystream.stages.identity import command_tags, variant_tags
-from susystream.stages.pipeline import pipeline
-from susystream.stages.prepare import prepare
-from susystream.stages.publish import publish
 from susystream.stages.result import StageResult
-from susystream.stages.score import score
-from susystream.stages.train import train
 from susystream.tracking.label import Label
 from susystream.tracking.tracked_run import as_yaml
 
 
-def _train(context: StageContext) -> StageResult:
-    return follow(context) if context.settings.train.follow else train(context)
+def _stage(context: StageContext) -> Callable[[StageContext], StageResult]:
+    """The function of the named stage, from the module of its name.
 
-
-STAGES: dict[str, Callable[[StageContext], StageResult]] = {
-    "prepare": prepare,
-    "publish": publish,
-    "train": _train,
-    "evaluate": evaluate,
-    "score": score,
-    "pipeline": pipeline,
-}
+    Only that module is imported: TensorFlow takes seconds, and preparing and publishing need none.
+    """
+    named, follows = context.settings.stage.name, context.settings.train.follow
+    name = "follow" if named == "train" and follows else named
+    stage: Callable[[StageContext], StageResult]
+    stage = getattr(import_module(f"susystream.stages.{name}"), name)
+    return stage
 
 
 def run_stage(
@@ -66,7 +58,7 @@ def run_in(context: StageContext) -> StageResult:
     """Runs the stage, writes its result, and says where it is."""
     settings, console = context.settings, context.console
     _write_config(settings, context.output)
-    result = STAGES[settings.stage.name](context)
+    result = _stage(context)(context)
     path = result.write(context.output)  # first: what is left for a tracking server may be an error
     if settings.stage.name != "pipeline" and context.label.parent_run_id is None:
         # a pipeline tells more of its own, a sweep tells it at its end
