@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +18,7 @@ from susystream.tracking import local_database
 from susystream.tracking.address import quiet, tracking_errors, ui_hint
 from susystream.tracking.contact import check_early
 from susystream.tracking.local_database import check_ready, ready_database
+from susystream.tracking.schema import known_schemas
 from susystream.tracking.tracker import Tracker
 
 
@@ -69,6 +71,31 @@ def test_a_schema_newer_than_mlflow_names_the_upgrade_of_mlflow(
     assert "db upgrade" not in message
 
 
+@pytest.fixture
+def moved_schemas() -> Iterator[None]:
+    """A release of MLflow that does not show its schemas as this one does."""
+    from mlflow.store.db import utils
+
+    known_schemas.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(utils, "_get_alembic_config")
+        assert known_schemas() == ()
+    yield
+    known_schemas.cache_clear()
+
+
+@pytest.mark.usefixtures("moved_schemas")
+def test_schemas_that_mlflow_does_not_show_are_left_to_it(database: str, tmp_path: Path) -> None:
+    with Tracker(database, "tests", system_metrics=False).run("s", name="n", params={}, tags={}):
+        pass
+    other = f"sqlite:///{shutil.copy(tmp_path / 'mlflow.db', tmp_path / 'other.db')}"
+    with closing(sqlite3.connect(tmp_path / "other.db")) as connection:
+        connection.execute("update alembic_version set version_num = '451aebb31d03'")
+        connection.commit()
+    message = refusal(other)
+    assert f"mlflow db upgrade {other}; of a newer MLflow: upgrade mlflow here" in message
+
+
 @pytest.mark.parametrize("place", ["no/such", "file"])
 def test_a_database_in_no_folder_is_refused_and_no_folder_made(place: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
@@ -82,6 +109,17 @@ def test_a_folder_that_takes_no_file_is_told_what_to_correct() -> None:
     assert message.endswith(
         "; name a file that you may write, in tracking.uri (or MLFLOW_TRACKING_URI)"
     )
+
+
+def test_a_database_that_lacks_a_column_is_not_cured_by_another_file(
+    database: str, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection:
+        connection.execute("alter table experiments rename column creation_time to mine")
+        connection.commit()
+    message = refusal(database)
+    assert "no such column" in message
+    assert message.endswith("; correct what it names")
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

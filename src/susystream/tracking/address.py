@@ -23,7 +23,7 @@ DEFAULT_FILE = "mlflow.db"
 DEFAULT_URI = f"sqlite:///{DEFAULT_FILE}"
 _SQLITE = "sqlite:///"
 _LONGEST = 240
-_UNWRITABLE = ("unable to open", "readonly", "OperationalError")  # of SQLite
+_UNWRITABLE = ("unable to open", "readonly")  # of SQLite
 _DELETED_RUN = re.compile(r"The run (\w+) must be in the 'active' state")
 SETTING = "tracking.uri (or MLFLOW_TRACKING_URI)"
 ABSENT = f"start it or correct {SETTING}"
@@ -35,6 +35,7 @@ _REASONS = (  # what a message of many lines comes to
     ("NameResolutionError", "no such host"),
     ("Connection aborted", "connection lost"),
     ("database is locked", "the database is locked"),
+    ("out-of-date database schema", "the schema of another MLflow version"),
     ("error responses", "an error inside the server"),
 )
 _CURES = (  # what a message holds, and what helps

@@ -106,7 +106,7 @@ def _check_sqlite(uri: str, file: Path, timeout_seconds: float) -> None:
         raise refused(uri, str(error), "name a database file of MLflow, or a new one") from error
     if tables and not marked:
         raise refused(uri, "a database of another program", "name another file")
-    expected = next(iter(known_schemas()))
-    if versions and versions != [expected]:
+    expected = next(iter(known_schemas()), None)  # None: MLflow says it at its first request
+    if expected and versions and versions != [expected]:
         text = f"the schema {versions[0]} of another MLflow version instead of {expected}"
         raise refused(uri, text, upgrade_cure(uri, versions[0]))
