@@ -596,7 +596,7 @@ def test_a_journal_that_was_set_aside_whole_replaces_nothing_of_a_run_that_came_
     assert found.info.status == "FINISHED"
 
 
-@pytest.mark.parametrize("later", ["FINISHED", "marked", "RUNNING"])
+@pytest.mark.parametrize("later", ["FINISHED", "KILLED", "marked", "RUNNING"])
 def test_an_end_that_was_set_aside_replaces_no_later_one_but_the_mark_of_a_kill(
     database: str, client: MlflowClient, later: str
 ) -> None:
@@ -617,7 +617,7 @@ def test_an_end_that_was_set_aside_replaces_no_later_one_but_the_mark_of_a_kill(
     done = deliver(aside)
     assert done.exit_code == 0
     found = stored(client, run_id)
-    assert found.info.status == ("FINISHED" if later == "FINISHED" else "FAILED")
+    assert found.info.status == (later if later in ("FINISHED", "KILLED") else "FAILED")
     assert "gone" not in found.data.tags, "it was removed since"
     assert found.data.tags["error"] == "its own"
 
