@@ -248,12 +248,19 @@ def test_a_database_of_another_program_is_refused_though_nobody_makes_it(tmp_pat
         ("sqlite:////", "no name of a file"),
         ("sqlite:///:memory:", "a database in memory"),
         ("sqlite://mlflow.db", "did you mean sqlite:///mlflow.db?"),
+        ("sqlite://:sesame@/x.db", "did you mean sqlite:///x.db?"),
         ("mlruns", "; name a database: tracking.uri=sqlite:///mlflow.db"),
         ("file:///tmp/mlruns", "; name a database: tracking.uri=sqlite:///mlflow.db"),
         ("localhost:5000", "did you mean http://localhost:5000?"),
         ("me:sesame@127.0.0.1:5000", "did you mean http://127.0.0.1:5000?"),
-        ("htp://127.0.0.1:5000", "; name a database or a server: "),
-        ("databricks", "; name a database or a server: "),
+        ("htp://127.0.0.1:5000", "did you mean http://127.0.0.1:5000?"),
+        ("http:/127.0.0.1:5000", "no // behind the scheme; did you mean http://127.0.0.1:5000?"),
+        (
+            "postgres+x://u:sesame@h/d?password=sesame",
+            "did you mean postgresql+x://h/d?password=***?",
+        ),
+        ("oracle://u:sesame@h/d?password=sesame", "not known here; name a database or a server: "),
+        ("uc:x", "; name a database or a server: "),
     ],
 )
 def test_what_cannot_be_an_address_is_told_early(uri: str, told: str, tmp_path: Path) -> None:
@@ -261,7 +268,30 @@ def test_what_cannot_be_an_address_is_told_early(uri: str, told: str, tmp_path: 
         check_early(uri, timeout_seconds=1)
     assert told in str(caught.value)
     assert "sesame" not in str(caught.value)
+    assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("uri", ["databricks", "databricks://profile:x"])
+def test_another_kind_of_address_that_mlflow_knows_is_left_to_it(
+    uri: str,
+) -> None:
+    check_early(uri, timeout_seconds=1)
+
+
+def test_the_error_of_a_plugin_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of any type, and of a plugin whose scheme is nearly one of ours."""
+    from mlflow.tracking._tracking_service.utils import _tracking_store_registry as registry
+
+    (tmp_path / "kept.py").write_text("def store(**_): raise ValueError('no\\nroom')")
+    (tmp_path / "kept-1.dist-info").mkdir()
+    entry = "[mlflow.tracking_store]\nhttpx = kept:store\n"
+    (tmp_path / "kept-1.dist-info" / "entry_points.txt").write_text(entry)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "_registry", dict(registry._registry))
+    registry.register_entrypoints()  # type: ignore[no-untyped-call]
+    told = "at httpx://h/x, received: no room; correct what it names, or tracking.uri"
+    assert told in refusal("httpx://me:sesame@h/x")
 
 
 @pytest.mark.parametrize(("name", "cure"), [("x" * 600, "give a shorter name"), ("", "name the")])
