@@ -12,8 +12,10 @@ import errno, socket, sys
 port = sys.argv[1]
 cure = "expected a free port as PORT, received %s (%s); make ui PORT=5001"
 try:
+    if not 1 <= int(port) <= 65535:  # 0 would be taken for any free one
+        raise ValueError
     socket.create_server(("127.0.0.1", int(port))).close()
-except (ValueError, OverflowError) as error:
+except ValueError:
     sys.exit(cure % (port, "no number from 1 to 65535"))
 except OSError as error:
     if error.errno != errno.EADDRINUSE:

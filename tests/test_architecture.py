@@ -81,6 +81,7 @@ HYDRA = (
 ONLY_IN = {
     "hydra": HYDRA,
     "omegaconf": HYDRA,
+    "alembic": ("tracking.schema",),
     "optuna": ("stages.pruning",),
     "mlflow": ("tracking", "mlflow_plugin"),
     "pymongo": ("registry.store", "services"),

@@ -60,7 +60,7 @@ def test_a_port_in_use_is_told_with_another_one(checkout: Path) -> None:
     assert f"port {port} of 127.0.0.1 is in use; make ui PORT={port + 1}\n" in done.stderr
 
 
-@pytest.mark.parametrize("port", ["abc", "99999"])
+@pytest.mark.parametrize("port", ["abc", "0", "99999"])
 def test_what_is_no_port_is_told_so(checkout: Path, port: str) -> None:
     done = make(checkout, "ui", f"PORT={port}")
     assert done.returncode != 0

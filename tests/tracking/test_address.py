@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +18,7 @@ from susystream.tracking import local_database
 from susystream.tracking.address import quiet, tracking_errors, ui_hint
 from susystream.tracking.contact import check_early
 from susystream.tracking.local_database import check_ready, ready_database
+from susystream.tracking.schema import known_schemas
 from susystream.tracking.tracker import Tracker
 
 
@@ -69,6 +71,31 @@ def test_a_schema_newer_than_mlflow_names_the_upgrade_of_mlflow(
     assert "db upgrade" not in message
 
 
+@pytest.fixture
+def moved_schemas() -> Iterator[None]:
+    """A release of MLflow that does not show its schemas as this one does."""
+    from mlflow.store.db import utils
+
+    known_schemas.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(utils, "_get_alembic_config")
+        assert known_schemas() == ()
+    yield
+    known_schemas.cache_clear()
+
+
+@pytest.mark.usefixtures("moved_schemas")
+def test_schemas_that_mlflow_does_not_show_are_left_to_it(database: str, tmp_path: Path) -> None:
+    with Tracker(database, "tests", system_metrics=False).run("s", name="n", params={}, tags={}):
+        pass
+    other = f"sqlite:///{shutil.copy(tmp_path / 'mlflow.db', tmp_path / 'other.db')}"
+    with closing(sqlite3.connect(tmp_path / "other.db")) as connection:
+        connection.execute("update alembic_version set version_num = '451aebb31d03'")
+        connection.commit()
+    message = refusal(other)
+    assert f"mlflow db upgrade {other}; of a newer MLflow: upgrade mlflow here" in message
+
+
 @pytest.mark.parametrize("place", ["no/such", "file"])
 def test_a_database_in_no_folder_is_refused_and_no_folder_made(place: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
@@ -82,6 +109,17 @@ def test_a_folder_that_takes_no_file_is_told_what_to_correct() -> None:
     assert message.endswith(
         "; name a file that you may write, in tracking.uri (or MLFLOW_TRACKING_URI)"
     )
+
+
+def test_a_database_that_lacks_a_column_is_not_cured_by_another_file(
+    database: str, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection:
+        connection.execute("alter table experiments rename column creation_time to mine")
+        connection.commit()
+    message = refusal(database)
+    assert "no such column" in message
+    assert message.endswith("; correct what it names")
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
@@ -210,12 +248,19 @@ def test_a_database_of_another_program_is_refused_though_nobody_makes_it(tmp_pat
         ("sqlite:////", "no name of a file"),
         ("sqlite:///:memory:", "a database in memory"),
         ("sqlite://mlflow.db", "did you mean sqlite:///mlflow.db?"),
+        ("sqlite://:sesame@/x.db", "did you mean sqlite:///x.db?"),
         ("mlruns", "; name a database: tracking.uri=sqlite:///mlflow.db"),
         ("file:///tmp/mlruns", "; name a database: tracking.uri=sqlite:///mlflow.db"),
         ("localhost:5000", "did you mean http://localhost:5000?"),
         ("me:sesame@127.0.0.1:5000", "did you mean http://127.0.0.1:5000?"),
-        ("htp://127.0.0.1:5000", "; name a database or a server: "),
-        ("databricks", "; name a database or a server: "),
+        ("htp://127.0.0.1:5000", "did you mean http://127.0.0.1:5000?"),
+        ("http:/127.0.0.1:5000", "no // behind the scheme; did you mean http://127.0.0.1:5000?"),
+        (
+            "postgres+x://u:sesame@h/d?password=sesame",
+            "did you mean postgresql+x://h/d?password=***?",
+        ),
+        ("oracle://u:sesame@h/d?password=sesame", "not known here; name a database or a server: "),
+        ("uc:x", "; name a database or a server: "),
     ],
 )
 def test_what_cannot_be_an_address_is_told_early(uri: str, told: str, tmp_path: Path) -> None:
@@ -223,7 +268,30 @@ def test_what_cannot_be_an_address_is_told_early(uri: str, told: str, tmp_path: 
         check_early(uri, timeout_seconds=1)
     assert told in str(caught.value)
     assert "sesame" not in str(caught.value)
+    assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("uri", ["databricks", "databricks://profile:x"])
+def test_another_kind_of_address_that_mlflow_knows_is_left_to_it(
+    uri: str,
+) -> None:
+    check_early(uri, timeout_seconds=1)
+
+
+def test_the_error_of_a_plugin_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of any type, and of a plugin whose scheme is nearly one of ours."""
+    from mlflow.tracking._tracking_service.utils import _tracking_store_registry as registry
+
+    (tmp_path / "kept.py").write_text("def store(**_): raise ValueError('no\\nroom')")
+    (tmp_path / "kept-1.dist-info").mkdir()
+    entry = "[mlflow.tracking_store]\nhttpx = kept:store\n"
+    (tmp_path / "kept-1.dist-info" / "entry_points.txt").write_text(entry)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "_registry", dict(registry._registry))
+    registry.register_entrypoints()  # type: ignore[no-untyped-call]
+    told = "at httpx://h/x, received: no room; correct what it names, or tracking.uri"
+    assert told in refusal("httpx://me:sesame@h/x")
 
 
 @pytest.mark.parametrize(("name", "cure"), [("x" * 600, "give a shorter name"), ("", "name the")])

@@ -28,7 +28,7 @@ def test_more_points_than_are_held_go_at_once() -> None:
     assert precedence.passed(["auc"], beside=False) == ["auc"]
 
 
-def test_points_wait_no_longer_than_a_person_watches() -> None:
+def test_the_first_point_after_some_time_lets_all_go() -> None:
     precedence = Precedence(seconds=0.05)
     time.sleep(0.06)
     assert precedence.passed(["cpu"], beside=True) == [], "it just came"

@@ -15,15 +15,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from susystream.errors import TrackingError
+from susystream.errors import SusystreamError, TrackingError
 from susystream.settings import public_uri
 from susystream.tracking.schema import upgrade_cure
 
 DEFAULT_FILE = "mlflow.db"
 DEFAULT_URI = f"sqlite:///{DEFAULT_FILE}"
 _SQLITE = "sqlite:///"
+SERVERS = ("http", "https")
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _LONGEST = 240
-_UNWRITABLE = ("unable to open", "readonly", "OperationalError")  # of SQLite
+_UNWRITABLE = ("unable to open", "readonly")  # of SQLite
 _DELETED_RUN = re.compile(r"The run (\w+) must be in the 'active' state")
 SETTING = "tracking.uri (or MLFLOW_TRACKING_URI)"
 ABSENT = f"start it or correct {SETTING}"
@@ -35,6 +38,8 @@ _REASONS = (  # what a message of many lines comes to
     ("NameResolutionError", "no such host"),
     ("Connection aborted", "connection lost"),
     ("database is locked", "the database is locked"),
+    ("got unsupported URI", "a scheme that is not known here"),
+    ("out-of-date database schema", "the schema of another MLflow version"),
     ("error responses", "an error inside the server"),
 )
 _CURES = (  # what a message holds, and what helps
@@ -45,6 +50,7 @@ _CURES = (  # what a message holds, and what helps
     ("error code 403", "ask for the permission, or log in as another user"),
     ("maintenance mode", FOLDER),
     ("unsupported URI", OTHERS),
+    ("Unity Catalog tracking URI", OTHERS),
     ("No module named", "install the database's driver beside MLflow"),
     ("No space left", "free disk space"),
     ("database is locked", "end the command that holds it, or wait for its end"),
@@ -53,6 +59,17 @@ _CURES = (  # what a message holds, and what helps
     ("not found", "correct the id, or name the server that holds it (tracking.uri)"),
     ("RESOURCE_DOES_NOT_EXIST", "correct the id, or name the server that holds it (tracking.uri)"),
 )
+
+
+def scheme_of(uri: str) -> str:
+    """What stands before the first colon, a driver with it; empty if that can be no scheme."""
+    found = _SCHEME.match(uri)
+    return found[1].lower() if found else ""
+
+
+def is_foreign(uri: str) -> bool:
+    """Whether an address is neither a server's nor a database's: a plugin of MLflow may know it."""
+    return scheme_of(uri).partition("+")[0] not in (*SERVERS, *DATABASES)
 
 
 def is_server(uri: str) -> bool:
@@ -107,9 +124,14 @@ def tracking_errors(uri: str) -> Iterator[None]:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
+    known: tuple[type[Exception], ...] = MlflowException, SQLAlchemyError, OSError, ImportError
+    if is_foreign(uri):  # a plugin may raise whatever it likes
+        known = (Exception,)
     try:
         yield
-    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
+    except SusystreamError:
+        raise
+    except known as error:
         text = str(error)
         if (run := _DELETED_RUN.search(text)) is not None:
             raise _deleted(run[1], uri) from error
@@ -122,6 +144,8 @@ def tracking_errors(uri: str) -> Iterator[None]:
 
 def _otherwise(uri: str, error: Exception) -> str:
     """The cure of what is not known by its words."""
+    if is_foreign(uri):
+        return f"correct what it names, or {SETTING}"
     if sqlite_file(uri) is None:
         return ABSENT
     if isinstance(error, OSError) or any(mark in str(error) for mark in _UNWRITABLE):

@@ -9,44 +9,57 @@ import re
 import socket
 import sqlite3
 from contextlib import closing
+from difflib import get_close_matches
+from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from susystream.disclosure import public_uri
 from susystream.tracking.address import (
     ABSENT,
+    DATABASES,
     DEFAULT_URI,
     FOLDER,
-    OTHERS,
+    SERVERS,
     SETTING,
+    is_foreign,
     refused,
+    scheme_of,
     sqlite_file,
 )
 from susystream.tracking.schema import known_schemas, upgrade_cure
 
 _PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
-_SERVERS = {"http", "https"}
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_WORDS = ("databricks", "databricks-uc", "uc")  # MLflow's addresses that are no more than that
+_NEAR = 0.75  # htp is near http, postgres near postgresql; ftp and s3 are near none
 _BARE_HOST = re.compile(r"(?:[^/\s]*@)?[\w.-]+:\d+(?:/.*)?")
 
 
 def check_address(uri: str, *, timeout_seconds: float) -> None:
     """Refuses what is no address, a database MLflow would retry for minutes, or migrate unasked.
 
-    Nothing is written. An HTTP server is left to the first request, which may go by a proxy.
+    Nothing is written. An HTTP server is left to the first request, which may go by a proxy; of
+    an address of another kind MLflow says whether it or a plugin knows it.
 
     Raises:
         TrackingError: No database answers, the file or its folder is none, or another MLflow
-            version made it; or MLflow knows no such address.
+            version made it; or the address is surely wrong.
+        Exception: MLflow's own, or a plugin's: an address of another kind is none of theirs.
     """
     file = sqlite_file(uri)
     if file is not None:
         _check_named(uri, file)
         _check_sqlite(uri, file, timeout_seconds)
         return
-    kind = _kind_of(uri)
+    _check_scheme(uri)
+    if is_foreign(uri):
+        from mlflow import MlflowClient
+
+        MlflowClient(tracking_uri=uri)
+        return
+    kind = scheme_of(uri).partition("+")[0]
     host, port = _place_of(uri)
-    if kind in _SERVERS and not host:
+    if kind in SERVERS and not host:
         raise refused(uri, "no host", f"correct {SETTING}")
     if kind in _PORTS and host:
         try:
@@ -55,20 +68,33 @@ def check_address(uri: str, *, timeout_seconds: float) -> None:
             raise refused(uri, str(error), ABSENT) from error
 
 
-def _kind_of(uri: str) -> str:
-    """The scheme without a driver, if MLflow knows it."""
-    found = _SCHEME.match(uri)
-    kind = found[1].lower().partition("+")[0] if found else ""
-    if kind == "sqlite" and "+" not in uri.partition(":")[0]:
-        file = uri.partition("://")[2].lstrip("/") or DEFAULT_URI.rpartition("/")[2]
-        raise refused(uri, "two slashes instead of three", f"did you mean sqlite:///{file}?")
-    if kind in {*_SERVERS, *_PORTS, "sqlite"}:
-        return kind
+def _check_scheme(uri: str) -> None:
+    """Refuses what is surely wrong; other schemes may be those of plugins."""
+    scheme, rest = scheme_of(uri), uri.partition(":")[2]
     if _BARE_HOST.fullmatch(uri):
         raise refused(uri, "no scheme", f"did you mean http://{public_uri(uri)}?")
-    if kind == "file" or (not found and ":" not in uri and uri != "databricks"):
+    if scheme == "file" or not (scheme or uri in _WORDS):
         raise refused(uri, "a folder, or a file without a scheme", FOLDER)
-    raise refused(uri, "a scheme that is not known here", OTHERS)
+    if scheme == "sqlite":
+        file = public_uri(uri).partition(":")[2].lstrip("/") or DEFAULT_URI.rpartition("/")[2]
+        raise refused(uri, "two slashes instead of three", f"did you mean sqlite:///{file}?")
+    if scheme not in _plugins():
+        _check_spelling(uri, scheme, rest)
+
+
+def _plugins() -> set[str]:
+    return {one.name for one in entry_points(group="mlflow.tracking_store")}
+
+
+def _check_spelling(uri: str, scheme: str, rest: str) -> None:
+    kind, plus, driver = scheme.partition("+")
+    for meant in get_close_matches(kind, (*SERVERS, *DATABASES), n=1, cutoff=_NEAR):
+        if meant == kind and rest.startswith("//"):
+            return
+        told = "no // behind the scheme" if meant == kind else "a scheme that is not known here"
+        place = rest if rest.startswith("//") else f"//{rest.lstrip('/')}"
+        shown = public_uri(f"{meant}{plus}{driver}:{place}")
+        raise refused(uri, told, f"did you mean {shown}?")
 
 
 def _place_of(uri: str) -> tuple[str | None, int | None]:
@@ -106,7 +132,7 @@ def _check_sqlite(uri: str, file: Path, timeout_seconds: float) -> None:
         raise refused(uri, str(error), "name a database file of MLflow, or a new one") from error
     if tables and not marked:
         raise refused(uri, "a database of another program", "name another file")
-    expected = next(iter(known_schemas()))
-    if versions and versions != [expected]:
+    expected = next(iter(known_schemas()), None)  # None: MLflow says it at its first request
+    if expected and versions and versions != [expected]:
         text = f"the schema {versions[0]} of another MLflow version instead of {expected}"
         raise refused(uri, text, upgrade_cure(uri, versions[0]))

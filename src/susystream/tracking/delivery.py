@@ -32,12 +32,14 @@ class Server:
         answers: Whether the server answers other requests at the moment.
         standing: What it has in an entry's places; raises as MLflow does.
         uri: Its address, for what is told.
+        marked: Whether a run is one that others took for killed; raises as MLflow does.
     """
 
     send: Callable[[Entry], None]
     answers: Callable[[], bool] = lambda: False
     standing: Callable[[Entry], Standing] = lambda _: {}
     uri: str = ""
+    marked: Callable[[str], bool] = lambda _: False
 
 
 @dataclass(slots=True)
@@ -60,6 +62,7 @@ class Account:
     left: list[Untaken] = field(default_factory=list)
     unknown: dict[str, str] = field(default_factory=dict)
     _ours: dict[str, set[tuple[str, str | None]]] = field(default_factory=dict)
+    _marked: dict[str, bool] = field(default_factory=dict)
     _searches: int = _SEARCHES
 
     @property
@@ -158,8 +161,11 @@ class Account:
     def _sorted(self, entry: Entry, server: Server) -> Sorted:
         if entry.before is None:
             return Sorted(entry)
-        ours = self._ours.get(entry.run_id, set())
-        return sorted_out(entry, server.standing(entry), ours)
+        run_id = entry.run_id
+        if run_id not in self._marked:  # its own error, once it is sent, hides the mark
+            self._marked[run_id] = server.marked(run_id)
+        ours, marked = self._ours.get(run_id, set()), self._marked[run_id]
+        return sorted_out(entry, server.standing(entry), ours, marked=marked)
 
     def _write_down(self, entry: Entry, found: Sorted) -> None:
         if found.first is not None:

@@ -21,7 +21,7 @@ from susystream.tracking.entries import send
 from susystream.tracking.journal import ENDING, InUse, Journal, KeptRun, refusal
 from susystream.tracking.journal_folder import journals, sweep
 from susystream.tracking.outage import is_outage
-from susystream.tracking.replaced import standing
+from susystream.tracking.replaced import standing, was_marked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -139,6 +139,7 @@ def _delivered(path: Path, client: MlflowClient, *, named: bool = False) -> Deli
         partial(answers, client),
         partial(standing, client),
         client.tracking_uri,
+        partial(was_marked, client),
     )
     with Journal(path) as journal:
         runs, server = journal.runs(), journal.server()

@@ -7,8 +7,9 @@ MLflow's UI lists figures in the order in which a local database got them, and i
 runs opens with the first: without this that were the processor's load, or a lag of 0 messages. A
 point keeps the time at which it was measured, so that charts are right however long it waited.
 
-A long run is watched, and may be killed outright: after ten minutes points wait no more, and the
-comparison of a run without figures of its own until then opens with the processor's load.
+A long run is watched, and may be killed outright: the first point that comes after ten minutes lets
+all go, and the comparison of a run without figures of its own until then opens with the processor's
+load. No clock does: until that point comes, those before it wait.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ _LONGEST_SECONDS = 600.0
 
 
 class Precedence:
-    """Holds back points that accompany a run until its own figures, but not for long.
+    """Holds back points that accompany a run until its own figures, or for some minutes.
 
     Several threads may call it.
 
     Args:
         most: Points that are held; of more, all go at once.
-        seconds: How long they wait.
+        seconds: The first point that comes so long after the first that is held lets all go.
     """
 
     def __init__(self, most: int = _MOST, *, seconds: float = _LONGEST_SECONDS) -> None:

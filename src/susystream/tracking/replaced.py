@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _STATUS = "its status"  # no name of a tag
+_KILLED = "KILLED"  # what a mark makes of it
 Standing: TypeAlias = Mapping[str, str | None]
 
 
@@ -72,20 +73,34 @@ def standing(client: MlflowClient, entry: Entry) -> dict[str, str | None]:
     return {}
 
 
-def sorted_out(entry: Entry, now: Standing, ours: Collection[tuple[str, str | None]]) -> Sorted:
+def was_marked(client: MlflowClient, run_id: str) -> bool:
+    """Whether others have taken a run for killed; to be asked before its own error is sent.
+
+    Raises:
+        Exception: MLflow's own.
+    """
+    return is_marked(client.get_run(run_id))
+
+
+def sorted_out(
+    entry: Entry, now: Standing, ours: Collection[tuple[str, str | None]], *, marked: bool = False
+) -> Sorted:
     """What of an entry may be sent.
 
     Args:
         entry: It was set aside, and says what stood in its places then, as far as that is known.
         now: What stands there.
         ours: Places with what was just sent there, before this entry.
+        marked: Whether others had taken its run for killed, before all of that.
     """
     overtaken, unclear = list[str](), list[str]()
     known = entry.before or {}
     for place, wanted in places_of(entry).items():
         found = now.get(place)
         free = found is None and known.get(place) is None  # else it was removed since
-        if free or found == wanted or (place, found) in ours or _was_mark(place, found, ours):
+        if free or found == wanted or (place, found) in ours:
+            continue
+        if marked and (place, found) == (_STATUS, _KILLED):
             continue
         if place not in known:
             unclear.append(place)
@@ -94,11 +109,6 @@ def sorted_out(entry: Entry, now: Standing, ours: Collection[tuple[str, str | No
     rest = without(entry, {*overtaken, *unclear})
     only = without(entry, places_of(entry).keys() - set(unclear)) if unclear else None
     return Sorted(rest, tuple(overtaken), only)
-
-
-def _was_mark(place: str, found: str | None, ours: Collection[tuple[str, str | None]]) -> bool:
-    """Whether a run is only marked as killed: else its error could not have just been sent."""
-    return (place, found) == (_STATUS, "KILLED") and any(name == "error" for name, _ in ours)
 
 
 def without(entry: Entry, places: Container[str]) -> Entry | None:

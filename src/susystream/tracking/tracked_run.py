@@ -87,7 +87,7 @@ class TrackedRun:
         Args:
             points: Of this moment.
             beside: Whether they only accompany the run: those wait for its first own figures,
-                or for its end.
+                for the first of them that comes after ten minutes, or for its end.
         """
         now = int(time.time() * 1000)
         found = [[safe_name(name), float(value), now, step] for name, value, step in points]
