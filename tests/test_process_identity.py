@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from susystream.process_identity import has_ended, own_identity
+from susystream.process_identity import has_ended, is_going_on, own_identity
 
 
 def test_one_that_lives_has_not_ended_and_one_that_was_killed_has() -> None:
@@ -16,10 +16,10 @@ def test_one_that_lives_has_not_ended_and_one_that_was_killed_has() -> None:
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as one:
         assert one.stdout is not None
         identity = one.stdout.readline().strip()
-        assert not has_ended(identity)
+        assert (has_ended(identity), is_going_on(identity)) == (False, True)
         one.kill()
         one.wait()
-        assert has_ended(identity)
+        assert (has_ended(identity), is_going_on(identity)) == (True, False)
 
 
 def test_another_process_with_the_same_number_is_not_the_same() -> None:
@@ -30,4 +30,4 @@ def test_another_process_with_the_same_number_is_not_the_same() -> None:
 
 def test_of_another_machine_nothing_is_known() -> None:
     for told in ("elsewhere/1/1.0", "", "a/b", "elsewhere/x/y"):
-        assert not has_ended(told)
+        assert (has_ended(told), is_going_on(told)) == (False, False)

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from susystream.errors import TrackingError
+from susystream.errors import SettingsError, TrackingError
 from susystream.listing import home_option
 
 _TIMEOUT_SECONDS = 10.0
@@ -42,8 +43,10 @@ def deliver_runs(
     from susystream.tracking.journal_folder import journals_for
 
     folder = home / "tracking"
+    if not paths:
+        _check_home(home)
     chosen = paths or journals_for(folder, tracking_uri)
-    rows = [_delivered(path, tracking_uri) for path in chosen]
+    rows = [_delivered(path, tracking_uri, named=bool(paths)) for path in chosen]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     elif not rows:
@@ -56,26 +59,44 @@ def deliver_runs(
         raise TrackingError(f"{errors[0]}{more}")
 
 
+def _check_home(home: Path) -> None:
+    """One that was typed may be misspelt; the usual one is not there before the first command."""
+    source = click.get_current_context().get_parameter_source("home")
+    if source is ParameterSource.COMMANDLINE and not home.is_dir():
+        received = "a file" if home.exists() else "nothing there"
+        raise SettingsError(f"expected a home folder at {home}, received {received}; check --home")
+
+
 def _show(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         if row["server"] is None and not row["error"]:
-            click.echo(f"{row['path']}: delivered by another command")
-        elif not row["error"]:
+            click.echo(f"{row['path']}: {' '.join(row['notes'])}")
+            continue
+        if not row["error"]:
             click.echo(f"{row['path']}: delivered to {row['server']}: {', '.join(row['runs'])}")
         for note in row["notes"]:
             click.echo(f"  {note}")
 
 
-def _delivered(path: Path, uri: str | None) -> dict[str, Any]:
+def _delivered(path: Path, uri: str | None, *, named: bool) -> dict[str, Any]:
     """What became of a journal, as a row; one that stays is no reason to leave others."""
+    from susystream.tracking.journal import InUse
     from susystream.tracking.left_behind import deliver
 
     try:
         found = deliver(path, uri=uri, timeout_seconds=_TIMEOUT_SECONDS)
     except TrackingError as error:
         return _row(path, error=str(error))
+    except InUse:
+        if not named:  # its process sends it: nobody need do that twice
+            return _row(path, notes=["another process has it, and delivers it"])
+        return _row(
+            path,
+            error=f"expected {path} of a command that has ended, received one in use by another "
+            "process, which delivers it; wait for it or end it",
+        )
     if found is None:
-        return _row(path)
+        return _row(path, notes=["delivered by another command"])
     return _row(path, found.server, found.runs, notes=found.notes, error=found.missing or None)
 
 

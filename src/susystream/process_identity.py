@@ -27,11 +27,21 @@ def created(pid: int) -> float:
 
 def has_ended(identity: str) -> bool:
     """Whether a process of this machine has ended; of another one that is not known: False."""
+    return _lives_here(identity) is False
+
+
+def is_going_on(identity: str) -> bool:
+    """Whether a process of this machine still lives; of another one that is not known: False."""
+    return _lives_here(identity) is True
+
+
+def _lives_here(identity: str) -> bool | None:
+    """None where that cannot be known."""
     try:
         place, pid, started = identity.rsplit("/", 2)
-        return place == _place() and not lives(int(pid), float(started))
+        return lives(int(pid), float(started)) if place == _place() else None
     except ValueError:
-        return False
+        return None
 
 
 def lives(pid: int, started: float) -> bool:

@@ -31,6 +31,8 @@ def test_loss_and_auc_are_drawn_over_the_epochs() -> None:
     assert area[3].tolist() == [4, pytest.approx(0.83)]
     assert legend_of(auc)[-1] == "best: 0.8300 in epoch 4"
     assert (auc.get_ylabel(), auc.get_xlabel()) == ("AUC", "epoch")
+    upper, lower = (one.yaxis.label.get_window_extent() for one in (loss, auc))
+    assert upper.y0 - lower.y1 > lower.height  # else they read as one
 
 
 def test_the_auc_has_the_error_that_is_tracked() -> None:

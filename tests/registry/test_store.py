@@ -318,6 +318,13 @@ def test_what_is_near_nothing_is_told_the_latest_alone(
     with pytest.raises(NotFound, match=r"'zzz' \(unknown\); susystream models list") as caught:
         store.load_model("zzz")
     assert [one.model_id in str(caught.value) for one in three] == [False, True, False]
+    assert "promoted, name:…, run:…, best:<metric> or a time" in str(caught.value)
+    store.save_dataset(record())
+    with pytest.raises(
+        NotFound, match=r"by an id, .*, run:… or a time \(2026-01-31\), rec"
+    ) as data:
+        store.load_dataset("zzz")
+    assert not any(one in str(data.value) for one in ("promoted", "best:"))
 
 
 def test_a_list_is_the_latest_first_and_holds_no_weights(

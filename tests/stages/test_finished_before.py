@@ -13,7 +13,7 @@ from susystream.stages.context import StageContext
 from susystream.stages.exact_names import exact_settings
 from susystream.stages.identity import command_tags
 from susystream.stages.trial import Trial, run_trial
-from susystream.tracking.label import TESTED
+from susystream.tracking.label import REUSED_FROM, TESTED
 
 FIGURE = "test/toy_large/auc"
 
@@ -49,6 +49,20 @@ def test_an_evaluation_of_several_models_is_taken_as_it_was_judged(
             found = run_trial(context.settings, output=tmp_path, trial=Trial(0, {}, sweep.run_id))
     assert (found.state, found.run_id, found.objective) == ("reused", run_id, 0.8)
     assert found.metrics[FIGURE] == 0.8
+
+
+@pytest.mark.parametrize("copy_of", [None, "another"])
+def test_a_run_of_the_same_settings_that_is_going_on_is_told(
+    opened: Open, tmp_path: Path, capsys: pytest.CaptureFixture[str], copy_of: str | None
+) -> None:
+    """A copy computes nothing."""
+    with opened("stage=prepare", "sweep.metric=prepare/rows") as context:
+        more = {REUSED_FROM: copy_of} if copy_of else {}
+        tags = {**command_tags(exact_settings(context)), **more}
+        with context.tracker.run("prepare", name="n", params={}, tags=tags) as run:
+            run_trial(context.settings, output=tmp_path, trial=Trial(0, {}, run.run_id))
+    told = f"run {run.run_id} of these settings is going on" in capsys.readouterr().out
+    assert told == (copy_of is None)
 
 
 def test_why_a_finished_run_is_done_again_is_told(

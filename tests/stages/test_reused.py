@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -166,7 +165,23 @@ def test_a_sweep_tells_which_trials_failed_in_one_short_line_and_why_in_its_tabl
     assert str(caught.value).startswith(told)
     assert "that that" not in str(caught.value)
     said = capsys.readouterr().out
-    assert re.search(r"seconds +reason.*\n.*\n.*failed +1\.0 +expected this", said)
+    assert f"trials 0, 2: {long.partition(';')[0]}\n" in said
+
+
+def test_a_trial_that_is_not_run_again_took_as_long_as_the_run_that_stands_for_it(
+    opened: Open, tmp_path: Path
+) -> None:
+    """Its copy took a moment."""
+    with opened(*PREPARE) as context:
+        client = MlflowClient(tracking_uri=context.tracker.uri)
+        with swept(context, "seed=42") as former:
+            original = client.get_run(trial(context, 0, former).run_id or "").info
+        client.set_terminated(original.run_id, end_time=original.start_time + 12_000)
+        with open_sweep([context.settings], output=context.output, swept=["seed=42"]) as it:
+            again = Trial(0, {"seed": "42"}, it.run_id)
+            run_trial(context.settings, output=context.output / "again", trial=again)
+    (row,) = json.loads((context.output / "result.json").read_text())["trials"]
+    assert (row["state"], row["seconds"]) == ("reused", 12.0)
 
 
 def test_a_person_who_ends_a_sweep_is_told_how_it_goes_on(

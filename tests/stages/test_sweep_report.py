@@ -5,13 +5,10 @@ from __future__ import annotations
 import csv
 import io
 
-import rich.console
 from matplotlib.collections import LineCollection
 from plots.looking import texts
 
-from susystream.composition import composed_settings
 from susystream.stages import sweep_report
-from susystream.stages.console import Console
 from susystream.stages.objective import Objective
 from susystream.stages.outcome import Outcome
 
@@ -38,19 +35,6 @@ def test_a_trial_that_was_ended_early_is_never_the_best() -> None:
     assert "4 trials, of them 1 pruned, 1 failed" in said
     without, lines = [one for one in figure.axes[0].collections if isinstance(one, LineCollection)]
     assert [len(one.get_segments()) for one in (without, lines)] == [2, 2]
-
-
-def test_a_sweep_without_a_figure_has_no_column_for_it() -> None:
-    published = [Outcome("s", 0, {"seed": "1"}, "finished", 1.0)]
-    said = io.StringIO()
-    console = Console(rich.console.Console(file=said, width=80))
-    sweep_report.show(
-        console, published, Objective(None), settings=composed_settings(["stage=publish"])
-    )
-    title, head = said.getvalue().splitlines()[:2]
-    assert (title, head.split()) == ("Trials", ["trial", "seed", "state", "seconds"])
-    lines = sweep_report.note(published, Objective(None)).splitlines()
-    assert lines[2].replace("&emsp;", "") == "| trial | seed | state | seconds | run |"
 
 
 def test_a_sweep_whose_trials_were_all_ended_early_has_no_best() -> None:
@@ -87,3 +71,10 @@ def test_the_note_begins_with_the_best_trial_and_leads_to_all() -> None:
         "| 0.71235&emsp; | finished&emsp; | 1.0&emsp; | [4a](#/experiments/7/runs/4a) |"
         in (rows[4])
     )
+
+
+def test_one_reason_of_many_trials_is_told_once() -> None:
+    found = [Outcome("s", at, {}, "failed", 1.0, error="no such data") for at in range(14)]
+    lines = sweep_report.note([*TRIALS[:1], *found[1:]], AUC).splitlines()
+    assert lines[-1] == "- trials 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, …: no such data"
+    assert len([one for one in lines if one.startswith("- ")]) == 1

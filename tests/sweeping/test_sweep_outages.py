@@ -66,6 +66,7 @@ def test_a_sweep_whose_server_is_away_at_its_end_tells_all_that_was_computed(
     out, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "best     trial 1: data.rows=3000000" in out
+    assert "  the sweep's pictures and table may have to wait: expected a tracking server" in out
     assert "susystream: expected a tracking server" in err.strip().splitlines()[-1]
     found = json.loads((tmp_path / "out" / "result.json").read_text())
     assert [one["state"] for one in found["trials"]] == ["finished"] * 2

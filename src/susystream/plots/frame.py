@@ -27,7 +27,12 @@ def blank(x: str, y: str, *, height: float = HEIGHT, right: float = RIGHT) -> tu
 
 
 def stacked(
-    x: str, ys: Sequence[str], *, heights: Sequence[float], right: float = RIGHT
+    x: str,
+    ys: Sequence[str],
+    *,
+    heights: Sequence[float],
+    right: float = RIGHT,
+    centred: bool = False,
 ) -> tuple[Figure, list[Axes]]:
     """Axes one above the other with one x axis, labelled at the lowest.
 
@@ -36,6 +41,8 @@ def stacked(
         ys: Labels of the y axes, the uppermost first.
         heights: Of the axes, in inches.
         right: Margin, in inches.
+        centred: Whether the labels of the y axes are, where one is as long as its axis: at the
+            tops they would read as one.
     """
     figure = Picture(WIDTH, TOP + sum(heights) + GAP * (len(heights) - 1) + BOTTOM)
     below = TOP  # inches from the figure's top to that of the next axes
@@ -44,7 +51,7 @@ def stacked(
         axes = placed(figure, left=LEFT, below=below, size=(WIDTH - LEFT - right, height))
         if found:
             axes.sharex(found[0])
-        label(axes, y=y)
+        label(axes, y=y, centred=centred)
         faint_grid(axes)
         found.append(axes)
         below += height + GAP
@@ -63,7 +70,7 @@ def placed(figure: Figure, *, left: float, below: float, size: tuple[float, floa
     )
 
 
-def label(axes: Axes, *, x: str = "", y: str = "") -> None:
+def label(axes: Axes, *, x: str = "", y: str = "", centred: bool = False) -> None:
     """Labels at a fixed distance, whatever the ticks say; those of stacked axes are in line."""
     box = axes.get_position()
     width, height = axes.get_figure(root=True).get_size_inches() * (box.width, box.height)  # type: ignore[union-attr]
@@ -72,8 +79,8 @@ def label(axes: Axes, *, x: str = "", y: str = "") -> None:
         axes.xaxis.set_label_coords(1, -_X_LABEL / height)
         axes.xaxis.get_offset_text().set(x=0, ha="left")  # a common power of ten, not on the label
     if y:
-        axes.set_ylabel(y)
-        axes.yaxis.set_label_coords(-_Y_LABEL / width, 1)
+        axes.set_ylabel(y, loc="center" if centred else None)
+        axes.yaxis.set_label_coords(-_Y_LABEL / width, 0.5 if centred else 1)
 
 
 def heading(axes: Axes, left: str, right: str = "") -> None:

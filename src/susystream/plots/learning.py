@@ -35,7 +35,7 @@ def learning_figure(epochs: Sequence[Mapping[str, float]], *, title: str = "") -
     """
     validated = _AREA in epochs[0]
     figure, (upper, lower) = stacked(
-        "epoch", [_LOSS, _AUC if validated else _ACCURACY], heights=(2.8, 2.4)
+        "epoch", [_LOSS, _AUC if validated else _ACCURACY], heights=(2.8, 2.4), centred=True
     )
     _line(upper, epochs, "train/loss", "training, mean over the epoch")
     if validated:

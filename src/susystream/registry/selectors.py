@@ -14,10 +14,11 @@ from typing import Any
 from susystream.direction import less_is_better
 from susystream.registry.document import PROMOTED, UNPROVEN
 
-SELECTORS = (
-    "an id, an id's beginning, latest, promoted (a model), name:…, run:…, best:<metric>, "
-    "or a time as 2026-01-31 or 2026-01-31T12:00:00+01:00"
-)
+SELECTORS = {
+    "dataset_id": "an id, its beginning, latest, name:…, run:… or a time (2026-01-31)",
+    "model_id": "an id, its beginning, latest, promoted, name:…, run:…, best:<metric> or a time "
+    "(2026-01-31T12:00+01:00)",
+}
 # Python versions differ in the forms they take for times: these, and no others
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d"

@@ -6,7 +6,7 @@ In: what the stages have to say. Out: a live display on a terminal, plain lines 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Literal, Protocol, TypeAlias
@@ -30,7 +30,6 @@ from rich.text import Text
 
 _PLAIN_EVERY_SECONDS = 5.0
 _GAP = 2  # letters, between two columns of a table
-_NARROWEST = 20  # letters, of a column of text
 
 Unit: TypeAlias = Literal["rows", "bytes"]
 
@@ -67,8 +66,9 @@ class Console:
         self._rich.print(escape(self._prefix + text))
 
     def heading(self, text: str) -> None:
-        """The line a stage begins with."""
-        self._rich.print(f"{escape(self._prefix)}[bold]{escape(text)}[/bold]")
+        """The line a stage begins with; broken between words where a terminal is too narrow."""
+        line = f"{escape(self._prefix)}[bold]{escape(text)}[/bold]"
+        self._rich.print(line, soft_wrap=not self._rich.is_terminal)
 
     @contextmanager
     def progress(
@@ -125,7 +125,7 @@ class Console:
         columns: Sequence[str],
         rows: Sequence[Sequence[str]],
         *,
-        remarks: Sequence[str] = (),
+        broken: Container[int] = (),
     ) -> None:
         """A table; the first column is text, the others are numbers.
 
@@ -133,27 +133,26 @@ class Console:
             title: Above it; may be empty.
             columns: Their heads.
             rows: Their cells.
-            remarks: A text for each row, in a last column, or below where there is no room.
+            broken: Positions of columns that are broken where there is no room for all.
         """
         table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
         for position, column in enumerate(columns):
-            table.add_column(column, justify="left" if position == 0 else "right", no_wrap=True)
-        beside = any(remarks) and self._room_beside(columns, rows) >= _NARROWEST
-        if beside:
-            table.add_column("reason")
-        for row, remark in zip(rows, remarks or [""] * len(rows), strict=True):
-            table.add_row(*(escape(cell) for cell in (*row, *([remark] if beside else []))))
+            table.add_column(
+                column,
+                justify="left" if position == 0 else "right",
+                no_wrap=position not in broken,
+                overflow="fold" if position in broken else "ellipsis",
+            )
+        for row in rows:
+            table.add_row(*map(escape, row))
         if title:
             self.heading(title)
         self._rich.print(table)
-        for row, remark in zip(rows, () if beside else remarks, strict=False):
-            if remark:
-                self.say(f"{columns[0]} {row[0]}: {remark}")
 
-    def _room_beside(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
-        """Letters of a line that a table leaves."""
+    def fits(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+        """Whether a table is shown whole."""
         widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
-        return self._rich.width - sum(width + _GAP for width in widths)
+        return sum(width + _GAP for width in widths) - _GAP <= self._rich.width
 
 
 class _RowsPerSecond(ProgressColumn):

@@ -32,9 +32,15 @@ def finished_before(
         return None
     search = study.search if study and study.pruner != "none" else None
     found = context.tracker.former.finished(config_hash, beside=beside, pruned_by=search)
-    if found is None or not _is_there(context, found):
-        return None
-    return found
+    if found is None:
+        _tell_of_one_going_on(context, config_hash, beside)
+    return found if found is not None and _is_there(context, found) else None
+
+
+def _tell_of_one_going_on(context: StageContext, config_hash: str, beside: str) -> None:
+    """Another command may be at the same; nobody waits for it."""
+    if going_on := context.tracker.former.going_on(config_hash, beside=beside):
+        context.note(f"run {going_on} of these settings is going on; this is one more of them")
 
 
 def _is_there(context: StageContext, found: FinishedRun) -> bool:

@@ -6,9 +6,10 @@ picture in its run, `result.json`, and an error if some trial failed.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 from susystream.errors import TrackingError, TrialsFailed, line_of
 from susystream.interruption import told
 from susystream.settings import Settings, public_config
-from susystream.stages import sweep_report
+from susystream.stages import sweep_report, sweep_screen
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
 from susystream.stages.exact_names import names_of_trials, with_names
@@ -35,6 +36,7 @@ from susystream.tracking.tracker import TrackedRun
 _NEEDS_BROKER = ("publish", "train", "score", "pipeline")
 _LONGEST_NAME = 100
 _MOST_NUMBERS = 10  # of failed trials that are told
+_MAY_BE_FORMER = ("reused", "pruned")  # a pruned one too may be a run of before
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +118,14 @@ def _report(
     context: StageContext, run: TrackedRun, started: float, ended: str | None = None
 ) -> list[Outcome]:
     """Tells what became of the trials, also where the server is away; `ended`: what ended all."""
+    answers = True
     try:  # whoever was ended with us could mark nothing
         context.tracker.end_abandoned(reasons={run.run_id: ended} if ended else {})
     except TrackingError as error:
-        context.note(str(error))
+        answers = False
+        context.note(f"the sweep's pictures and table may have to wait: {error}")
     found = outcomes(context.output, parent_run_id=run.run_id, begun=True)
+    found = _with_former_seconds(context, found, answers=answers)
     found = [_with_reason(one, ended) for one in found]
     _end(context, run, found, started)
     try:
@@ -135,6 +140,24 @@ def _with_reason(one: Outcome, ended: str | None) -> Outcome:
     """A trial whose process could say nothing was ended by what ended the sweep."""
     lost = one.state == "interrupted" and one.error is None
     return replace(one, error=ended) if lost else one
+
+
+def _with_former_seconds(
+    context: StageContext, found: Sequence[Outcome], *, answers: bool
+) -> list[Outcome]:
+    """A trial that was not run again took as long as the run that stands for it, if that is known.
+
+    What this command took for it is the time of a copy, and of waiting for the server.
+    """
+    known: Mapping[str, float] = {}
+    ids = [one.run_id for one in found if one.run_id and one.state in _MAY_BE_FORMER]
+    with suppress(TrackingError):
+        known = context.tracker.former.seconds_of(ids) if answers else {}
+
+    def seconds(one: Outcome) -> float:
+        return known.get(one.run_id or "", math.nan if one.state == "reused" else one.seconds)
+
+    return [replace(one, seconds=seconds(one)) for one in found]
 
 
 def _name(swept: Sequence[str]) -> str:
@@ -165,7 +188,7 @@ def _end(context: StageContext, run: TrackedRun, found: list[Outcome], started: 
         trials=tuple(sweep_report.plain(one) for one in found),
     )
     path = result.write(context.output)
-    sweep_report.show(context.console, found, objective, settings=context.settings)
+    sweep_screen.show(context.console, found, objective, settings=context.settings)
     context.console.say(f"sweep    run {run.run_id} in experiment {run.experiment}")
     context.console.say(f"UI       {context.tracker.ui_hint(run.run_id)}")
     context.console.say(f"result   {short(path)}")

@@ -1,7 +1,6 @@
 """What a sweep found.
 
-In: the outcomes of its trials. Out: the best one, a table and a picture, in the sweep's run and on
-the screen.
+In: the outcomes of its trials. Out: the best one, a table and a picture, in the sweep's run.
 """
 
 from __future__ import annotations
@@ -10,17 +9,14 @@ import csv
 import io
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 from susystream.plots.style import Figure
 from susystream.plots.sweep import parallel_coordinates_figure
-from susystream.settings import Settings
 from susystream.stages import markdown
-from susystream.stages.console import Console
-from susystream.stages.note_parts import model_line
 from susystream.stages.objective import Objective
 from susystream.stages.outcome import Outcome
 from susystream.stages.trial import few_digits
@@ -29,9 +25,9 @@ from susystream.tracking.tracker import TrackedRun
 _STATES = ("finished", "reused", "pruned", "failed", "interrupted")
 _JUDGED = ("finished", "reused")
 _SHORT = 8  # letters of a run id that lead to it
-_MOST_ROWS = 40  # of a table on the screen or in a note
+MOST_ROWS = 40  # of a table on the screen or in a note
 _LONGEST_FIGURE = 16
-_LONGEST_REASON = 160  # letters on the screen: the whole is in trials.csv
+_MOST_NUMBERS = 10  # of trials that are told with one reason
 
 
 def best(found: Sequence[Outcome], objective: Objective) -> Outcome | None:
@@ -127,7 +123,9 @@ def _tags(leader: Outcome) -> dict[str, str]:
 
 def plain(one: Outcome) -> dict[str, Any]:
     """A trial in `result.json`; its figures lie in its own."""
-    return {name: value for name, value in asdict(one).items() if name != "metrics"}
+    seconds = one.seconds if math.isfinite(one.seconds) else None
+    told = {**asdict(one), "seconds": seconds}
+    return {name: value for name, value in told.items() if name != "metrics"}
 
 
 def table(found: Sequence[Outcome], objective: Objective) -> str:
@@ -141,9 +139,8 @@ def table(found: Sequence[Outcome], objective: Objective) -> str:
     for one in ranked(found, objective):
         cells = [one.parameters.get(name, "") for name in names]
         value = "" if one.objective is None else repr(one.objective)
-        rows.writerow(
-            [one.number, *cells, value, one.state, f"{one.seconds:.2f}", one.run_id, one.error]
-        )
+        seconds = _seconds(one, decimals=2)
+        rows.writerow([one.number, *cells, value, one.state, seconds, one.run_id, one.error])
     return written.getvalue()
 
 
@@ -152,39 +149,16 @@ def parameters(found: Sequence[Outcome]) -> list[str]:
     return list(dict.fromkeys(name for one in found for name in one.parameters))
 
 
-def show(
-    console: Console, found: Sequence[Outcome], objective: Objective, *, settings: Settings
-) -> None:
-    """On the screen: the table, and the best trial with the command that looks into its model."""
-    shown = ranked(found, objective)[:_MOST_ROWS]
-    columns, rows = _columns(found, shown, objective)
-    title = "Trials, the best first" if _are_judged(found) else "Trials"
-    heads, reasons = [_short(one) for one in columns], [_reason(one) for one in shown]
-    console.table(title, heads, rows, remarks=reasons)
-    if len(found) > len(shown):
-        console.say(f"and {len(found) - len(shown):,} more, see trials.csv in the run")
-    leader = best(found, objective)
-    if leader is None:
-        return
-    told = " ".join(f"{name}={value}" for name, value in leader.parameters.items())
-    console.say(f"best     trial {leader.number}: {told}")
-    if leader.model_ids:
-        console.say(model_line(settings, leader.model_ids[0]))
-
-
 def note(found: Sequence[Outcome], objective: Objective, *, place: str | None = None) -> str:
     """A Markdown summary; arguments as of `log`."""
-    shown = ranked(found, objective)[:_MOST_ROWS]
-    head, cells = _columns(found, shown, objective)
+    shown = ranked(found, objective)[:MOST_ROWS]
+    head, cells = columns(found, shown, objective)
     rows = [
         [*map(markdown.plain, row), _linked(one.run_id, place)]
         for row, one in zip(cells, shown, strict=True)
     ]
-    failed = [
-        f"- trial {one.number}: {markdown.plain(one.error)}"
-        for one in found
-        if one.state == "failed"
-    ]
+    errors = {one.number: one.error or "" for one in found if one.state == "failed"}
+    failed = [f"- {whose}: {markdown.plain(why)}" for whose, why in merged(errors)]
     return markdown.paragraphs(
         [
             _summary(found, objective),
@@ -229,17 +203,24 @@ def _figure(value: float, decimals: int) -> str:
     return text if len(text) <= _LONGEST_FIGURE else f"{value:.4e}"
 
 
-def _columns(
+def columns(
     found: Sequence[Outcome], shown: Sequence[Outcome], objective: Objective
 ) -> tuple[list[str], list[list[str]]]:
-    """Heads and cells; no column of a figure that no trial has."""
+    """Heads and cells, the seconds last; no column of a figure that no trial has.
+
+    Args:
+        found: All trials.
+        shown: Those that get a row.
+        objective: As of `log`.
+    """
     names, decimals = parameters(found), _decimals(found, objective)
-    judged = [objective.name or "objective"] if _are_judged(found) else []
+    judged = [objective.name or "objective"] if are_judged(found) else []
     head = ["trial", *names, *judged, "state", "seconds"]
     return head, [_cells(one, names, decimals if judged else None) for one in shown]
 
 
-def _are_judged(found: Sequence[Outcome]) -> bool:
+def are_judged(found: Sequence[Outcome]) -> bool:
+    """Whether any has a figure to be judged by."""
     return any(one.objective is not None for one in found)
 
 
@@ -248,14 +229,31 @@ def _cells(one: Outcome, names: Sequence[str], decimals: int | None) -> list[str
     value = "" if one.objective is None else _figure(one.objective, decimals or 0)
     chosen = [few_digits(one.parameters.get(name, "")) for name in names]
     figure = [] if decimals is None else [value]
-    return [str(one.number), *chosen, *figure, one.state, f"{one.seconds:.1f}"]
+    return [str(one.number), *chosen, *figure, one.state, _seconds(one, decimals=1)]
 
 
-def _reason(one: Outcome) -> str:
-    """Why a trial has no result, without the cure; that it was pruned says its state."""
-    text = "" if one.state == "pruned" or not one.error else one.error.partition("; ")[0]
-    return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 1] + "…"
+def _seconds(one: Outcome, *, decimals: int) -> str:
+    """Empty where they are not known."""
+    return f"{one.seconds:.{decimals}f}" if math.isfinite(one.seconds) else ""
 
 
-def _short(name: str) -> str:
-    return name.rpartition(".")[2]
+def merged(reasons: Mapping[int, str]) -> list[tuple[str, str]]:
+    """Reasons with the trials they are of, each once: what ended one may have ended many.
+
+    Args:
+        reasons: By the trial's number.
+
+    Example:
+        >>> merged({0: "no such data", 2: "no such data", 3: "no room"})
+        [('trials 0, 2', 'no such data'), ('trial 3', 'no room')]
+    """
+    numbers: dict[str, list[str]] = {}
+    for number, reason in reasons.items():
+        numbers.setdefault(reason, []).append(str(number))
+    return [(_trials(of), reason) for reason, of in numbers.items()]
+
+
+def _trials(numbers: Sequence[str]) -> str:
+    more = ["…"] if len(numbers) > _MOST_NUMBERS else []
+    told = ", ".join([*numbers[:_MOST_NUMBERS], *more])
+    return f"{'trial' if len(numbers) == 1 else 'trials'} {told}"

@@ -5,16 +5,19 @@ In: a hash of settings. Out: the run that had it, so that nothing is computed tw
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from susystream.process_identity import is_going_on
 from susystream.tracking.address import tracking_errors
 from susystream.tracking.label import (
     AS_TYPED,
     CONFIG_HASH,
     PARENT,
+    PROCESS,
     PRUNED,
+    REUSED_FROM,
     SEARCH,
     SWEEP,
     TRIAL,
@@ -105,6 +108,26 @@ class FormerRuns:
         whole = [one for one in runs if one.tags.get(TRIAL_STATE) != PRUNED]
         pruned = [one for one in runs if pruned_by and one.tags.get(SEARCH) == pruned_by]
         return next(iter([*whole, *pruned]), None)
+
+    def seconds_of(self, run_ids: Iterable[str]) -> dict[str, float]:
+        """How long runs took; nothing of one that is gone, or has no end."""
+        with tracking_errors(self._uri):
+            found = [run_or_none(self._client, run_id) for run_id in dict.fromkeys(run_ids)]
+        ended = [one.info for one in found if one is not None and one.info.end_time]
+        return {one.run_id: (one.end_time - one.start_time) / 1000 for one in ended}
+
+    def going_on(self, config_hash: str, *, beside: str) -> str | None:
+        """The id of a run with that configuration whose process, of this machine, is at it now.
+
+        Args:
+            config_hash: Of the configuration.
+            beside: A run of the experiment to look in.
+        """
+        wanted = f"attributes.status = 'RUNNING' and tags.{CONFIG_HASH} = '{config_hash}'"
+        with tracking_errors(self._uri):
+            found = self._search(wanted, beside)
+        lively = (one for one in found if is_going_on(one.data.tags.get(PROCESS, "")))
+        return next((one.info.run_id for one in lively if REUSED_FROM not in one.data.tags), None)
 
     def adopt(self, run: FinishedRun, label: Label) -> bool:
         """Moves a run from a sweep that was broken off to the one that goes on with it.

@@ -81,7 +81,8 @@ def deliver(path: Path, *, uri: str | None, timeout_seconds: float) -> Delivered
         timeout_seconds: For the server to answer.
 
     Raises:
-        TrackingError: The server is still away, the file is no journal, or in use.
+        TrackingError: The server is still away, or the file is no journal.
+        InUse: Another process delivers it.
     """
     try:
         address = uri or _with_login(Journal(path).server())
@@ -92,11 +93,8 @@ def deliver(path: Path, *, uri: str | None, timeout_seconds: float) -> Delivered
         return _delivered(path, client, named=uri is not None)
     except FileNotFoundError:
         return None
-    except InUse as error:
-        raise TrackingError(
-            f"expected {path} of a command that has ended, received one in use by another "
-            "process, which delivers it; wait for it or end it"
-        ) from error
+    except InUse:
+        raise
     except Exception:
         with tracking_errors(address):
             raise

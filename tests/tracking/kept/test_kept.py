@@ -39,6 +39,22 @@ def damage(path: Path, number: int) -> None:
     path.write_bytes(b"".join(lines))
 
 
+def test_what_another_process_delivers_is_no_error_unless_it_was_named(
+    database: str, client: MlflowClient
+) -> None:
+    journal = Journal(journal_of(database, metrics(new_run(client), "a")))
+    with journal:
+        done, named = deliver(), deliver(journal.path)
+    assert (done.exit_code, named.exit_code) == (0, 1)
+    assert done.output == f"{journal.path}: another process has it, and delivers it\n"
+
+
+def test_a_home_that_is_not_there_is_told(tmp_path: Path) -> None:
+    assert deliver().output.startswith("nothing is kept in ")
+    done = deliver("--home", tmp_path / "typo")
+    assert (done.exit_code, "expected a home folder" in str(done.exception)) == (1, True)
+
+
 def test_damaged_journals_stop_no_command_and_no_other_journal(
     database: str, client: MlflowClient
 ) -> None:

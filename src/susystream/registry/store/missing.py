@@ -46,7 +46,7 @@ def not_found(of: Collection[dict[str, Any]], key: str, selector: str) -> NotFou
     near = near_selectors(selector, known)[:5]
     several = "one of several" if any(i.startswith(selector) for i, _ in known) else "unknown"
     return NotFound(
-        f"expected a {kind} by {SELECTORS}, received {selector!r} ({several}); "
+        f"expected a {kind} by {SELECTORS[key]}, received {selector!r} ({several}); "
         + (f"near it: {', '.join(near)}" if near else f"{listed} lists all, latest {known[0][0]}")
     )
 
