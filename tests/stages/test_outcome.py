@@ -29,3 +29,12 @@ def test_a_trial_that_began_counts_until_it_ends(tmp_path: Path) -> None:
     Outcome("s", 0, {"seed": "1"}, "finished", 1.0).write(tmp_path / "0")
     (found,) = outcomes(tmp_path, parent_run_id="s", begun=True)
     assert found.state == "finished"
+
+
+def test_a_trial_that_begins_again_counts_as_begun(tmp_path: Path) -> None:
+    """Its first process told that it was ended; what ends the second one is not known yet."""
+    first = Outcome("s", 0, {"seed": "1"}, "interrupted", 90.0, error="ended by SIGTERM")
+    first.write(tmp_path / "0")
+    Outcome("s", 0, {"seed": "1"}, "interrupted", 0.0).begin(tmp_path / "0")
+    (found,) = outcomes(tmp_path, parent_run_id="s", begun=True)
+    assert (found.error, found.seconds < 90) == (None, True)

@@ -15,6 +15,7 @@ from susystream.errors import SettingsError
     [
         ("stage=train seedd=1,2", "unknown setting 'seedd'; did you mean seed"),
         ("stage=train train.nosuch=1,2", "unknown setting 'train.nosuch'; did you mean"),
+        ("~train stage=prepare seed=1,2", "train: expected a value, received none; give it one"),
         ("stage=train seed=1,x", "setting seed: .*received 'x'"),
         ("stage=train train.epochs=1,2,0", "setting train.epochs: .*received 0"),
         ("model=report_mlp,big", "unknown model 'big': expected one of"),

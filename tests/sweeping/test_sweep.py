@@ -17,7 +17,7 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 from sweeping.desk import PREPARE, ROOT, SweepDesk, named, rows_of_uci, until
-from sweeping.mortal import AFTER, ALWAYS, ASKED, ONCE
+from sweeping.mortal import AFTER, ALWAYS, ASKED, AT_ONCE
 
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
 
@@ -199,15 +199,22 @@ def test_a_sweep_that_is_ended_marks_its_run_and_those_of_its_workers(
     assert left == []
 
 
-def test_a_process_that_is_asked_to_end_ends_no_other_trial(desk: SweepDesk) -> None:
-    """By SIGTERM, as `kill` does, and what watches the memory does at first."""
-    status, _, err = mortal_sweep(desk, f"data.rows={ASKED},1000")
-    assert status == 0, err
-    assert "killed or ended (out of memory?): trial 0 runs again, one at a time" in err
+def test_a_process_that_is_asked_to_end_or_killed_ends_no_other_trial(desk: SweepDesk) -> None:
+    """By SIGTERM, as `kill` does, and what watches the memory does at first; each has a run."""
+    status, _, err = mortal_sweep(desk, f"data.rows={ASKED},{ALWAYS}")
+    assert "killed or ended (out of memory?): trial" in err
+    assert "again, one at a time; fewer at once: hydra.launcher.n_jobs=1" in err
+    trials = desk.trials()
+    assert (status, [one["state"] for one in trials.values()]) == (1, ["finished", "failed"]), err
+    told = "the process of trial 1 was killed, and again when it ran alone (out of memory?); lower"
+    assert f"susystream: trial 1 failed: {told}" in err
     (parent,), below = desk.runs()
-    assert parent.info.status == "FINISHED"
-    finished = [run for run in below[parent.info.run_id] if run.info.status == "FINISHED"]
-    assert sorted(run.data.tags["trial"] for run in finished) == ["0", "1"]
+    assert told in artifact(desk, parent.info.run_id, "trials.csv")
+    runs = {one.info.run_id: one for one in below[parent.info.run_id]}
+    of_trials = sorted((one.data.tags["trial"], one.info.status) for one in runs.values())
+    assert of_trials == [("0", "FINISHED"), ("0", "KILLED"), ("1", "KILLED"), ("1", "KILLED")]
+    last = max(runs.values(), key=lambda one: int(one.info.start_time))
+    assert trials[1]["run_id"] == last.info.run_id  # none is made for what was killed
 
 
 def test_a_process_that_is_killed_when_all_is_done_costs_nothing(desk: SweepDesk) -> None:
@@ -217,23 +224,11 @@ def test_a_process_that_is_killed_when_all_is_done_costs_nothing(desk: SweepDesk
     assert "again" not in err
 
 
-@pytest.mark.parametrize("sweeper", ["basic", "random"])
-def test_a_process_that_is_killed_ends_no_other_trial(desk: SweepDesk, sweeper: str) -> None:
-    rows = {"basic": f"{ALWAYS},1000", "random": f"choice({ONCE})"}[sweeper]
-    search = () if sweeper == "basic" else ("hydra/sweeper=random", "hydra.sweeper.trials=1")
-    status, _, err = mortal_sweep(desk, *search, f"data.rows={rows}")
-    states = {one["parameters"]["data.rows"]: one["state"] for one in desk.trials().values()}
-    assert "again, one at a time; fewer at once: hydra.launcher.n_jobs=1" in err
-    if sweeper == "random":
-        assert (status, states) == (0, {str(ONCE): "finished"})
-        return
-    assert (status, states) == (1, {str(ALWAYS): "failed", "1000": "finished"})
-    told = "the process of trial 0 was killed, and again when it ran alone (out of memory?); lower"
-    assert f"susystream: trial 0 failed: {told}" in err
-    (parent,), below = desk.runs()
-    assert told in artifact(desk, parent.info.run_id, "trials.csv")
-    failed = {one.info.run_id: one.info.status for one in below[parent.info.run_id]}
-    assert failed[str(desk.trials()[0]["run_id"])] == "FAILED"
+def test_a_process_that_is_killed_before_its_trial_begins_loses_nothing(desk: SweepDesk) -> None:
+    search = ("hydra/sweeper=random", "hydra.sweeper.trials=1")
+    status, _, err = mortal_sweep(desk, *search, f"data.rows=choice({AT_ONCE})")
+    assert "(out of memory?): trial 0 runs again, one at a time; fewer at once" in err
+    assert (status, [one["state"] for one in desk.trials().values()]) == (0, ["finished"])
 
 
 def test_a_sweep_is_run_again_where_that_is_asked(desk: SweepDesk) -> None:

@@ -9,11 +9,10 @@ import pytest
 from mlflow import MlflowClient
 from sweeping.desk import SweepDesk
 
-from susystream.composition import composed_settings, config_folder
+from susystream.composition import config_folder
 from susystream.errors import SettingsError
 from susystream.stages.trial import Trial
-from susystream.sweeping.known import Ended
-from susystream.sweeping.trials import _recorded, failed_before
+from susystream.sweeping.trials import _recorded
 from susystream.tracking.tracker import Tracker
 
 
@@ -37,10 +36,3 @@ def test_a_trial_whose_settings_are_wrong_has_a_failed_run_and_a_killed_one_its_
     assert (run.info.status, run.info.run_name) == ("FAILED", "trial 2: epochs=0")
     assert run.data.tags["mlflow.parentRunId"] == sweep.run_id
     assert run.data.tags["error"] == "setting train.epochs: …"
-
-
-def test_a_failure_whose_process_was_lost_ends_a_sweep_that_asks_for_it() -> None:
-    failed = Trial(3, {}, "r").outcome("failed", 1.0, error="no room")
-    failed_before([failed], composed_settings(["sweep.stop_on_failure=false"]))
-    with pytest.raises(Ended, match=r"received trial 3 that failed \(no room\).*not repeated"):
-        failed_before([failed], composed_settings(["sweep.stop_on_failure=true"]))

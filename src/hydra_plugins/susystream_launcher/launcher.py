@@ -1,9 +1,10 @@
 """Hydra's joblib launcher, under which a process that is killed ends no other trial.
 
 In: trials, as overrides. Out: what became of each. Joblib gives up all processes as soon as one is
-gone, and does not say which: whatever ran then runs again, one trial at a time, each in a process
-of its own; one whose process is killed there too has failed, and the others go on as before. A
-process that is asked to end, by SIGTERM, ends its trial alone, which runs again like those.
+gone, and does not say which: whatever began and did not finish runs again, one trial at a time,
+each in a process of its own; one whose process is killed there too has failed, and the others go on
+as before. A process that is asked to end, by SIGTERM or SIGHUP, ends its trial alone, which runs
+again like those.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from hydra.plugins.launcher import Launcher
 from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
 from omegaconf import DictConfig
 
-from susystream.stages.outcome import outcomes
+from susystream.stages.outcome import Outcome, outcomes
 from susystream.sweeping.known import jobs_of, known_sweep
 from susystream.sweeping.trials import BrokenOff, failed_before, killed_trial, outliving
 
@@ -63,7 +64,7 @@ class PatientLauncher(Launcher):
                 again = [one for one in left if _is_broken_off(found[one])]
             except BrokenProcessPool:
                 found = self._finished(left)
-                again = [one for one in left if one not in found][: jobs_of(self._config.hydra)]
+                again = self._begun([one for one in left if one not in found])
             done |= found | self._each_alone({one: jobs[one] for one in again})
         return [done[one] for one in jobs]
 
@@ -77,11 +78,20 @@ class PatientLauncher(Launcher):
 
     def _finished(self, numbers: Sequence[int]) -> dict[int, JobReturn]:
         """Those that wrote what became of them, before joblib gave up the rest."""
-        folder = Path(self._config.hydra.sweep.dir)
-        found = outcomes(folder, parent_run_id=known_sweep().run_id)
-        ended = [one for one in found if one.number in numbers and one.state != "interrupted"]
+        ended = [one for one in self._outcomes(numbers) if one.state != "interrupted"]
         failed_before(ended, self._config)
         return {one.number: _returned(one.objective) for one in ended}
+
+    def _begun(self, numbers: Sequence[int]) -> list[int]:
+        """Of those that did not finish; one was asked to end before another's process was lost."""
+        begun = [one.number for one in self._outcomes(numbers)]
+        # none: a process was lost before its trial could say anything
+        return begun or [*numbers[: jobs_of(self._config.hydra)]]
+
+    def _outcomes(self, numbers: Sequence[int]) -> list[Outcome]:
+        folder, sweep = Path(self._config.hydra.sweep.dir), known_sweep().run_id
+        found = outcomes(folder, parent_run_id=sweep, begun=True)
+        return [one for one in found if one.number in numbers]
 
     def _each_alone(self, jobs: Mapping[int, Sequence[str]]) -> dict[int, JobReturn]:
         if not jobs:  # the last had written what became of it

@@ -279,7 +279,9 @@ def check_settings(config: Mapping[str, Any]) -> Settings:
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "model_type":  # a choice of a group, typed with a dot
             message = f"expected a group of settings; choose one by {place.replace('.', '/')}=…"
-        told = first["type"] == "missing" or ", received " in message  # or it says so itself
+        if first["type"] == "missing":
+            message = "expected a value, received none; give it one"
+        told = ", received " in message
         received = "" if told else f", received {public_value(place, first['input'])}"
         cure = "" if "; " in message else "; correct it"
         raise SettingsError(f"setting {place}: {message}{received}{cure}") from None

@@ -74,7 +74,9 @@ def objective_of(settings: Settings) -> Objective:
     name = wanted.metric or _default(settings)
     if wanted.metric is not None:
         _check(wanted.metric, settings)
-    direction = wanted.direction or ("minimize" if name and less_is_better(name) else "maximize")
+    if name is None:
+        return Objective(None)  # of nothing there is no direction
+    direction = wanted.direction or ("minimize" if less_is_better(name) else "maximize")
     return Objective(name, direction == "maximize")
 
 

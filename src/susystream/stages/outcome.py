@@ -56,8 +56,12 @@ class Outcome:
         (folder / BEGUN).unlink(missing_ok=True)
 
     def begin(self, folder: Path) -> None:
-        """Writes what counts as the outcome of a trial that ends without another."""
+        """Writes what counts as the outcome of a trial that ends without another.
+
+        That of a process which began the same trial before counts no longer.
+        """
         self._put(folder, BEGUN)
+        (folder / FILE).unlink(missing_ok=True)
 
     def _put(self, folder: Path, name: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)

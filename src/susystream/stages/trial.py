@@ -5,6 +5,7 @@ In: settings, and the sweep it belongs to. Out: an outcome, beside the trial's r
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -31,7 +32,7 @@ from susystream.tracking.label import CONFIG_HASH, SEARCH, TRIAL, Label
 
 _LONGEST_NAME = 100
 _LONGEST_NUMBER = 8
-_FRACTION = re.compile(r"[+-]?(?=[\d.]*[.eE])\d*\.?\d*(?<=[\d.])([eE][+-]?\d+)?")
+_FRACTION = re.compile(r"[+-]?(?=[\d.]*[.eE])(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +83,18 @@ def told_briefly(parameters: Mapping[str, str]) -> str:
 def few_digits(value: str) -> str:
     """A fraction with at most four digits that matter; a whole number and any other text whole.
 
+    So is what no float holds.
+
     Example:
         >>> few_digits("0.00031489116"), few_digits("2026112601"), few_digits("2026_11.26")
         ('0.0003149', '2026112601', '2026_11.26')
+        >>> few_digits(".e1234567"), few_digits("1e99999999")
+        ('.e1234567', '1e99999999')
     """
-    fraction = _FRACTION.fullmatch(value) and len(value) > _LONGEST_NUMBER
-    return f"{float(value):.4g}" if fraction else value
+    if len(value) <= _LONGEST_NUMBER or not _FRACTION.fullmatch(value):
+        return value
+    number = float(value)
+    return f"{number:.4g}" if number and math.isfinite(number) else value
 
 
 def run_trial(

@@ -7,6 +7,7 @@ that cannot go well, before anything is opened.
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,6 @@ from omegaconf import DictConfig
 
 from susystream.disclosure import public_value
 from susystream.errors import SettingsError
-from susystream.stages.resuming import is_resumed
 from susystream.sweeping.shown import public
 
 GRID = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
@@ -42,13 +42,31 @@ def check_chosen(config: DictConfig, swept: Mapping[str, Override]) -> None:
     elif hydra.sweeper.get("max_batch_size") is not None:
         _check_whole(hydra.sweeper, "sweeper.max_batch_size", "of at least 1", least=1)
     _check_something(hydra, swept)
-    resumed = is_resumed(config)
     for name, one in swept.items():
         _check_any(name, one)
         if hydra.sweeper._target_ == GRID:
             _check_values(name, one)
-        if resumed:
-            _check_once(name, one)
+
+
+def check_once(swept: Mapping[str, Override]) -> None:
+    """Checks values of which equal trials would be run once, or at the same time for nothing.
+
+    Args:
+        swept: As of `check_chosen`.
+
+    Raises:
+        SettingsError: Naming a setting that has a value twice.
+    """
+    for name, one in swept.items():
+        if isinstance(one.value(), IntervalSweep):
+            continue
+        twice = next((value for value, count in Counter(_texts(one)).items() if count > 1), None)
+        if twice is not None:
+            raise SettingsError(
+                f"setting {name}: expected each value once, for equal trials run once, received "
+                f"{public_value(name, public(name, twice))} twice; leave one out, or run all of "
+                "them with sweep.resume=false"
+            )
 
 
 def _check_choice(name: str, given: object, known: Sequence[str]) -> None:
@@ -111,18 +129,4 @@ def _check_values(name: str, override: Override) -> None:
         raise SettingsError(
             f"setting {name}: expected single values, for hydra/sweeper=basic tries all of them, "
             f"received {override.input_line}; add hydra/sweeper=tpe or hydra/sweeper=random"
-        )
-
-
-def _check_once(name: str, override: Override) -> None:
-    """Trials that are equal would be run once, or at the same time for nothing."""
-    if isinstance(override.value(), IntervalSweep):
-        return
-    values = [*_texts(override)]
-    twice = next((one for at, one in enumerate(values) if one in values[:at]), None)
-    if twice is not None:
-        raise SettingsError(
-            f"setting {name}: expected each value once, for equal trials run once, received "
-            f"{public_value(name, public(name, twice))} twice; leave one out, or run all of them "
-            "with sweep.resume=false"
         )

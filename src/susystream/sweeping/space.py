@@ -22,14 +22,15 @@ from susystream.errors import SettingsError, SusystreamError
 from susystream.settings import Settings
 from susystream.settings.data import FileSet
 from susystream.settings.engine import LocalEngine
-from susystream.sweeping.chosen import GRID, check_chosen
+from susystream.stages.resuming import is_resumed
+from susystream.sweeping.chosen import GRID, check_chosen, check_once
 from susystream.sweeping.shown import public
+from susystream.sweeping.tried import some_of, trials_with
 
 if TYPE_CHECKING:
     from susystream.stages.objective import Objective
 
 _TESTS = ("evaluate", "pipeline")
-_MOST_TRIED = 20  # combinations of a value that a search may ask for: each takes some 50 ms
 
 
 def overrides_of(hydra: DictConfig) -> list[Override]:
@@ -57,8 +58,9 @@ def _swept(overrides: Sequence[Override]) -> dict[str, Override]:
 def check_trials(config: DictConfig) -> list[Settings]:
     """Composes and checks trials as far as they are known: all of a grid, values of a search.
 
-    Of a search each value must be right in some trial: what it asks for is not known, and a trial
-    that is wrong ends no other. The first values must be right together.
+    Of a search the first values must be right together, and each other value in some trial; of many
+    values only some are checked. What it asks for is not known, and a trial that is wrong ends no
+    other.
 
     Returns:
         Their settings.
@@ -76,43 +78,58 @@ def check_trials(config: DictConfig) -> list[Settings]:
     check_chosen(config, _swept(chosen))
     for one in chosen:
         _check_interval(one)
-    found = [*(_of_grid if grid else _of_search)(config, chosen)]
+    found = (_of_grid if grid else _of_search)(config, chosen)
     _check_figures(found, wanted=not grid)
     return found
 
 
-def _of_grid(config: DictConfig, chosen: Sequence[Override]) -> Iterator[Settings]:
-    """Each trial, once it is checked."""
+def _of_grid(config: DictConfig, chosen: Sequence[Override]) -> list[Settings]:
+    """All trials."""
     loader, folders = GlobalHydra.instance().config_loader(), list[str]()
+    found: list[Settings] = []
     for number, overrides in enumerate(_trials(chosen)):
         composed = loader.load_sweep_config(config, overrides)
-        yield _checked(composed)
+        found.append(_checked(composed))
         folders.append(_folder(composed, number))
+    _check_values_once(found, chosen)
     _check_folders(folders)
+    return found
 
 
-def _of_search(config: DictConfig, chosen: Sequence[Override]) -> Iterator[Settings]:
-    """The trial of all first values, and one of each other value."""
-    loader, values = GlobalHydra.instance().config_loader(), [[*_values(one)] for one in chosen]
+def _of_search(config: DictConfig, chosen: Sequence[Override]) -> list[Settings]:
+    """The trial of all first values, and for each other value one that it is right in."""
+    loader = GlobalHydra.instance().config_loader()
+    values = [some_of([*_values(one)]) for one in chosen]
+    right = {one[0] for one in values}
     composed = loader.load_sweep_config(config, [one[0] for one in values])
-    yield _checked(composed)
+    found = [_checked(composed)]
+    for at, some in enumerate(values):
+        for place, value in enumerate(some):
+            if value not in right:
+                settings, overrides = _first_right(config, trials_with(values, at, place))
+                found.append(settings)
+                right.update(overrides)
+    _check_values_once(found, chosen)
     # a search may ask for one point twice: then the number alone sets two apart
     _check_folders([_folder(composed, number) for number in range(2)])
-    for at, some in enumerate(values):
-        for value in some[1:]:
-            among = itertools.product(*values[:at], [value], *values[at + 1 :])
-            yield _first_right(config, itertools.islice(among, _MOST_TRIED))
+    return found
 
 
-def _first_right(config: DictConfig, trials: Iterable[Sequence[str]]) -> Settings:
+def _first_right(config: DictConfig, trials: Iterable[list[str]]) -> tuple[Settings, Sequence[str]]:
     """The first that is right; what is wrong with the first of all where none is."""
     loader, wrong = GlobalHydra.instance().config_loader(), list[Exception]()
     for overrides in trials:
         try:
-            return _checked(loader.load_sweep_config(config, list(overrides)))
+            return _checked(loader.load_sweep_config(config, overrides)), overrides
         except (HydraException, SusystreamError) as error:
             wrong.append(error)
     raise wrong[0]
+
+
+def _check_values_once(trials: Iterable[Settings], chosen: Sequence[Override]) -> None:
+    """Where it matters: only the trials say whether what finished is run again."""
+    if any(map(is_resumed, trials)):
+        check_once(_swept(chosen))
 
 
 def _checked(trial: DictConfig) -> Settings:

@@ -23,7 +23,7 @@ from susystream.as_overrides import pairs
 from susystream.differences import differences
 from susystream.disclosure import public_settings, public_text
 from susystream.errors import TrialsFailed, line_of
-from susystream.interruption import end_on_signals
+from susystream.interruption import end_on_signals, ended_alone
 from susystream.stages.outcome import Outcome
 from susystream.stages.resuming import once_more
 from susystream.sweeping.known import Ended, known_sweep
@@ -129,13 +129,8 @@ def outliving(task: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def _outliving(task: Callable[[Any], Any], sweep: int, config: Any) -> Any:
     if os.getpid() == sweep:
         return task(config)
-    try:
-        return task(config)
-    except SystemExit:  # joblib would raise it where the sweep runs
-        return BrokenOff()
-    finally:
-        # unwinding is of no use between two trials: it would end the sweep in the same way
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # joblib would raise a SystemExit where the sweep runs; of a process that ends, it tells
+    return ended_alone(partial(task, config), instead=BrokenOff())
 
 
 def _recorded(config: DictConfig, trial: Any, error: Exception, *, killed: bool) -> str | None:

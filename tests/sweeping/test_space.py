@@ -1,0 +1,76 @@
+"""What a sweep may span: trials that are right together are not refused."""
+
+from __future__ import annotations
+
+import itertools
+
+import hydra
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from susystream.composition import config_folder
+from susystream.settings import Settings
+from susystream.sweeping.space import check_trials
+from susystream.sweeping.tried import some_of, trials_with
+
+
+def checked(words: str) -> list[Settings]:
+    """The trials of a sweep that are checked before it begins."""
+    with hydra.initialize_config_dir(str(config_folder()), version_base="1.3"):
+        composed = GlobalHydra.instance().hydra
+        assert composed is not None
+        config: DictConfig = composed.compose_config(
+            "config", words.split(), RunMode.MULTIRUN, with_log_configuration=False
+        )
+        return check_trials(config)
+
+
+@pytest.mark.parametrize(
+    ("words", "count"),
+    [
+        (  # a setting with many values, wherever it is typed, hides no other's
+            "hydra/sweeper=random stage=train model.hidden=[8],[8,8] model.dropout=[0],[0,0] "
+            "seed=choice(1,2,3)",
+            4,
+        ),
+        ("stage=prepare sweep.direction=minimize,maximize", 2),  # of no figure
+        ("stage=publish,score stream.topic=a,a", 4),  # neither is looked up
+    ],
+)
+def test_a_sweep_whose_trials_are_right_is_not_refused(words: str, count: int) -> None:
+    assert len(checked(words)) == count
+
+
+def test_what_goes_together_is_found_behind_settings_with_many_values() -> None:
+    """Layers and rates in other orders, with two long settings behind them."""
+    values = [
+        *(["layers=4", "layers=1", "layers=2", "layers=3"], ["rates=4", "rates=3", "rates=1"]),
+        *([f"seed={n}" for n in range(1000)], [f"epochs={n}" for n in range(1000)]),
+    ]
+
+    def is_right(trial: list[str]) -> bool:
+        return trial[0][-1] == trial[1][-1]
+
+    for at, place in ((0, 1), (0, 3), (1, 1), (1, 2), (2, 999), (3, 0)):
+        trials = [*trials_with(values, at, place)]
+        assert all(one[at] == values[at][place] for one in trials)
+        assert len({*map(tuple, trials)}) == len(trials) <= 50
+        assert any(map(is_right, trials))
+
+
+def test_each_trial_with_a_value_is_tried_where_they_are_few() -> None:
+    values = [["a=1", "a=2"], ["b=1", "b=2", "b=3"], ["c=1"]]
+    trials = [*trials_with(values, 0, 1)]
+    assert trials[0] == ["a=2", "b=1", "c=1"]
+    assert sorted(trials) == sorted(map(list, itertools.product(["a=2"], *values[1:])))
+
+
+@pytest.mark.parametrize("count", [1, 49, 50, 51, 10_000])
+def test_of_many_values_some_are_checked_the_first_and_the_last_among_them(count: int) -> None:
+    found = [int(one) for one in some_of([str(n) for n in range(count)])]
+    assert len(found) == min(count, 50)
+    assert (found[0], found[-1]) == (0, count - 1)
+    steps = {after - before for before, after in itertools.pairwise(found)}
+    assert max(steps, default=1) - min(steps, default=1) <= 1
