@@ -306,6 +306,14 @@ def test_an_unreadable_override_with_a_secret_is_not_repeated() -> None:
         ("hunter2}", "received one without"),
         ("registry.uri:mongodb+srv://u:hun hunter2@h/db", "received registry.uri without"),
         ("registry.uri=mongodb://u:hun (hunter2@h/db", "received registry.uri=(a hidden value)"),
+        ("+stream={a:1,security:{x:hunter2}", "received +stream=(a hidden value)"),
+        ("stream={securty:{sasl.pasword: hunter2}", "received stream=(a hidden value)"),
+        ("stream/security.x=(hunter2", "received stream/security.x=(a hidden value)"),
+        ("stream.security:{x=hunter2)", "received stream.security=(a hidden value)"),
+        ("tracking.uri=me:(hunter2@127.0.0.1:5000", "received tracking.uri=(a hidden value)"),
+        ("tracking.uri=http://me:'hunter2'@h/", "received tracking.uri=http://h/; put quotes"),
+        ("tracking.uri:me:hunter2@h=b c", "received tracking.uri=(a hidden value)"),
+        ("registry={uri: u:hunter2)@h/db}", "received registry=(a hidden value)"),
     ],
 )
 def test_a_secret_behind_no_sign_is_not_taken_for_a_name(given: str, shown: str) -> None:

@@ -27,6 +27,7 @@ from susystream.logged_run import overrides_of
 from susystream.repeating import is_asked, other_code, repeated
 from susystream.settings import public_config
 from susystream.settings.data import SliceSet
+from susystream.settings.engine import SparkEngine
 from susystream.tracking.code import code_state, library_versions
 from susystream.tracking.label import REUSED_FROM
 from susystream.tracking.recorded_run import RecordedRun
@@ -162,12 +163,50 @@ def test_a_typed_mapping_replaces_what_it_names_alone() -> None:
     assert words == ["++model.dropout=[0.5]", "++evaluate.sets.toy_large.rows=77"]
 
 
+@pytest.mark.parametrize(
+    ("typed", "left"),
+    [
+        ("evaluate.sets={toy_large: {kind: toy, rows: 5}}", {"rows": 5, "offset": 9}),
+        ("evaluate.sets.toy_large={kind: toy, rows: 5}", {"rows": 5, "offset": 9}),
+        ("evaluate.sets.toy_large={kind: real_sample}", None),
+        ("evaluate.sets.toy_large.kind=real_sample", None),
+    ],
+)
+def test_a_typed_set_replaces_the_runs_settings_only_if_it_is_of_another_kind(
+    typed: str, left: dict[str, int] | None
+) -> None:
+    run = logged("evaluate.sets.toy_large.rows=77", "evaluate.sets.toy_large.offset=9")
+    words = told(run, typed, stage="evaluate")
+    if left is None:
+        assert words == []
+        return
+    found = composed_settings([*words, typed]).evaluate.sets["toy_large"]
+    assert found.model_dump() == {"kind": "toy", **left}
+
+
 def test_a_hidden_value_must_be_typed() -> None:
     run = logged("data=susy", "data.url='http://h/SUSY.csv.gz?sig=hunter2'")
     with pytest.raises(SettingsError, match=r"type it: data\.url=…$") as caught:
         told(run)
     assert "hunter2" not in str(caught.value)
     assert told(run, "data.url='http://h/SUSY.csv.gz?sig=hunter3'") == ["data=susy"]
+
+
+def test_a_hidden_value_within_a_mapping_is_typed_as_the_line_says() -> None:
+    """And nothing else of the mapping."""
+    names = ["spark.mongodb.password", "spark.ssl.keyPassword"]
+    secrets = ", ".join(f"{name}: hunter2" for name in names)
+    run = logged("evaluate/engine=spark", f"evaluate.engine.options={{{secrets}, spark.a: 8}}")
+    typed: list[str] = []
+    for name in names:
+        with pytest.raises(SettingsError, match=rf"options\.{re.escape(name)} to rep") as caught:
+            told(run, *typed, stage="evaluate")
+        cure = str(caught.value).rpartition("type it: ")[2].replace("…", f"new {name}")
+        typed += shlex.split(cure)
+    for words in (typed, [word.lstrip("+") for word in typed]):
+        engine = composed_settings([*told(run, *words, stage="evaluate"), *words]).evaluate.engine
+        assert isinstance(engine, SparkEngine)
+        assert engine.options == {**{name: f"new {name}" for name in names}, "spark.a": 8}
 
 
 def test_settings_of_another_version_are_named_with_their_commit() -> None:

@@ -17,7 +17,7 @@ SHOWN_SECURITY = (
     *("ssl.certificate.location", "ssl.key.location", "ssl.endpoint.identification.algorithm"),
 )
 SECRET_SECURITY = ("sasl.password", "ssl.key.password")
-_ADDRESSES = ("uri", "url")
+ADDRESSES = ("uri", "url")  # the last word of a setting that is one
 _HIDDEN = r"""(?:
     passw(?:or)?d|passphrase|pwd|secret|token|credential|signature|private
   | sasl[._-]?jaas|auth[._-]?mechanism[._-]?properties|odbc_connect
@@ -69,7 +69,7 @@ def public_text(text: str) -> str:
 
 def public_value(place: str, value: Any) -> str:
     """What a message may repeat of the setting at `place`: of a mapping, only its keys."""
-    if {"security", *_ADDRESSES} & set(place.split(".")) or is_secret(place):
+    if {"security", *ADDRESSES} & set(place.split(".")) or is_secret(place):
         return "a hidden value"
     if isinstance(value, dict):
         return f"a mapping of {', '.join(map(str, value))}"[:120]
@@ -94,7 +94,7 @@ def _public(name: str, value: Any) -> Any:
 
 
 def _public_text_of(name: str, value: str) -> str:
-    if name in _ADDRESSES or _ADDRESS.fullmatch(value):
+    if name in ADDRESSES or _ADDRESS.fullmatch(value):
         return public_uri(value)
     # whole, as of options of Java: who knows by which quotes or spaces the secret goes on
     return "***" if _SECRET_PARAMETER.search(value) else public_text(value)

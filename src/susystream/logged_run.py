@@ -7,7 +7,7 @@ by name (`latest`) is told by its id.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,7 +28,7 @@ from susystream.settings import Settings, check_settings, public_config
 from susystream.settings.named_sets import DATASET, INPUT, SETS
 from susystream.settings.places import PLACES
 from susystream.tracking.recorded_run import RecordedRun
-from susystream.typed_names import is_replaced, name_of, replaced_by
+from susystream.typed_names import is_replaced, leaves, name_of, replaced_by
 
 _OF_THIS_COMMAND = (*PLACES, "sweep", "repeats")
 _HIDDEN = "***"  # what stands in logs for a secret
@@ -54,11 +54,12 @@ def overrides_of(run: RecordedRun, *, stage: str, typed: Sequence[str]) -> list[
     _check(run, [*chosen, *(word for _, word in changes)], wanted)
     usual = _words(choices_of(public_config(composed_settings([]))))
     told = [(keys_of(name_of(word)), word) for word in chosen if word not in usual]
-    replaced = replaced_by(typed)
-    kept = [word for keys, word in [*told, *changes] if not is_replaced(keys, replaced)]
-    _check_nothing_hidden(run, kept)
+    replaced = replaced_by(typed, wanted)
+    kept = [(keys, word) for keys, word in [*told, *changes] if not is_replaced(keys, replaced)]
+    values = ((keys, at(wanted, keys)) for keys, word in kept if _HIDDEN in word)
+    _check_nothing_hidden(run, values, replaced)
     _check_all_said(run, stage, replaced)
-    return kept
+    return [word for _, word in kept]
 
 
 def _words(choices: Mapping[str, str | None]) -> list[str]:
@@ -101,13 +102,16 @@ def _of_another_version(run: RecordedRun) -> Iterator[None]:
         ) from error
 
 
-def _check_nothing_hidden(run: RecordedRun, words: Sequence[str]) -> None:
-    hidden = [name_of(word) for word in words if _HIDDEN in word]
-    if hidden:
-        raise SettingsError(
-            f"expected {hidden[0]} to repeat run {run.run_id}, received a value that was hidden "
-            f"when it was logged; type it: {hidden[0]}=…"
-        )
+def _check_nothing_hidden(
+    run: RecordedRun, told: Iterable[tuple[Keys, object]], replaced: Sequence[Keys]
+) -> None:
+    """Of a mapping that is told whole each secret may be typed, which is merged over its `***`."""
+    for keys, value in (leaf for one in told for leaf in leaves(*one)):
+        if _HIDDEN in str(value) and not is_replaced(keys, replaced):
+            raise SettingsError(
+                f"expected {'.'.join(keys)} to repeat run {run.run_id}, received a value that was "
+                f"hidden when it was logged; type it: {_cure(keys)}"
+            )
 
 
 def _check_all_said(run: RecordedRun, stage: str, replaced: Sequence[Keys]) -> None:
@@ -119,12 +123,12 @@ def _check_all_said(run: RecordedRun, stage: str, replaced: Sequence[Keys]) -> N
             raise SettingsError(
                 f"expected run {run.run_id} to say which id {'.'.join(keys)}={text} was, "
                 "received none: it ended before, or the run of that step is gone; "
-                f"type one: {_cure(keys)}"
+                f"type one: {_cure(keys, f'{DATASET}…')}"
             )
 
 
-def _cure(keys: Keys) -> str:
-    """What to type: the name of a set may hold dots, and is no part of a dotted name then."""
+def _cure(keys: Keys, value: str = "…") -> str:
+    """What to type: a key that holds a dot, a set's or Spark's, is no part of a dotted name."""
     if any("." in key for key in keys):
-        return for_a_shell(set_by(keys[:-1], {"kind": "slice", keys[-1]: f"{DATASET}…"}))
+        return for_a_shell(set_by(keys, value))
     return f"{'.'.join(keys)}=…"

@@ -1,28 +1,39 @@
 """Which settings typed overrides replace.
 
-In: overrides as typed. Out: the keys of what each sets; Hydra merges a mapping into what was there,
-so that it replaces what it names and no more.
+In: overrides as typed, and the settings that they come behind. Out: the keys of what each sets;
+Hydra merges a mapping into what was there, so that it replaces what it names and no more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from susystream.as_overrides import Keys, key_of, keys_of
+from susystream.as_overrides import Keys, at, key_of, keys_of
 from susystream.settings.named_sets import SETS
 
 
-def replaced_by(words: Iterable[str]) -> list[Keys]:
+def replaced_by(words: Iterable[str], config: Mapping[str, Any]) -> list[Keys]:
     """The keys of the settings and groups that overrides replace; flags replace none.
 
+    Args:
+        words: As typed.
+        config: What they come behind.
+
     Example:
-        >>> replaced_by(["train.epochs=3", "++evaluate.sets={v1.0: {kind: toy, rows: 7}}"])
-        [('train', 'epochs'), ('evaluate', 'sets', 'v1.0')]
+        >>> toy = {"evaluate": {"sets": {"v1.0": {"kind": "toy", "rows": 7}}}}
+        >>> replaced_by(["seed=3", "++evaluate.sets={v1.0: {kind: toy}, v2: {kind: toy}}"], toy)
+        [('seed',), ('evaluate', 'sets', 'v1.0', 'kind'), ('evaluate', 'sets', 'v2')]
     """
-    return [keys for word in words if not word.startswith("-") for keys in _of(word)]
+    typed = (word for word in words if not word.startswith("-"))
+    return [
+        keys[:-1] if _is_another_kind(keys, value, config) else keys
+        for word in typed
+        for keys, value in _of(word)
+    ]
 
 
 def name_of(word: str) -> str:
@@ -35,18 +46,22 @@ def is_replaced(keys: Keys, replaced: Iterable[Keys]) -> bool:
     return any(keys[: len(one)] == one for one in replaced)
 
 
-def _of(word: str) -> Iterator[Keys]:
-    name, value = keys_of(name_of(word)), _value(word)
-    return _leaves(name, value) if isinstance(value, Mapping) else iter([name])
-
-
-def _leaves(keys: Keys, value: object) -> Iterator[Keys]:
-    whole = keys[: len(SETS)] == SETS and isinstance(value, Mapping) and "kind" in value
-    if whole or not isinstance(value, Mapping):  # a set of a kind has no settings of another one
-        yield keys
+def leaves(keys: Keys, value: object) -> Iterator[tuple[Keys, object]]:
+    """What a mapping holds, at any depth, or another value itself; with its keys."""
+    if not isinstance(value, Mapping):
+        yield keys, value
         return
     for key, one in value.items():
-        yield from _leaves((*keys, str(key)), one)
+        yield from leaves((*keys, str(key)), one)
+
+
+def _is_another_kind(keys: Keys, value: object, config: Mapping[str, Any]) -> bool:
+    """Of a test set: it has no settings of the kind it was."""
+    return keys[:-2] == SETS and keys[-1] == "kind" and value != at(config, keys)
+
+
+def _of(word: str) -> Iterator[tuple[Keys, object]]:
+    return leaves(keys_of(name_of(word)), _value(word))
 
 
 def _value(word: str) -> object:

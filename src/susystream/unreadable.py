@@ -12,8 +12,15 @@ from collections.abc import Callable
 from hydra.core.override_parser.overrides_parser import OverridesParser, create_functions
 from hydra.errors import HydraException, OverrideParseException
 
-from susystream.as_overrides import for_a_shell, key_of
-from susystream.disclosure import SECRET_SECURITY, SHOWN_SECURITY, is_secret, public_text, unsecret
+from susystream.as_overrides import for_a_shell
+from susystream.disclosure import (
+    SECRET_SECURITY,
+    SHOWN_SECURITY,
+    is_secret,
+    public_text,
+    public_uri,
+    unsecret,
+)
 from susystream.settings import Settings
 
 _FUNCTIONS = sorted(create_functions().functions)
@@ -23,6 +30,9 @@ _CALLED = re.compile(r"(?<![^=,(\[])([A-Za-z_]\w*)(?=\()")
 _NAME = re.compile(r"[+~]*([A-Za-z_][\w./]*)")
 _FIRST = {*Settings.model_fields, "hydra"}  # what a name of ours begins with
 _SECURITY = {*SHOWN_SECURITY, *SECRET_SECURITY}
+_SECURED = re.compile(r"(?<![^\W_])(?:security(?![^\W_])|s(?:as|s)l\.)", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?<![^\W_])ur[il](?![^\W_])", re.IGNORECASE)
+_WHOLE_ADDRESS = re.compile(r"[A-Za-z][\w.+-]*://[^\s{}]*")
 _EMPTY = re.compile(r"(?<=[=,(\[])\s*,|,\s*(?=$|[)\]])")
 
 
@@ -39,11 +49,14 @@ def told_unreadable(error: OverrideParseException) -> str:
             f"expected an override of Hydra's grammar, received {_known(key) or 'one'} without =; "
             "write key=value, with quotes around what is no plain word"
         )
-    if _may_be_secret(key, override):
+    if _may_be_secret(override):
         name = key if _NAME.fullmatch(key.strip()) else _known(key) or "a name"
-        return (
-            f"expected an override of Hydra's grammar, received {name}=(a hidden value); "
-            "put quotes around each value within it"
+        whole = _WHOLE_ADDRESS.fullmatch(value) and not is_secret(override)
+        shown = public_uri(value) if whole else "(a hidden value)"
+        quotes = "each value within it" if "{" in value else f"its value: \"{name}='…'\""
+        return (  # without Hydra's reason, which repeats a part
+            f"expected an override of Hydra's grammar, received {name}={shown}; "
+            f"put quotes around {quotes}"
         )
     reason, cure = _mended(override) or (_reason(error), _otherwise(key, value))
     return public_text(
@@ -61,10 +74,10 @@ def _known(word: str) -> str:
     return f"{group}.security" if inside and rest not in _SECURITY else unsecret(name)
 
 
-def _may_be_secret(key: str, override: str) -> bool:
-    parts = key_of(key).strip().split(".")
-    address = parts[-1] in ("uri", "url") and " " in override  # its login may go on behind it
-    return "security" in parts or address or is_secret(override)
+def _may_be_secret(override: str) -> bool:
+    """Wherever a name stands: where a value begins and ends is not known."""
+    login = _ADDRESS.search(override) and set(override) & {"@", " "}  # it may go on behind a blank
+    return bool(login or _SECURED.search(override) or is_secret(override))
 
 
 def _mended(override: str) -> tuple[str, str] | None:

@@ -53,6 +53,10 @@ def test_a_data_set_that_comes_between_two_trials_changes_none(
         ("evaluate.engine.options={spark.password:hunter2}", "options={spark.password: '***'}"),
         ("a.b={security:{sasl.jaas.config:hunter2}}", "b={security: {sasl.jaas.config: '***'}}"),
         ("stream.security={x:hunter2}", "security=***"),
+        ("tracking.uri=me:hunter2@h:5000", "uri=h:5000"),
+        ("tracking.uri=http://me:hunter2", "uri=***"),
+        ("registry.uri='mongodb://u:a hunter2@h'", "uri=mongodb://h"),
+        ("evaluate.engine.options='{spark.password: hunter2}'", "options=***"),
     ],
 )
 def test_a_value_is_named_without_the_marks_of_hydras_grammar_and_without_secrets(

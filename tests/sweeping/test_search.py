@@ -35,6 +35,10 @@ TPE = ("hydra/sweeper=tpe", "hydra.sweeper.trials=4")
         ("a=1,2,3", CategoricalDistribution([1, 2, 3])),
         ("a=choice([64],[64,32])", CategoricalDistribution(["[64]", "[64,32]"])),
         ("a=range(1,4)", CategoricalDistribution([1, 2, 3])),
+        (
+            "a={s.password:x},{s.password:y}",
+            CategoricalDistribution(["0: {s.password: '***'}", "1: {s.password: '***'}"]),
+        ),
     ],
 )
 def test_a_space_is_typed_as_hydras_sweeps_are(typed: str, expected: object) -> None:

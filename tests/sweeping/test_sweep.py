@@ -245,10 +245,19 @@ def test_nothing_typed_that_is_secret_is_in_the_folder_of_a_sweep(desk: SweepDes
     status, out, err = desk.sweep(*PREPARE, *given)
     assert status == 0, err
     assert set(desk.trials()) == {0, 1}
-    assert "hunter2" not in out + err
-    files = [one for one in (desk.folder / "out").rglob("*") if one.is_file()]
-    assert {"trial.json", "config.yaml", "result.json"} <= {one.name for one in files}
-    files.append(desk.folder / "mlflow.db")
+    search = ("hydra/sweeper=random", "hydra.sweeper.trials=2", "hydra.sweep.dir=${home}/search")
+    status, out_of_search, err_of_search = desk.sweep(*PREPARE, *given, *search)
+    assert status == 0, err_of_search
+    assert "hunter2" not in out + err + out_of_search + err_of_search
+    drawn = {one["run_id"]: one for one in desk.trials("home/search").values()}
+    for one in desk.trials().values():  # each that was drawn is one of the grid, and not run again
+        same = drawn.pop(one["run_id"], one)
+        assert same["parameters"] == one["parameters"]
+    assert not drawn
+    files = [one for one in desk.folder.rglob("*") if one.is_file()]
+    assert {"trial.json", "config.yaml", "result.json", "mlflow.db"} <= {one.name for one in files}
+    (journal,) = (one for one in files if one.suffix == ".journal")
+    assert journal.stat().st_mode & 0o777 == 0o600
     assert [one for one in files if b"hunter2" in one.read_bytes()] == []
 
 

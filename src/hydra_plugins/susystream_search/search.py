@@ -3,7 +3,8 @@
 In: overrides as typed; `interval(a,b)`, `range(a,b)`, `choice(a,b)` and `a,b` span the space. Out:
 trials, run by whichever launcher is chosen. Each command has a study of its own; what earlier
 commands of the same search asked for is asked for first, in the order of how far it came, so that
-what finished is looked up and what was cut off or failed is done again.
+what finished is looked up and what was cut off or failed is done again. A study keeps no secret: a
+value that holds one is known there by its number among those that are typed.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from susystream.file_lock import file_lock
 from susystream.stages.outcome import Outcome, outcomes
 from susystream.stages.pruning import Study, journal
 from susystream.sweeping.known import jobs_of, known_sweep, remember_study
-from susystream.sweeping.space import first_trial, overrides_of
+from susystream.sweeping.shown import kept_as
+from susystream.sweeping.space import first_trial, name_of, overrides_of
 
 if TYPE_CHECKING:
     import optuna
@@ -51,6 +53,7 @@ class SearchSweeper(Sweeper):
         self._sampler, self._pruner, self._trials = sampler, pruner, trials
         self._objective: Any = None
         self._curves: dict[str, dict[int, float]] = {}
+        self._typed: dict[str, dict[Any, Any]] = {}
         self.config: Any = None  # Hydra's base declares it as maybe None
 
     def setup(self, *, hydra_context: Any, task_function: Any, config: DictConfig) -> None:
@@ -69,7 +72,9 @@ class SearchSweeper(Sweeper):
         from susystream.stages.objective import objective_of
 
         self._objective = objective_of(first_trial(self.config))
-        space, fixed = split(overrides_of(self.config.hydra), self.config)
+        given = overrides_of(self.config.hydra)
+        space, fixed = split(given, self.config)
+        self._typed = typed_for(given)
         path = self._journal_of(space, fixed)
         with file_lock(path.with_suffix(".search"), deadline_seconds=0, late=_taken):
             study = self._study(path)
@@ -90,7 +95,7 @@ class SearchSweeper(Sweeper):
 
     def _launch(self, asked: Sequence[Any], fixed: Sequence[str]) -> list[Outcome]:
         """Outcomes lie beside the trials' results."""
-        overrides = [[*_typed(trial.params), *fixed] for trial in asked]
+        overrides = [[*_words(trial.params, self._typed), *fixed] for trial in asked]
         for one in self._launcher.launch(overrides, initial_job_idx=asked[0].number):
             _ = one.return_value  # raises what no trial expects
         folder, sweep = Path(self.config.hydra.sweep.dir), known_sweep().run_id
@@ -228,8 +233,7 @@ def _distribution(override: Override, *, whole: bool) -> BaseDistribution:
 
     value: Any = override.value()
     if not isinstance(value, IntervalSweep):
-        choices: list[Any] = list(override.sweep_iterator(Transformer.encode))
-        return CategoricalDistribution(choices)
+        return CategoricalDistribution(kept_as(name_of(override), _choices(override)))
     ends: tuple[Any, Any] = (value.start, value.end)
     log = "log" in value.tags
     if whole or "int" in value.tags or all(isinstance(end, int) for end in ends):
@@ -237,5 +241,22 @@ def _distribution(override: Override, *, whole: bool) -> BaseDistribution:
     return FloatDistribution(float(ends[0]), float(ends[1]), log=log)
 
 
-def _typed(params: Mapping[str, Any]) -> Iterator[str]:
-    return (f"{name}={value}" for name, value in params.items())
+def _choices(override: Override) -> list[Any]:
+    return [*override.sweep_iterator(Transformer.encode)]
+
+
+def typed_for(overrides: Sequence[Override]) -> dict[str, dict[Any, Any]]:
+    """By setting, what was typed for each value that a study keeps otherwise."""
+    found: dict[str, dict[Any, Any]] = {}
+    for one in overrides:
+        if one.is_sweep_override() and not isinstance(one.value(), IntervalSweep):
+            typed = _choices(one)
+            kept = kept_as(name_of(one), typed)
+            if kept != typed:
+                found[one.get_key_element()] = dict(zip(kept, typed, strict=True))
+    return found
+
+
+def _words(params: Mapping[str, Any], typed: Mapping[str, Mapping[Any, Any]]) -> Iterator[str]:
+    for name, value in params.items():
+        yield f"{name}={typed[name][value] if name in typed else value}"

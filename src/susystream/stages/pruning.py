@@ -92,6 +92,7 @@ def journal(path: Path) -> optuna.storages.JournalStorage:
         def release(self) -> None:
             self._file.close()
 
+    path.touch(mode=0o600)
     return JournalStorage(JournalFileBackend(str(path), lock_obj=Lock(str(path))))
 
 
