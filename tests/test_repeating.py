@@ -262,7 +262,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> It
         with tracker.run("follow", name="n", params=follow, tags={}) as run:
             ids["follow"] = run.run_id
         ids |= chains(tracker)
-        swept = {"sweep": "seed=1,2"}
+        swept = {"sweep": "seed=1,2", "best_run_id": ids["train"]}
         with tracker.run("sweep", name="n", params=params, tags=swept) as run:
             ids["sweep"] = run.run_id
             with tracker.run(
@@ -433,7 +433,12 @@ def test_parameters_of_an_entry_point_count_if_a_person_changed_them(
         ("--from-run {foreign}", TrackingError, "config.yaml), received none"),
         ("--from-run {score}", SettingsError, "of stage score"),
         ("--from-run {follow}", SettingsError, "of stage follow; repeat a run below it, or"),
-        ("--from-run {sweep}", SettingsError, "below it (all of them with -m seed=1,2 beside it)"),
+        (
+            "--from-run {sweep}",
+            SettingsError,
+            "its best trial (susystream run --from-run {train}, all of them with -m seed=1,2 "
+            "beside it), another run below it, or another",
+        ),
         ("--from-run {tested}", TrackingError, "repeat the evaluation: --from-run {sweep}"),
         ("--from-run {broken}", TrackingError, "expected YAML in config.yaml of run {broken}, rec"),
         ("--from-run {dated}", TrackingError, "expected YAML in config.yaml of run {dated}, rec"),

@@ -118,10 +118,13 @@ def _asked(parameters: Sequence[str]) -> list[str]:
     return [f"{name}={value}" for name, value in given.items() if value != defaults[name]]
 
 
-def _all_of(run: RecordedRun) -> str:
-    """What repeats all trials of a sweep over values; a search draws its own."""
-    swept = run.tags.get("sweep", "")
-    return "" if not swept or "(" in swept else f" (all of them with -m {swept} beside it)"
+def _below(run: RecordedRun) -> str:
+    """How to repeat a trial of a sweep, and all of them if it is one over values."""
+    best, swept = run.tags.get("best_run_id"), run.tags.get("sweep", "")
+    if not best:
+        return "a run below it"
+    all_of_them = f", all of them with -m {swept} beside it" if swept and "(" not in swept else ""
+    return f"its best trial (susystream run --from-run {best}{all_of_them}), another run below it"
 
 
 def _stage(run: RecordedRun, typed: str | None) -> str:
@@ -130,7 +133,7 @@ def _stage(run: RecordedRun, typed: str | None) -> str:
     if own not in _STAGES:
         raise SettingsError(
             f"expected a run of {', '.join(_STAGES)}, received {run.run_id} of stage {own}; repeat "
-            f"a run below it{_all_of(run)}, or another"
+            f"{_below(run)}, or another"
         )
     if typed not in (None, own) and not (own == "pipeline" and typed in _STEPS):
         raise SettingsError(

@@ -122,6 +122,18 @@ def test_a_trial_whose_name_names_nothing_has_a_failed_run(opened: Open) -> None
     assert "received 'nonsense'" in failed.data.tags["error"]
 
 
+def test_a_name_of_all_trials_that_names_nothing_is_told_before_there_is_a_run(
+    opened: Open, tmp_path: Path
+) -> None:
+    with opened("stage=train", "train.dataset=nonsense") as context:
+        begun = open_sweep([context.settings], output=tmp_path, swept=["seed=1,2"])
+        with pytest.raises(NotFound, match="received 'nonsense'"), begun:
+            pass
+        client = MlflowClient(tracking_uri=context.tracker.uri)
+        ids = [one.experiment_id for one in client.search_experiments()]
+        assert client.search_runs(ids) == []
+
+
 def test_trials_that_finished_on_other_data_than_a_name_means_now_are_told(
     opened: Open, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from susystream.composition import config_folder
 from susystream.settings import Settings
+from susystream.settings.engine import SparkEngine
 from susystream.sweeping.space import check_trials
 from susystream.sweeping.tried import some_of, trials_with
 
@@ -41,6 +42,14 @@ def checked(words: str) -> list[Settings]:
 )
 def test_a_sweep_whose_trials_are_right_is_not_refused(words: str, count: int) -> None:
     assert len(checked(words)) == count
+
+
+def test_mappings_typed_one_behind_the_other_both_count_in_a_search() -> None:
+    spark = "evaluate/engine=spark ++evaluate.engine.options={a:8} ++evaluate.engine.options={b:1}"
+    found = checked(f"stage=evaluate hydra/sweeper=random {spark} evaluate.batch_rows=256,512")
+    engine = found[0].evaluate.engine
+    assert isinstance(engine, SparkEngine)
+    assert engine.options == {"a": "8", "b": "1"}
 
 
 def test_what_goes_together_is_found_behind_settings_with_many_values() -> None:

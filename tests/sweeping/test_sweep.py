@@ -199,6 +199,17 @@ def test_a_sweep_that_is_ended_marks_its_run_and_those_of_its_workers(
     assert left == []
 
 
+def test_the_processes_of_a_killed_sweep_finish_their_trials_and_end(desk: SweepDesk) -> None:
+    """One has nobody left who takes what became of it, the other nobody who brings it more."""
+    given = (*PREPARE, *JOBLIB, "data.rows=1000000,1000001,1000002")
+    process = desk.start("susystream", "run", "-m", *desk.overrides(*given))
+    until(lambda: desk.count_runs() == 3)
+    process.kill()
+    process.communicate(timeout=60)
+    until(lambda: not living(process.pid))
+    assert {0, 1} <= {n for n, one in desk.trials().items() if one["state"] == "finished"}
+
+
 def test_a_process_that_is_asked_to_end_or_killed_ends_no_other_trial(desk: SweepDesk) -> None:
     """By SIGTERM, as `kill` does, and what watches the memory does at first; each has a run."""
     status, _, err = mortal_sweep(desk, f"data.rows={ASKED},{ALWAYS}")

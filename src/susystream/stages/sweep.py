@@ -62,6 +62,7 @@ def open_sweep(
     output: Path,
     swept: Sequence[str],
     variant: Mapping[str, Any] | None = None,
+    rest: str = "only these are repeated",
 ) -> Iterator[Sweep]:
     """The sweep's run and the servers all trials use, until the block ends; then the report.
 
@@ -71,6 +72,7 @@ def open_sweep(
         output: The folder below which each trial has its own.
         swept: What differs between the trials, as typed; without secrets.
         variant: Settings that are not as in the recipe, swept or not.
+        rest: What becomes of trials that failed when the command is given again.
 
     Raises:
         SettingsError: What to optimise is no figure of the stage.
@@ -83,6 +85,8 @@ def open_sweep(
     started = time.monotonic()
     with open_context(settings, output=output, console=Console()) as context:
         context.console.heading(_name(swept))
+        _hold_servers(context, {one.stage.name for one in trials})
+        exact = names_of_trials(context, trials)
         with context.tracker.run(
             "sweep",
             name=_name(swept),
@@ -97,8 +101,6 @@ def open_sweep(
             },
         ) as run:
             try:
-                _hold_servers(context, {one.stage.name for one in trials})
-                exact = names_of_trials(context, trials)
                 identity = config_hash(with_names(context.settings, exact)) or run.run_id
                 run.log_params({"exact": exact}, known={})
                 if hint := moved_names(context, run.run_id, exact):
@@ -111,7 +113,7 @@ def open_sweep(
                     context.note(line_of(error))
                 _say_how_to_go_on(context, ending)
                 raise
-            _raise_failed(_report(context, run, started), settings)
+            _raise_failed(_report(context, run, started), once_more(settings, told=rest))
 
 
 def _report(
@@ -194,7 +196,7 @@ def _end(context: StageContext, run: TrackedRun, found: list[Outcome], started: 
     context.console.say(f"result   {short(path)}")
 
 
-def _raise_failed(found: list[Outcome], settings: Settings) -> None:
+def _raise_failed(found: list[Outcome], cure: str) -> None:
     failed = [one for one in found if one.state == "failed"]
     if not failed:
         return
@@ -203,8 +205,7 @@ def _raise_failed(found: list[Outcome], settings: Settings) -> None:
     all_of_them = "1 trial" if len(found) == 1 else f"{len(found)} trials"
     raise TrialsFailed(
         f"expected {all_of_them} to finish, received {len(failed)} that failed "
-        f"({', '.join([*numbers[:_MOST_NUMBERS], *more])}; the table says why); "
-        + once_more(settings, told="only these are repeated")
+        f"({', '.join([*numbers[:_MOST_NUMBERS], *more])}; the table says why); {cure}"
     )
 
 

@@ -72,6 +72,12 @@ def _outlive_a_process(launcher: DictConfig) -> None:
             launcher._target_ = _OURS
 
 
+def _rest(hydra: DictConfig) -> dict[str, str]:
+    """A search goes on until as many trials as it is to have are finished or pruned."""
+    wanted = hydra.sweeper.get("trials")
+    return {"rest": f"it goes on to {wanted} that finish or are pruned"} if wanted else {}
+
+
 def _open(config: DictConfig) -> None:
     from susystream.stages.sweep import open_sweep
     from susystream.variant import variant_of
@@ -83,7 +89,9 @@ def _open(config: DictConfig) -> None:
     shown = [f"{name}={value}" for name, value in names.items()]
     output = Path(config.hydra.sweep.dir)
     variant = variant_of(config, config.hydra, sweep=True)
-    sweep = stack.enter_context(open_sweep(trials, output=output, swept=shown, variant=variant))
+    sweep = stack.enter_context(
+        open_sweep(trials, output=output, swept=shown, variant=variant, **_rest(config.hydra))
+    )
     jobs = jobs_of(config.hydra)
     known = Known(sweep.run_id, sweep.identity, tuple(names), jobs, exact=sweep.exact)
     stack.enter_context(told(known))

@@ -34,8 +34,17 @@ _TESTS = ("evaluate", "pipeline")
 
 
 def overrides_of(hydra: DictConfig) -> list[Override]:
-    """Of the sweeper's space and of the command line, which wins; one for each setting."""
-    return list({name_of(one): one for one in _given(hydra)}.values())
+    """Of the sweeper's space and of the command line, which wins: the last of each setting.
+
+    Mappings that are typed one behind the other each add to what is there.
+    """
+    given = [(name_of(one), one) for one in _given(hydra)]
+    last, swept = dict(given), {name for name, one in given if one.is_sweep_override()}
+    return [
+        one
+        for name, one in given
+        if last[name] is one or (name not in swept and isinstance(one.value(), dict))
+    ]
 
 
 def name_of(override: Override) -> str:

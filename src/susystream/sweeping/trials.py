@@ -27,6 +27,7 @@ from susystream.interruption import end_on_signals, ended_alone
 from susystream.stages.outcome import Outcome
 from susystream.stages.resuming import once_more
 from susystream.sweeping.known import Ended, known_sweep
+from susystream.sweeping.orphaned import in_process_of
 from susystream.sweeping.shown import masked
 from susystream.sweeping.space import trial_of, without_hydra
 from susystream.variant import variant_of
@@ -129,8 +130,9 @@ def outliving(task: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def _outliving(task: Callable[[Any], Any], sweep: int, config: Any) -> Any:
     if os.getpid() == sweep:
         return task(config)
-    # joblib would raise a SystemExit where the sweep runs; of a process that ends, it tells
-    return ended_alone(partial(task, config), instead=BrokenOff())
+    with in_process_of(sweep):
+        # joblib would raise a SystemExit where the sweep runs; of a process that ends, it tells
+        return ended_alone(partial(task, config), instead=BrokenOff())
 
 
 def _recorded(config: DictConfig, trial: Any, error: Exception, *, killed: bool) -> str | None:

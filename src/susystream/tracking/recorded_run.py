@@ -135,7 +135,11 @@ def _found(client: MlflowClient, wanted: str, uri: str) -> Run:
 
 
 def _gone(client: MlflowClient, run: Run, uri: str) -> NoReturn:
-    """Raises TrackingError for a copy whose original is not there: the copy holds no settings."""
+    """Raises TrackingError for a copy whose original is not there.
+
+    The copy has settings, but its stage is `reused`, and the ids of what the trial took and its
+    data sets stand at the original alone.
+    """
     first = run.data.tags[REUSED_FROM]
     received, cure = (
         ("none", "repeat another run")
