@@ -46,6 +46,8 @@ FLOOR = {
     "reports": 3,
     "cli": 4,
     "commands": 4,
+    "flags": 4,
+    "help_comments": 4,
     "known_settings": 4,
     "refusals": 4,
     "unreadable": 4,
@@ -75,8 +77,8 @@ ADAPTERS = (
     "evaluate.spark_engine",
 )
 HYDRA = (
-    *("composition", "differences", "known_settings", "recipes", "refusals", "sweeping"),
-    *("typed_names", "unreadable", "variant"),
+    *("composition", "differences", "flags", "known_settings", "recipes", "refusals"),
+    *("sweeping", "typed_names", "unreadable", "variant"),
 )
 ONLY_IN = {
     "hydra": HYDRA,

@@ -10,6 +10,7 @@ from hydra import compose, initialize_config_dir
 from hydra._internal.utils import get_args_parser  # private: pinned by the lock
 
 from susystream.composition import (
+    composed_settings,
     config_folder,
     parted,
     run_composed,
@@ -220,6 +221,28 @@ def test_an_address_to_fetch_holds_no_user_name_and_password(url: str) -> None:
     with pytest.raises(SettingsError, match=r"data\.url: expected an address .*hidden") as caught:
         composed("data=susy", f"data.url='{url}'")
     assert "ush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("hydra.job.chdir=perhaps", "expected true or false, received 'perhaps'; correct it"),
+        ("hydra.mode=FLY", "expected one of RUN, MULTIRUN, received 'FLY'"),
+        ("hydra.sweep=3", "expected a mapping, received '3'"),
+        ("hydra.job.env_set=3", "expected a mapping, received '3'"),
+        ("hydra.run.dir=[1]", r"expected text, received '\[1\]'"),
+        ("hydra.sweep.dir=null", "expected a value, received 'null'"),
+        ("hydra.job.config.override_dirname.exclude_keys=3", "expected a list, received '3'"),
+        ("hydra.job.chdir='http://me:hunter2@host'", "expected true or false, received"),
+    ],
+)
+def test_a_value_of_hydras_own_of_another_type_is_refused_with_what_was_expected(
+    override: str, told: str
+) -> None:
+    key = override.partition("=")[0]
+    with pytest.raises(SettingsError, match=rf"^setting {key}: {told}") as caught:
+        composed_settings([override])
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["http://h/x", "https://h:1/p@v1/x?a=b@c", "http://[::1]:1/x"])

@@ -57,6 +57,12 @@ def test_the_help_of_run_tells_flags_exit_status_groups_and_settings(tmp_path: P
             assert re.search(rf"^{group}: .*\b{option} \(", told, re.M), (group, option)
     assert "\n  epochs: 5\n" in told
     assert "powered by Hydra" not in told
+    assert "score)" in told.partition("== Flags")[0]
+    assert "\n  bad_rows: stop  # skip: rows that are no events are counted" in told
+    assert "\n  stop_on_failure: false  # true: the first trial that fails ends the sweep\n" in told
+    assert "last model; wait for more\n  follow: false\n" in told
+    assert "\ndata:  # toy: Simulated events" in told
+    assert "table of contents" not in told
 
 
 @pytest.mark.parametrize("command", [["fly"], ["services", "fly"], ["models", "list", "--fly"]])
@@ -72,6 +78,8 @@ def test_wrong_usage_exits_with_2(command: list[str], tmp_path: Path) -> None:
         (["run", "train.epochs=-1"], ["train.epochs", "-1"]),
         (["run", "--overrides", "a='"], ["quote"]),
         (["run", "seed=x"], ["seed", "x"]),
+        (["run", "--cfg", "jbo"], ["--cfg jbo", "job, hydra or all"]),
+        (["run", "--from-run", "x", "--overrides", "-m seed=1,2 --cfg job"], ["-m and --cfg job"]),
     ],
 )
 def test_a_wrong_setting_is_one_line_and_exits_with_2(

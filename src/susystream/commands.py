@@ -84,7 +84,8 @@ def run(arguments: tuple[str, ...], quoted: str | None, verbose: bool) -> None:
     """
     from susystream import repeating
     from susystream.composition import parted, run_composed
-    from susystream.project_run import check_parameters, temporary_hint
+    from susystream.flags import check_flags
+    from susystream.project_run import check_experiment, check_parameters, temporary_hint
     from susystream.recipes import check_recipe
 
     more = [word for word in split_overrides(quoted or "") if word != "-v"]
@@ -96,10 +97,12 @@ def run(arguments: tuple[str, ...], quoted: str | None, verbose: bool) -> None:
         check_parameters(flags)
         if hint := temporary_hint(more):
             click.echo(f"susystream: {hint}", err=True)
+    check_flags([word for part in parted(words) for word in part])
     if repeating.is_asked(words):
         words = repeating.repeated(parameters, typed)
     elif parameters:
         check_recipe(parameters, typed)
+    check_experiment(words)
     run_composed(words)
 
 

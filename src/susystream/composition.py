@@ -6,6 +6,7 @@ In: Hydra overrides as typed. Out: the stages, run; Hydra's errors as one line o
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,15 +21,20 @@ from omegaconf.errors import OmegaConfBaseException
 
 from susystream.differences import differences
 from susystream.errors import SettingsError
+from susystream.flags import asks_for_help
+from susystream.help_comments import with_comments
 from susystream.known_settings import config_folder
 from susystream.refusals import check_named, told_in_one_line, unresolved
 from susystream.settings import Settings, check_settings
+from susystream.settings.places import is_within
+from susystream.settings.tracking import TrackingSettings
 from susystream.sweeping.callback import sweeps_reported
 from susystream.sweeping.trials import run_trial_of
 from susystream.tracking.contact import check_early
+from susystream.typed_names import name_of
 from susystream.variant import variant_of
 
-__all__ = ["composed_settings", "config_folder", "parted", "run_composed", "settings_of"]
+__all__ = ["composed_settings", "config_folder", "run_composed", "settings_of"]
 
 _HYDRA_NOISE = "Error executing job with overrides"
 _WITH_VALUE = {  # Hydra's flags that take the next word
@@ -68,6 +74,7 @@ def run_composed(arguments: Sequence[str]) -> Any:
         _raw_errors(),
         told_in_one_line(),
         sweeps_reported(),
+        _commented_help() if asks_for_help(flags) else contextlib.nullcontext(),
     ):
         return task(_run_job)()
 
@@ -83,6 +90,16 @@ def composed_settings(overrides: Sequence[str]) -> Settings:
         hydra.initialize_config_dir(str(config_folder()), version_base="1.3"),
     ):
         return settings_of(hydra.compose("config", overrides=list(overrides)))
+
+
+def tracking_of(words: Sequence[str]) -> TrackingSettings:
+    """The tracking settings among what was typed; the rest is not checked.
+
+    Raises:
+        SettingsError: One of them is wrong.
+    """
+    ours = [one for one in words if is_within(name_of(one), ["tracking"])]
+    return composed_settings(ours).tracking
 
 
 def parted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -110,6 +127,19 @@ def _run_job(config: DictConfig) -> float | None:
         differs=differences(config),
         variant=variant_of(config, known),
     ).objective
+
+
+@contextlib.contextmanager
+def _commented_help() -> Iterator[None]:
+    """Hydra prints the settings without what conf/ says of them."""
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(told):
+            yield
+    finally:
+        if text := told.getvalue():
+            choices = HydraConfig.get().runtime.choices
+            sys.stdout.write(with_comments(text, config_folder(), choices))
 
 
 @contextlib.contextmanager

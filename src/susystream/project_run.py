@@ -1,8 +1,9 @@
 """What `mlflow run` does to a command of MLproject.
 
 In: the words that follow `susystream run` there. Out: one line where a parameter is none of the
-entry point's; a hint where the project is a temporary copy. MLflow appends `--name value` for every
-unknown `-P name=value`, and copies a project given by a git address to a folder of its own.
+entry point's, or the run lies in another experiment than was typed; a hint where the project is a
+temporary copy. MLflow appends `--name value` for every unknown `-P name=value`, opens the run
+before the command begins, and copies a project given by a git address to a folder of its own.
 """
 
 from __future__ import annotations
@@ -14,15 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from susystream.as_overrides import key_of
+from susystream.composition import tracking_of
 from susystream.errors import SettingsError
+from susystream.flags import FLAGS
 from susystream.known_settings import known_keys
+from susystream.tracking.opened_by_mlflow import VARIABLE, check_place
 
 HOME = "SUSYSTREAM_HOME"
-_FLAGS = {
-    *("--cfg", "--config-dir", "--config-name", "--config-path", "--experimental-rerun"),
-    *("--from-run", "--help", "--hydra-help", "--info", "--multirun", "--package", "--resolve"),
-    *("--run", "--shell-completion"),
-}
+_EXPERIMENT = "tracking.experiment"
 
 
 def check_parameters(words: Sequence[str]) -> None:
@@ -35,7 +35,7 @@ def check_parameters(words: Sequence[str]) -> None:
         SettingsError: Naming them, and the nearest settings.
     """
     flags = (word.partition("=")[0] for word in words if word.startswith("--"))
-    unknown = [one.removeprefix("--") for one in flags if one not in _FLAGS]
+    unknown = [one.removeprefix("--") for one in flags if one not in FLAGS]
     if not unknown:
         return
     near = [key for name in unknown for key in _settings_near(name)]
@@ -45,6 +45,22 @@ def check_parameters(words: Sequence[str]) -> None:
         + (f"did you mean {' or '.join(near)}? " if near else "")
         + f'any setting may stand in -P overrides="{near[0] if near else "name"}=value"'
     )
+
+
+def check_experiment(words: Sequence[str]) -> None:
+    """Refuses another experiment than that of the run which MLflow opened: a run stays in its own.
+
+    Args:
+        words: All that was typed.
+
+    Raises:
+        SettingsError: Naming both.
+        TrackingError: The tracking server does not answer.
+    """
+    if os.environ.get(VARIABLE) and any(key_of(word) == _EXPERIMENT for word in words):
+        tracking = tracking_of(words)
+        timeout = tracking.timeout_seconds
+        check_place(tracking.uri, tracking.experiment, timeout_seconds=timeout)
 
 
 def temporary_hint(overrides: Sequence[str]) -> str | None:

@@ -19,11 +19,22 @@ from hydra.errors import (
 from omegaconf.errors import OmegaConfBaseException
 
 from susystream.as_overrides import key_of
-from susystream.disclosure import is_secret, public_text
+from susystream.disclosure import is_secret, public_text, public_value
 from susystream.errors import SettingsError
 from susystream.known_settings import hydras_keys, known_keys
 from susystream.unreadable import told_unreadable
 
+_UNFIT = re.compile(r"Error merging override (.*?)=(.*)", re.S)
+_KINDS = (  # OmegaConf's words for what a value is not
+    (r"to Integer", "a whole number"),
+    (r"to Float", "a number"),
+    (r"valid bool|to Boolean", "true or false"),
+    (r"to string", "text"),
+    (r"not a ListConfig, list", "a list"),
+    (r"Cannot assign .* to Dict|is not a subclass of", "a mapping"),
+    (r"is not Optional", "a value"),
+    (r"expected one of \[(.*?)\]", r"one of \1"),
+)
 _SWEEP_ALONE = re.compile(r"(?:Ambiguous value for argument|Sweep parameters) '(.*?)'\s", re.S)
 
 
@@ -37,7 +48,7 @@ def told_in_one_line() -> Iterator[None]:
     except OverrideParseException as error:
         raise SettingsError(told_unreadable(error)) from error
     except (HydraException, ConfigCompositionException, OmegaConfBaseException) as error:
-        raise SettingsError(_told(str(error))) from error
+        raise SettingsError(_unfit(error) or _told(str(error))) from error
 
 
 def check_named(overrides: Sequence[str]) -> None:
@@ -76,6 +87,20 @@ def _told(message: str) -> str:
     if found := re.search(r"Could not override '([^']+)'", message):
         return _unknown_key(found[1], message)
     return _one_line(message)
+
+
+def _unfit(error: Exception) -> str | None:
+    """A value of Hydra's own settings that is of another type; None if it is not that."""
+    typed = _UNFIT.fullmatch(str(error).strip())
+    if typed is None or error.__cause__ is None:
+        return None
+    reason = str(error.__cause__).partition("\n")[0]
+    found = ((re.search(words, reason), kind) for words, kind in _KINDS)
+    kind = next((one.expand(kind) for one, kind in found if one), "another kind of value")
+    key = key_of(typed[1])
+    return _one_line(
+        f"setting {key}: expected {kind}, received {public_value(key, typed[2])}; correct it"
+    )
 
 
 def _sweep_alone(override: str) -> str:

@@ -12,15 +12,13 @@ from collections.abc import Mapping, Sequence
 import click
 
 from susystream.as_overrides import pairs
-from susystream.composition import composed_settings
+from susystream.composition import tracking_of
 from susystream.errors import SettingsError
 from susystream.logged_run import overrides_of
 from susystream.recipes import composed_values
-from susystream.settings.places import is_within
 from susystream.tracking.code import code_state, library_versions
 from susystream.tracking.recorded_run import RecordedRun
 from susystream.tracking.tracker import Tracker
-from susystream.typed_names import name_of
 
 FLAG = "--from-run"
 _STEPS = ("prepare", "publish", "train", "evaluate")
@@ -87,8 +85,7 @@ def _other_libraries(tags: Mapping[str, str]) -> list[str]:
 
 def _tracker(words: Sequence[str]) -> Tracker:
     """The tracking server of this command."""
-    ours = [word for word in words if is_within(name_of(word), ["tracking"])]
-    tracking = composed_settings(ours).tracking
+    tracking = tracking_of(words)
     return Tracker(tracking.uri, tracking.experiment, timeout_seconds=tracking.timeout_seconds)
 
 

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from e2e.project_runs import ROOT, Desk, Ended
 
+from susystream.commands import status_of_command
+from susystream.project_run import check_experiment
+
 SMALL = "data.rows=4000 train.epochs=1 evaluate.sets.toy_large.rows=3000"
 
 
@@ -59,6 +62,24 @@ def test_a_wrong_override_is_one_line_and_a_failed_run(
     assert ours in done.said.splitlines()[-2:], "MLflow says only that the run failed"
     assert done.run.data.tags["error"] == ours.removeprefix("susystream: ")
     assert ("Traceback" in done.said) == overrides.startswith("-v")
+
+
+def test_another_experiment_than_that_of_the_opened_run_is_refused(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = desk.client()
+    opened = client.create_run(client.create_experiment(desk.experiment)).info.run_id
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", desk.uri)
+    monkeypatch.setenv("MLFLOW_RUN_ID", opened)
+    check_experiment(["stage=prepare", f"tracking.experiment={desk.experiment}"])
+    words = ["run", "stage=prepare", "--overrides", "tracking.experiment=other"]
+    monkeypatch.setattr("sys.argv", ["susystream", *words])
+    assert status_of_command() == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"expected '{desk.experiment}', the experiment in which mlflow run opened" in line
+    assert "received 'other'; leave it out and type `mlflow run --experiment-name other`" in line
+    assert desk.opened().data.tags["error"] == line.removeprefix("susystream: ")
+    assert client.get_experiment_by_name("other") is None
 
 
 def test_a_parameter_that_the_entry_point_lacks_is_one_line_with_the_nearest(desk: Desk) -> None:

@@ -75,6 +75,10 @@ from susystream.errors import SettingsError
             "launcher.n_jobs: expected a whole number other than 0 .*, received 0; correct",
         ),
         (
+            "hydra/launcher=joblib hydra.launcher.n_jobs=two seed=1,2",
+            r"launcher\.n_jobs: expected a whole number, received 'two'; correct",
+        ),
+        (
             "hydra/sweeper=tpe hydra.sweeper.sampler=random1 seed=1,2",
             r"setting hydra\.sweeper\.sampler: .*received 'random1'; did you mean random\?",
         ),

@@ -222,12 +222,21 @@ def test_a_name_that_a_person_gave_to_mlflow_run_is_kept(
     assert stored(tracker, opened).info.run_name == "my own name"
 
 
+@pytest.mark.parametrize(
+    ("address", "cure"),
+    [
+        (None, "unset MLFLOW_RUN_ID"),
+        ("sqlite:///o.db", "at sqlite:///o.db: leave tracking.uri out"),
+    ],
+)
 def test_a_run_id_of_another_server_is_refused_by_name(
-    tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+    tracker: Tracker, monkeypatch: pytest.MonkeyPatch, address: str | None, cure: str
 ) -> None:
     monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
+    if address:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     with (
-        pytest.raises(TrackingError, match="unset MLFLOW_RUN_ID"),
+        pytest.raises(TrackingError, match=cure),
         tracker.run("train", name="n", params={}, tags={}),
     ):
         raise AssertionError("not reached")

@@ -1,16 +1,21 @@
 """The run that `mlflow run` opened before it started this command.
 
-In: what it handed over by the environment. Out: that run's experiment; the run marked FAILED, with
-the reason, by a command that ended before any stage took it; runs whose command never began.
+In: what it handed over by the environment. Out: that run's experiment, and one line where another
+was typed; the run marked FAILED, with the reason, by a command that ended before any stage took it;
+runs whose command never began.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from typing import TYPE_CHECKING
 
-from susystream.tracking.address import sqlite_file
+from susystream.disclosure import public_uri
+from susystream.errors import SettingsError
+from susystream.tracking.address import sqlite_file, tracking_errors
+from susystream.tracking.contact import opened
 from susystream.tracking.label import PROCESS
 
 if TYPE_CHECKING:
@@ -36,8 +41,38 @@ def opened_experiment(client: MlflowClient) -> str | None:
         return None
 
 
+def check_place(uri: str, experiment: str, *, timeout_seconds: float) -> None:
+    """Refuses another experiment than that in which the run was opened.
+
+    Args:
+        uri: Of the tracking server.
+        experiment: As typed.
+        timeout_seconds: For the server to answer.
+
+    Raises:
+        SettingsError: Naming both.
+        TrackingError: The server does not answer.
+    """
+    client = opened(uri, timeout_seconds=timeout_seconds)
+    with tracking_errors(uri):
+        place = opened_experiment(client)
+        name = experiment if place is None else str(client.get_experiment(place).name)
+    if name != experiment:
+        raise SettingsError(
+            f"setting tracking.experiment: expected {name!r}, the experiment in which mlflow run "
+            f"opened this run, received {experiment!r}; leave it out and type `mlflow run "
+            f"--experiment-name {shlex.quote(experiment)}`, or set MLFLOW_EXPERIMENT_NAME"
+        )
+
+
 def opened_cure(uri: str) -> str:
     """What helps where the opened run is not at the command's own tracking address."""
+    stated = os.environ.get("MLFLOW_TRACKING_URI", uri)
+    if stated != uri:
+        return (
+            f"mlflow run opened it at {public_uri(stated)}: leave tracking.uri out, or set "
+            "MLFLOW_TRACKING_URI to that address before mlflow run"
+        )
     file = sqlite_file(uri)
     if file is not None and not file.is_absolute():
         return (

@@ -1,0 +1,108 @@
+"""The flags of `susystream run`: Hydra's, and `--from-run`.
+
+In: what was typed. Out: nothing, or one line where a flag is unknown, lacks its value, or cannot
+stand beside another: Hydra tells the first by its usage of many lines, and the last as a defect.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+
+from hydra._internal.utils import get_args_parser
+
+from susystream.disclosure import public_text
+from susystream.errors import SettingsError
+
+FLAGS = {  # with two signs
+    *("--cfg", "--config-dir", "--config-name", "--config-path", "--experimental-rerun"),
+    *("--from-run", "--help", "--hydra-help", "--info", "--multirun", "--package", "--resolve"),
+    *("--run", "--shell-completion"),
+}
+_HELP = ("-h", "--help")
+_CHOICES = {
+    "--cfg": "job, hydra or all",
+    "--info": "all, config, defaults, defaults-tree, plugins or searchpath",
+}
+
+
+def asks_for_help(words: Sequence[str]) -> bool:
+    """Whether the help of `susystream run` is to be shown."""
+    return any(word in _HELP for word in words)
+
+
+def check_flags(words: Sequence[str]) -> None:
+    """Refuses flags that Hydra stumbles over.
+
+    Args:
+        words: Overrides, and flags behind them.
+
+    Raises:
+        SettingsError: One line; what is no flag is not repeated behind `=`, for it may be a secret.
+    """
+    parser = get_args_parser()
+    parser.add_argument("--from-run", nargs="?")  # ours; what stands behind it is checked later
+    parser.allow_abbrev, parser.exit_on_error = False, False
+    try:
+        typed, unknown = parser.parse_known_args(list(words))
+    except argparse.ArgumentError as error:
+        raise SettingsError(_told(error)) from error
+    if unknown:
+        raise SettingsError(_unknown(unknown[0].partition("=")[0]))
+    if not typed.help and typed.experimental_rerun is None:
+        _check_together(typed)
+
+
+def _told(error: argparse.ArgumentError) -> str:
+    """Of a flag without its value, or with a wrong one."""
+    flag = (error.argument_name or "a flag").partition("/")[0]
+    if flag not in _CHOICES:
+        return (
+            f"expected {flag} as `susystream run --hydra-help` shows it, received: "
+            f"{public_text(error.message)}; correct it"
+        )
+    found = re.match(r"invalid choice: '(.*?)' \(choose", error.message, re.S)
+    # an override that stands behind the flag is no value of it, and may be a secret
+    received = f"{flag} {found[1]}" if found and "=" not in found[1] else f"{flag} alone"
+    cure = "type --cfg job" if flag == "--cfg" else "type one of them"
+    return public_text(f"expected {flag} with {_CHOICES[flag]}, received {received}; {cure}")
+
+
+def _unknown(flag: str) -> str:
+    near = difflib.get_close_matches(flag, sorted(FLAGS), n=1, cutoff=0.7)
+    cure = f"did you mean {near[0]}?" if near else "leave it out"
+    return public_text(
+        f"expected flags of `susystream run --help` or `--hydra-help`, received {flag}; {cure}"
+    )
+
+
+def _check_together(typed: argparse.Namespace) -> None:
+    if typed.resolve and typed.cfg is None:
+        raise SettingsError(
+            "expected --resolve beside --cfg, received it alone; type --cfg job --resolve"
+        )
+    given = [] if typed.hydra_help else [*_tasks(typed)]
+    if len(given) > 1:
+        cure = "leave out all but one"
+        if typed.multirun and typed.cfg:
+            cure = "leave out -m and type one value of each setting to see what a trial would run"
+        raise SettingsError(
+            "expected one of --run, -m, --cfg, --info and --shell-completion, received "
+            f"{' and '.join(given)}; {cure}"
+        )
+
+
+def _tasks(typed: argparse.Namespace) -> Iterator[str]:
+    """The flags that each say what Hydra is to do."""
+    if typed.run:
+        yield "--run"
+    if typed.multirun:
+        yield "-m"
+    if typed.cfg is not None:
+        yield f"--cfg {typed.cfg}"
+    if typed.info is not None:
+        yield f"--info {typed.info}"
+    if typed.shell_completion:
+        yield "--shell-completion"
