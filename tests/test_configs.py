@@ -130,6 +130,12 @@ def test_a_wrong_value_is_one_line_naming_it(override: str, words: list[str]) ->
         (["seed=1,2"], ["setting seed", "received 1,2", "add -m", "seed=[1,2]"]),
         (["seed=range(1,4)"], ["setting seed", "received range(1,4)", "add -m"]),
         (["stage=train", "=3"], ["without a name", "write key=value"]),
+        (["train=3"], ["setting train: expected one of default, received '3'; name one"]),
+        (["train=[1]"], ["setting train: expected one of default, received '[1]'"]),
+        (
+            ["experiment=null"],
+            ["expected one of continual, ensemble,", "received 'null'", "leave it"],
+        ),
         (["hydra.sweeper.trails=2"], ["hydra.sweeper.trials", "with", "hydra/sweeper=tpe"]),
         (["hydra.launcher.n_jobs=2"], ["one of hydra/launcher=joblib"]),
         (["n_jobs=2"], ["did you mean hydra.launcher.n_jobs (with hydra/launcher=joblib)"]),

@@ -17,6 +17,7 @@ from susystream.flags import FLAGS, check_flags
         ("--cfg job --info plugins", "received --cfg job and --info plugins"),
         ("--run --shell-completion", "received --run and --shell-completion"),
         ("seed=1,2 -m --resolve", "expected --resolve beside --cfg, received it alone"),
+        ("--shell-completion", "alone; type --shell-completion install=bash"),
         ("--cfg jbo", "expected --cfg with job, hydra or all, received --cfg jbo; type --cfg job"),
         ("-c", "received --cfg alone; type --cfg job"),
         ("--cfg registry.password=hunter2", "received --cfg alone"),

@@ -24,7 +24,7 @@ from susystream.errors import SettingsError
 from susystream.flags import asks_for_help
 from susystream.help_comments import with_comments
 from susystream.known_settings import config_folder
-from susystream.refusals import check_named, told_in_one_line, unresolved
+from susystream.refusals import check_named, check_options, told_in_one_line, unresolved
 from susystream.settings import Settings, check_settings
 from susystream.settings.places import is_within
 from susystream.settings.tracking import TrackingSettings
@@ -69,6 +69,7 @@ def run_composed(arguments: Sequence[str]) -> Any:
     task = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
     overrides, flags = parted(arguments)
     check_named(overrides)
+    check_options(overrides)
     with (
         _arguments([*overrides, *flags]),
         _raw_errors(),

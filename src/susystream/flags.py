@@ -22,6 +22,7 @@ FLAGS = {  # with two signs
     *("--run", "--shell-completion"),
 }
 _HELP = ("-h", "--help")
+_SHELL = ("install=", "uninstall=", "query=")
 _CHOICES = {
     "--cfg": "job, hydra or all",
     "--info": "all, config, defaults, defaults-tree, plugins or searchpath",
@@ -53,6 +54,7 @@ def check_flags(words: Sequence[str]) -> None:
         raise SettingsError(_unknown(unknown[0].partition("=")[0]))
     if not typed.help and typed.experimental_rerun is None:
         _check_together(typed)
+        _check_shell(typed)
 
 
 def _told(error: argparse.ArgumentError) -> str:
@@ -91,6 +93,14 @@ def _check_together(typed: argparse.Namespace) -> None:
         raise SettingsError(
             "expected one of --run, -m, --cfg, --info and --shell-completion, received "
             f"{' and '.join(given)}; {cure}"
+        )
+
+
+def _check_shell(typed: argparse.Namespace) -> None:
+    if typed.shell_completion and not any(one.startswith(_SHELL) for one in typed.overrides):
+        raise SettingsError(
+            "expected --shell-completion with install, uninstall or query and a shell, received it "
+            "alone; type --shell-completion install=bash"
         )
 
 

@@ -10,6 +10,8 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
@@ -21,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from susystream.as_overrides import key_of
 from susystream.disclosure import is_secret, public_text, public_value
 from susystream.errors import SettingsError
-from susystream.known_settings import hydras_keys, known_keys
+from susystream.known_settings import config_folder, hydras_keys, known_keys
 from susystream.unreadable import told_unreadable
 
 _UNFIT = re.compile(r"Error merging override (.*?)=(.*)", re.S)
@@ -62,6 +64,31 @@ def check_named(overrides: Sequence[str]) -> None:
             "expected overrides as key=value, received one without a name; write key=value, "
             "without blanks around ="
         )
+
+
+def check_options(overrides: Sequence[str]) -> None:
+    """Refuses what is no name where an option of a group is named, over which Hydra stumbles.
+
+    Raises:
+        SettingsError: There is one, as `train=3`.
+    """
+    parser = OverridesParser.create()
+    for one in overrides:
+        group = key_of(one)
+        options = sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
+        with contextlib.suppress(HydraException):  # which is told when it is composed
+            if "=" in one and options and not _names_options(parser.parse_override(one)):
+                received = public_value(group, one.partition("=")[2])
+                raise SettingsError(
+                    f"setting {group}: expected one of {', '.join(options)}, received {received}; "
+                    "name one, or leave it out"
+                )
+
+
+def _names_options(override: Override) -> bool:
+    value: object = override.value()
+    named = value if isinstance(value, list) else [value]
+    return override.is_sweep_override() or all(isinstance(one, (str, dict)) for one in named)
 
 
 def unresolved(message: str) -> str:

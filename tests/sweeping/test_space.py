@@ -45,11 +45,14 @@ def test_a_sweep_whose_trials_are_right_is_not_refused(words: str, count: int) -
 
 
 def test_mappings_typed_one_behind_the_other_both_count_in_a_search() -> None:
-    spark = "evaluate/engine=spark ++evaluate.engine.options={a:8} ++evaluate.engine.options={b:1}"
-    found = checked(f"stage=evaluate hydra/sweeper=random {spark} evaluate.batch_rows=256,512")
+    search = "sweep.metric=test/holdout/auc hydra/sweeper=random evaluate.batch_rows=256,512"
+    spark = "evaluate/engine=spark " + " ".join(
+        f"++evaluate.engine.options={{spark.{one}:8}}" for one in "ab"
+    )
+    found = checked(f"stage=evaluate {search} {spark}")
     engine = found[0].evaluate.engine
     assert isinstance(engine, SparkEngine)
-    assert engine.options == {"a": "8", "b": "1"}
+    assert engine.options == {"spark.a": 8, "spark.b": 8}
 
 
 def test_what_goes_together_is_found_behind_settings_with_many_values() -> None:
