@@ -184,6 +184,6 @@ def test_a_broker_that_goes_away_is_an_error_within_the_timeout(tmp_path: Path) 
                 partitions=2,
                 progress=lambda _: None,
             )
-        assert time.monotonic() - died < 9
+        assert time.monotonic() - died < 30  # Kafka's own is two minutes
         assert not [t for t in threading.enumerate() if t.name not in before and t.is_alive()]
     gc.collect()  # here, not in the middle of another test

@@ -25,6 +25,9 @@ PREPARE = (
 )
 
 
+JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+
+
 @dataclass
 class SweepDesk:
     """A folder with a tracking database of its own, and commands in it."""
@@ -111,3 +114,8 @@ def until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def artifact(desk: SweepDesk, run_id: str, name: str) -> str:
+    client = MlflowClient(tracking_uri=desk.uri)
+    return Path(client.download_artifacts(run_id, name)).read_text()
