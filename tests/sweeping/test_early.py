@@ -47,11 +47,6 @@ from susystream.errors import SettingsError
             "hydra/sweeper=random stage=train seed=1,2 hydra.sweep.subdir=s${seed}",
             r"a folder of its own for each trial, received 's\d' for trials 0 and 1",
         ),
-        (
-            "experiment=low_vs_high ++model.features=low,high",
-            r"setting model\.features: expected it once in a sweep, .*; type it as model\.f",
-        ),
-        ("experiment=low_vs_high ++model.features=low", "expected it once in a sweep"),
         # what the trials do not share is none of the sweep's: the usual network has three layers
         (
             "stage=train model.hidden=[16],[32] model.dropout=[0] sweep.metric=validation/acu",
@@ -65,6 +60,7 @@ from susystream.errors import SettingsError
         ("stage=train seed=3", "received none; .* or leave -m out"),
         ("hydra/sweeper=random seed=3", "received none; type some, as a=1,2 or a=interval"),
         ("experiment=low_vs_high model.features=low", r"none; .* once with hydra\.mode=RUN"),
+        ("experiment=low_vs_high ++model.features=low", r"none; .* once with hydra\.mode=RUN"),
         ("seed=51,52,51", "seed: expected each value once, .*received '51' twice; leave one out"),
         (
             "train.learning_rate=interval(1e-4,1e-2)",
