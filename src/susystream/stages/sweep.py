@@ -203,9 +203,10 @@ def _raise_failed(found: list[Outcome], cure: str) -> None:
     numbers = [str(one.number) for one in failed]
     more = ["…"] if len(numbers) > _MOST_NUMBERS else []
     all_of_them = "1 trial" if len(found) == 1 else f"{len(found)} trials"
+    listed = ", ".join([*numbers[:_MOST_NUMBERS], *more])
     raise TrialsFailed(
-        f"expected {all_of_them} to finish, received {len(failed)} that failed "
-        f"({', '.join([*numbers[:_MOST_NUMBERS], *more])}; the table says why); {cure}"
+        f"expected {all_of_them} to finish, received {len(failed)} that failed ({listed}; the "
+        f"lines below the table say why); {cure}"
     )
 
 
