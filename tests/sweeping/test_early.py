@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from susystream.composition import run_composed
-from susystream.errors import SettingsError
+from susystream.errors import SettingsError, TrackingError
 
 
 @pytest.mark.parametrize(
@@ -144,4 +144,14 @@ def test_a_sweep_that_cannot_go_well_is_refused_before_it_begins(
         run_composed(["-m", *overrides.split()])
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.glob("mlflow.db*"))
+    assert not (tmp_path / ".susystream").exists()
+
+
+def test_a_wrong_tracking_address_is_told_before_servers_start_for_a_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["-m", "stage=evaluate", "seed=1,2", "tracking.uri='htp://h:5000'"]
+    with pytest.raises(TrackingError, match="did you mean http://h:5000"):
+        run_composed(words)
     assert not (tmp_path / ".susystream").exists()

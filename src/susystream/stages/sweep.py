@@ -30,6 +30,7 @@ from susystream.stages.result import StageResult
 from susystream.stages.resuming import is_resumed, once_more
 from susystream.stages.run import short
 from susystream.stages.shared import shared
+from susystream.tracking.contact import check_early
 from susystream.tracking.label import SWEEP
 from susystream.tracking.tracker import TrackedRun
 
@@ -78,9 +79,12 @@ def open_sweep(
         SettingsError: What to optimise is no figure of the stage.
         NotFound: All trials name the same data set or model, which is not there.
         TrialsFailed: Some trial did not finish.
+        TrackingError: The tracking address cannot be right; told before any server starts.
     """
     settings = trials[0]
     objective_of(settings)  # an unknown one is told before anything begins
+    if uri := settings.tracking.uri:  # what is wrong is told before servers start
+        check_early(uri, timeout_seconds=settings.tracking.timeout_seconds)
     config = shared([public_config(one) for one in trials])
     started = time.monotonic()
     with open_context(settings, output=output, console=Console()) as context:
