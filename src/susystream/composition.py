@@ -29,9 +29,10 @@ from susystream.settings import Settings, check_settings
 from susystream.settings.places import is_within
 from susystream.settings.tracking import TrackingSettings
 from susystream.sweeping.callback import sweeps_reported
+from susystream.sweeping.chosen import check_one_place
 from susystream.sweeping.trials import run_trial_of
 from susystream.tracking.contact import check_early
-from susystream.typed_names import name_of
+from susystream.typed_names import is_swept, name_of
 from susystream.variant import variant_of
 
 __all__ = ["composed_settings", "config_folder", "run_composed", "settings_of"]
@@ -94,13 +95,14 @@ def composed_settings(overrides: Sequence[str]) -> Settings:
 
 
 def tracking_of(words: Sequence[str]) -> TrackingSettings:
-    """The tracking settings among what was typed; the rest is not checked.
+    """The tracking settings among what was typed; the rest is not checked, nor what is swept.
 
     Raises:
-        SettingsError: One of them is wrong.
+        SettingsError: One of them is wrong, or of where runs lie there are several.
     """
     ours = [one for one in words if is_within(name_of(one), ["tracking"])]
-    return composed_settings(ours).tracking
+    check_one_place(name_of(one) for one in ours if is_swept(one))
+    return composed_settings([one for one in ours if not is_swept(one)]).tracking
 
 
 def parted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -42,7 +42,7 @@ def ended_alone(part: Callable[[], T], *, instead: T) -> T:
         part: What is run.
         instead: Returned where it was ended.
     """
-    before = [(number, signal.getsignal(number)) for number in _ENDS]
+    before = [(number, signal.getsignal(number)) for number in (*_ENDS, signal.SIGINT)]
     try:
         try:
             end_on_signals(once=True)

@@ -20,9 +20,10 @@ from susystream.errors import SettingsError
 from susystream.flags import FLAGS
 from susystream.known_settings import known_keys
 from susystream.tracking.opened_by_mlflow import VARIABLE, check_place
+from susystream.typed_names import replaced_by
 
 HOME = "SUSYSTREAM_HOME"
-_EXPERIMENT = "tracking.experiment"
+_EXPERIMENT = ("tracking", "experiment")
 
 
 def check_parameters(words: Sequence[str]) -> None:
@@ -54,10 +55,10 @@ def check_experiment(words: Sequence[str]) -> None:
         words: All that was typed.
 
     Raises:
-        SettingsError: Naming both.
+        SettingsError: Naming both; or several were typed.
         TrackingError: The tracking server does not answer.
     """
-    if os.environ.get(VARIABLE) and any(key_of(word) == _EXPERIMENT for word in words):
+    if os.environ.get(VARIABLE) and _EXPERIMENT in replaced_by(words, {}):
         tracking = tracking_of(words)
         timeout = tracking.timeout_seconds
         check_place(tracking.uri, tracking.experiment, timeout_seconds=timeout)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from susystream.as_overrides import Keys, at, key_of, keys_of
@@ -64,10 +65,20 @@ def _of(word: str) -> Iterator[tuple[Keys, object]]:
     return leaves(keys_of(name_of(word)), _value(word))
 
 
+def is_swept(word: str) -> bool:
+    """Whether an override has several values, one for each trial of a sweep."""
+    found = _parsed(word)
+    return found is not None and found.is_sweep_override()
+
+
 def _value(word: str) -> object:
     """As Hydra reads it; nothing of a sweep, or where that is told later."""
+    found = _parsed(word)
+    return None if found is None or found.is_sweep_override() else found.value()
+
+
+def _parsed(word: str) -> Override | None:
     try:
-        found = OverridesParser.create().parse_override(word)
+        return OverridesParser.create().parse_override(word)
     except HydraException:
         return None
-    return None if found.is_sweep_override() else found.value()

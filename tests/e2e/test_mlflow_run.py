@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 from e2e.project_runs import ROOT, Desk, Ended
 
 from susystream.commands import status_of_command
+from susystream.errors import SettingsError
 from susystream.project_run import check_experiment
 
 SMALL = "data.rows=4000 train.epochs=1 evaluate.sets.toy_large.rows=3000"
@@ -64,15 +66,23 @@ def test_a_wrong_override_is_one_line_and_a_failed_run(
     assert ("Traceback" in done.said) == overrides.startswith("-v")
 
 
+@pytest.mark.parametrize(
+    "typed",
+    ["tracking.experiment=other", "tracking={experiment: other}"],
+    ids=["alone", "in a group"],
+)
 def test_another_experiment_than_that_of_the_opened_run_is_refused(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], typed: str
 ) -> None:
     client = desk.client()
     opened = client.create_run(client.create_experiment(desk.experiment)).info.run_id
     monkeypatch.setenv("MLFLOW_TRACKING_URI", desk.uri)
     monkeypatch.setenv("MLFLOW_RUN_ID", opened)
     check_experiment(["stage=prepare", f"tracking.experiment={desk.experiment}"])
-    words = ["run", "stage=prepare", "--overrides", "tracking.experiment=other"]
+    check_experiment(["tracking=mlflow", "tracking={pictures: false}"])
+    with pytest.raises(SettingsError, match=r"tracking\.experiment: expected one, .* several;"):
+        check_experiment(["-m", "tracking.experiment=a,b", "tracking.pictures=true,false"])
+    words = ["run", "stage=prepare", "--overrides", shlex.quote(typed)]
     monkeypatch.setattr("sys.argv", ["susystream", *words])
     assert status_of_command() == 2
     (line,) = capsys.readouterr().err.splitlines()

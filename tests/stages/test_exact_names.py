@@ -46,10 +46,9 @@ def test_what_keeps_to_a_former_name_can_be_typed() -> None:
     typed = ["stage=pipeline", "train.parent=best", NAMED]
     then, now = ({"dataset:latest": f"d{day}", "model:best": f"m{day}"} for day in (1, 2))
     settings = composed_settings(typed)
-    *keeps, sets = _overrides(settings, then, now)
-    assert keeps == ["train.parent=m1"]
-    kept = [composed_settings([*typed[:2], *one, sets, *keeps]) for one in ([NAMED], [])]
-    assert kept == [with_names(settings, then)] * 2
+    keeps = _overrides(settings, then, now)
+    assert keeps == ["train.parent=m1", "evaluate.sets={v1.0: {events: 'dataset:d1'}}"]
+    assert composed_settings([*typed, *keeps]) == with_names(settings, then)
 
 
 def test_trials_share_what_their_names_came_to_and_keep_their_own(opened: Open) -> None:

@@ -159,7 +159,7 @@ def test_trials_that_finished_on_other_data_than_a_name_means_now_are_told(
     assert capsys.readouterr().out.count(told) == 1  # the last one finds those of the second
 
 
-def test_a_sweep_tells_which_trials_failed_in_one_short_line_and_why_in_its_table(
+def test_a_sweep_tells_which_trials_failed_in_one_short_line_and_why_below_its_table(
     opened: Open, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     long = f"expected this, received {'that ' * 60}; correct it"
@@ -173,7 +173,7 @@ def test_a_sweep_tells_which_trials_failed_in_one_short_line_and_why_in_its_tabl
 
     with opened(*PREPARE) as context, pytest.raises(TrialsFailed) as caught:
         sweep(context)
-    told = "expected 3 trials to finish, received 2 that failed (0, 2; the table says why); corr"
+    told = "expected 3 trials to finish, received 2 that failed (0, 2; the lines below the table "
     assert str(caught.value).startswith(told)
     assert "that that" not in str(caught.value)
     said = capsys.readouterr().out

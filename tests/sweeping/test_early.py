@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from susystream.composition import run_composed
-from susystream.errors import SettingsError
+from susystream.errors import SettingsError, TrackingError
 
 
 @pytest.mark.parametrize(
@@ -47,11 +47,6 @@ from susystream.errors import SettingsError
             "hydra/sweeper=random stage=train seed=1,2 hydra.sweep.subdir=s${seed}",
             r"a folder of its own for each trial, received 's\d' for trials 0 and 1",
         ),
-        (
-            "experiment=low_vs_high ++model.features=low,high",
-            r"setting model\.features: expected it once in a sweep, .*; type it as model\.f",
-        ),
-        ("experiment=low_vs_high ++model.features=low", "expected it once in a sweep"),
         # what the trials do not share is none of the sweep's: the usual network has three layers
         (
             "stage=train model.hidden=[16],[32] model.dropout=[0] sweep.metric=validation/acu",
@@ -61,10 +56,16 @@ from susystream.errors import SettingsError
             "hydra/sweeper=tpe stage=train model.hidden=[16],[32] model.dropout=[0] sweep.metric=x",
             "expected a figure of stage train, received 'x'",
         ),
+        (
+            "stage=train tracking.experiment=a,b",
+            r"setting tracking\.experiment: expected one, .*received several; name one",
+        ),
+        ("stage=train tracking={uri:a},{uri:b}", "setting tracking: expected one, for trials"),
         ("stage=train", "several values .*received none; type some, as seed=1,2, or leave -m out"),
         ("stage=train seed=3", "received none; .* or leave -m out"),
         ("hydra/sweeper=random seed=3", "received none; type some, as a=1,2 or a=interval"),
         ("experiment=low_vs_high model.features=low", r"none; .* once with hydra\.mode=RUN"),
+        ("experiment=low_vs_high ++model.features=low", r"none; .* once with hydra\.mode=RUN"),
         ("seed=51,52,51", "seed: expected each value once, .*received '51' twice; leave one out"),
         (
             "train.learning_rate=interval(1e-4,1e-2)",
@@ -148,4 +149,14 @@ def test_a_sweep_that_cannot_go_well_is_refused_before_it_begins(
         run_composed(["-m", *overrides.split()])
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.glob("mlflow.db*"))
+    assert not (tmp_path / ".susystream").exists()
+
+
+def test_a_wrong_tracking_address_is_told_before_servers_start_for_a_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["-m", "stage=evaluate", "seed=1,2", "tracking.uri='htp://h:5000'"]
+    with pytest.raises(TrackingError, match="did you mean http://h:5000"):
+        run_composed(words)
     assert not (tmp_path / ".susystream").exists()

@@ -3,29 +3,49 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import hydra
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from susystream.composition import config_folder
+from hydra_plugins.susystream_grid.grid import GridSweeper
+from susystream.composition import composed_settings, config_folder
 from susystream.settings import Settings
 from susystream.settings.engine import SparkEngine
 from susystream.sweeping.space import check_trials
 from susystream.sweeping.tried import some_of, trials_with
 
 
-def checked(words: str) -> list[Settings]:
-    """The trials of a sweep that are checked before it begins."""
+@contextmanager
+def sweep(words: str) -> Iterator[DictConfig]:
+    """What Hydra composes of a sweep before it begins."""
     with hydra.initialize_config_dir(str(config_folder()), version_base="1.3"):
         composed = GlobalHydra.instance().hydra
         assert composed is not None
-        config: DictConfig = composed.compose_config(
+        yield composed.compose_config(
             "config", words.split(), RunMode.MULTIRUN, with_log_configuration=False
         )
+
+
+def checked(words: str) -> list[Settings]:
+    """The trials of a sweep that are checked before it begins."""
+    with sweep(words) as config:
         return check_trials(config)
+
+
+def run(words: str) -> list[Settings]:
+    """The trials of a grid that are run then."""
+    with sweep(words) as config:
+        parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+        params = [f"{name}={one}" for name, one in (config.hydra.sweeper.params or {}).items()]
+        typed = parser.parse_overrides([*params, *config.hydra.overrides.task])
+    (trials,) = GridSweeper.split_arguments(typed, None)
+    return [composed_settings(one) for one in trials]
 
 
 @pytest.mark.parametrize(
@@ -53,6 +73,42 @@ def test_mappings_typed_one_behind_the_other_both_count_in_a_search() -> None:
     engine = found[0].evaluate.engine
     assert isinstance(engine, SparkEngine)
     assert engine.options == {"spark.a": 8, "spark.b": 8}
+
+
+@pytest.mark.parametrize(
+    ("typed", "sets"),
+    [
+        (
+            "++evaluate.sets={a:{kind:toy,rows:5}} ++evaluate.sets={b:{kind:toy,rows:7}}",
+            {"a": 5, "b": 7},
+        ),
+        ("++evaluate.sets={a:{kind:toy,rows:5}} evaluate.sets={a:{rows:7}}", {"a": 7}),
+        ("++evaluate.sets={a:{kind:toy}} ++evaluate.sets={a:{rows:7}}", {"a": 7}),
+        (  # in their order, whatever stands between them
+            "++evaluate.sets={a:{kind:toy,rows:5}} evaluate.sets.a.rows=6 "
+            "++evaluate.sets={a:{rows:7}}",
+            {"a": 7},
+        ),
+    ],
+)
+def test_mappings_typed_one_behind_the_other_both_count_in_a_grid(
+    typed: str, sets: dict[str, int]
+) -> None:
+    """As in a command that is no sweep."""
+    given = f"stage=evaluate {typed} seed=1,2"
+    found = run(given)
+    for one, seed in zip(found, (1, 2), strict=True):
+        assert one == composed_settings(["stage=evaluate", *typed.split(), f"seed={seed}"])
+        assert sets == {name: getattr(one.evaluate.sets.get(name), "rows", None) for name in sets}
+    assert found == checked(given)
+
+
+@pytest.mark.parametrize("sign", ["", "++"])
+def test_the_last_of_a_swept_setting_counts_with_a_sign_and_without(sign: str) -> None:
+    given = f"experiment=low_vs_high {sign}model.features=low,[MT2]"
+    found = run(given)
+    assert {one.model.features for one in found} == {"low", ("MT2",)}
+    assert found == checked(given)
 
 
 def test_what_goes_together_is_found_behind_settings_with_many_values() -> None:

@@ -9,6 +9,7 @@ import re
 
 import pytest
 from mlflow import MlflowClient
+from omegaconf import OmegaConf
 from sweeping.desk import JOBLIB, PREPARE, ROOT, SweepDesk, artifact, named, rows_of_uci
 
 
@@ -176,8 +177,11 @@ def test_a_sweep_that_is_ended_early_tells_what_it_has(desk: SweepDesk) -> None:
     assert "expected every trial to finish" in err
 
 
-def test_hydras_globs_choose_too(desk: SweepDesk) -> None:
-    status, _, err = desk.sweep(*PREPARE, "data=glob(real*)")
+def test_globs_choose_and_mappings_add_to_each_other(desk: SweepDesk) -> None:
+    sets = [f"++evaluate.sets={{{name}: {{kind: toy, rows: 5}}}}" for name in "ab"]
+    status, _, err = desk.sweep(*PREPARE, "data=glob(real*)", *sets)
     assert status == 0, err
+    ran = OmegaConf.load(desk.folder / "out" / "1" / "config.yaml")
+    assert {"a", "b"} <= set(ran.evaluate.sets)
     chosen = [one["parameters"]["data"] for one in desk.trials().values()]
     assert chosen == ["real_low_level", "real_sample"]

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from typing import Any
 
-from susystream.as_overrides import Keys, set_by
+from susystream.as_overrides import set_by
 from susystream.settings import Settings
-from susystream.settings.named_sets import SETS
 from susystream.stages.context import StageContext
-from susystream.stages.exact_names import named, with_names
+from susystream.stages.exact_names import named
 from susystream.stages.identity import config_hash
 from susystream.stages.resuming import is_resumed
 from susystream.tracking.label import AS_TYPED
@@ -50,19 +48,7 @@ def moved_names(context: StageContext, run_id: str, exact: Mapping[str, str]) ->
 
 
 def _overrides(settings: Settings, then: Mapping[str, str], exact: Mapping[str, str]) -> list[str]:
-    """What to type for what the names came to then.
-
-    Where the name of a set holds a dot, all sets: of two overrides of one setting a sweep takes
-    the last.
-    """
+    """What to type for what the names came to then, behind what was typed."""
     known, now = {**exact, **then}, named(settings, exact)
     moved = {keys: one for keys, one in named(settings, known).items() if one != now[keys]}
-    if any("." in key for keys in moved for key in keys):
-        sets = with_names(settings, known).model_dump(mode="json")["evaluate"]["sets"]
-        moved = {keys: one for keys, one in moved.items() if keys[:2] != SETS}
-        return [*_typed(moved), set_by(SETS, sets)]
-    return _typed(moved)
-
-
-def _typed(moved: Mapping[Keys, Any]) -> list[str]:
     return [set_by(keys, one).lstrip("+") for keys, one in moved.items()]

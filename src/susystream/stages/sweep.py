@@ -30,6 +30,7 @@ from susystream.stages.result import StageResult
 from susystream.stages.resuming import is_resumed, once_more
 from susystream.stages.run import short
 from susystream.stages.shared import shared
+from susystream.tracking.contact import check_early
 from susystream.tracking.label import SWEEP
 from susystream.tracking.tracker import TrackedRun
 
@@ -78,9 +79,12 @@ def open_sweep(
         SettingsError: What to optimise is no figure of the stage.
         NotFound: All trials name the same data set or model, which is not there.
         TrialsFailed: Some trial did not finish.
+        TrackingError: The tracking address cannot be right; told before any server starts.
     """
     settings = trials[0]
     objective_of(settings)  # an unknown one is told before anything begins
+    if uri := settings.tracking.uri:  # what is wrong is told before servers start
+        check_early(uri, timeout_seconds=settings.tracking.timeout_seconds)
     config = shared([public_config(one) for one in trials])
     started = time.monotonic()
     with open_context(settings, output=output, console=Console()) as context:
@@ -203,9 +207,10 @@ def _raise_failed(found: list[Outcome], cure: str) -> None:
     numbers = [str(one.number) for one in failed]
     more = ["…"] if len(numbers) > _MOST_NUMBERS else []
     all_of_them = "1 trial" if len(found) == 1 else f"{len(found)} trials"
+    listed = ", ".join([*numbers[:_MOST_NUMBERS], *more])
     raise TrialsFailed(
-        f"expected {all_of_them} to finish, received {len(failed)} that failed "
-        f"({', '.join([*numbers[:_MOST_NUMBERS], *more])}; the table says why); {cure}"
+        f"expected {all_of_them} to finish, received {len(failed)} that failed ({listed}; the "
+        f"lines below the table say why); {cure}"
     )
 
 

@@ -16,11 +16,15 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, read_write
 
+from susystream.sweeping.chosen import GRID
 from susystream.sweeping.known import Ended, Known, jobs_of, told
 from susystream.sweeping.space import check_trials, swept
 
 _JOBLIB = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"
-_OURS = "hydra_plugins.susystream_launcher.launcher.PatientLauncher"
+_IN_PLACE = {  # ours; files of their own in conf/ would be more choices, or Hydra's schemas
+    GRID: "hydra_plugins.susystream_grid.grid.GridSweeper",
+    _JOBLIB: "hydra_plugins.susystream_launcher.launcher.PatientLauncher",
+}
 
 _commands: list[ExitStack] = []
 
@@ -65,11 +69,11 @@ def _nothing_as_typed(folder: Path) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def _outlive_a_process(launcher: DictConfig) -> None:
-    """A file of our own in conf/ would be one more choice, or Hydra's schema of joblib's."""
-    if launcher._target_ == _JOBLIB:
-        with read_write(launcher):
-            launcher._target_ = _OURS
+def _take_ours(*chosen: DictConfig) -> None:
+    """In place of Hydra's sweeper and launcher."""
+    for one in chosen:
+        with read_write(one):
+            one._target_ = _IN_PLACE.get(one._target_, one._target_)
 
 
 def _rest(hydra: DictConfig) -> dict[str, str]:
@@ -83,7 +87,7 @@ def _open(config: DictConfig) -> None:
     from susystream.variant import variant_of
 
     trials = check_trials(config)
-    _outlive_a_process(config.hydra.launcher)
+    _take_ours(config.hydra.sweeper, config.hydra.launcher)
     names, stack = swept(config.hydra), _commands[-1]
     stack.enter_context(_nothing_as_typed(Path(config.hydra.sweep.dir)))
     shown = [f"{name}={value}" for name, value in names.items()]

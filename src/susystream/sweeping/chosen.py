@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.types import IntervalSweep, Override, ValueType
@@ -20,6 +20,7 @@ from susystream.sweeping.shown import public
 
 GRID = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 _SEARCH = "hydra_plugins.susystream_search.search.SearchSweeper"
+_PLACE = ("tracking", "tracking.uri", "tracking.experiment")
 _CHOICES = {"sampler": ("tpe", "random"), "pruner": ("median", "hyperband", "none")}
 
 
@@ -42,10 +43,28 @@ def check_chosen(config: DictConfig, swept: Mapping[str, Override]) -> None:
     elif hydra.sweeper.get("max_batch_size") is not None:
         _check_whole(hydra.sweeper, "sweeper.max_batch_size", "of at least 1", least=1)
     _check_something(hydra, swept)
+    check_one_place(swept)
     for name, one in swept.items():
         _check_any(name, one)
         if hydra.sweeper._target_ == GRID:
             _check_values(name, one)
+
+
+def check_one_place(swept: Iterable[str]) -> None:
+    """Refuses several places of runs: trials lie below the run of their sweep.
+
+    Args:
+        swept: The settings that have several values.
+
+    Raises:
+        SettingsError: Naming one of them that says where runs lie.
+    """
+    for name in swept:
+        if name in _PLACE:
+            raise SettingsError(
+                f"setting {name}: expected one, for trials lie where the run of their sweep does, "
+                "received several; name one, or give the command once for each"
+            )
 
 
 def check_once(swept: Mapping[str, Override]) -> None:

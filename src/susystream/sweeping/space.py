@@ -34,11 +34,13 @@ _TESTS = ("evaluate", "pipeline")
 
 
 def overrides_of(hydra: DictConfig) -> list[Override]:
-    """Of the sweeper's space and of the command line, which wins: the last of each setting.
+    """Of the sweeper's space and of the command line, which wins, those that count."""
+    return that_count(_given(hydra))
 
-    Mappings that are typed one behind the other each add to what is there.
-    """
-    given = [(name_of(one), one) for one in _given(hydra)]
+
+def that_count(overrides: Iterable[Override]) -> list[Override]:
+    """The last of each setting; mappings that are typed one behind the other each add to it."""
+    given = [(name_of(one), one) for one in overrides]
     last, swept = dict(given), {name for name, one in given if one.is_sweep_override()}
     return [
         one
@@ -82,8 +84,6 @@ def check_trials(config: DictConfig) -> list[Settings]:
     """
     grid = config.hydra.sweeper._target_ == GRID
     chosen = overrides_of(config.hydra)
-    if grid:
-        _check_given_once(config.hydra)
     check_chosen(config, _swept(chosen))
     for one in chosen:
         _check_interval(one)
@@ -96,7 +96,7 @@ def _of_grid(config: DictConfig, chosen: Sequence[Override]) -> list[Settings]:
     """All trials."""
     loader, folders = GlobalHydra.instance().config_loader(), list[str]()
     found: list[Settings] = []
-    for number, overrides in enumerate(_trials(chosen)):
+    for number, overrides in enumerate(trials_of(chosen)):
         composed = loader.load_sweep_config(config, overrides)
         found.append(_checked(composed))
         folders.append(_folder(composed, number))
@@ -150,7 +150,7 @@ def _checked(trial: DictConfig) -> Settings:
 def first_trial(config: DictConfig) -> Settings:
     """The settings of a trial with the first value of each that is swept."""
     loader = GlobalHydra.instance().config_loader()
-    overrides = next(_trials(overrides_of(config.hydra)))
+    overrides = next(trials_of(overrides_of(config.hydra)))
     return _settings_below(loader.load_sweep_config(config, overrides))
 
 
@@ -225,23 +225,6 @@ def _judged_by(objective: Objective) -> str:
     return f"{way} {objective.name}" if objective.name else "no figure"
 
 
-def _check_given_once(hydra: DictConfig) -> None:
-    """Hydra's grid takes a setting with a sign and without for two, and runs all pairs of values.
-
-    Raises:
-        SettingsError: One that is swept is given so.
-    """
-    first: dict[str, Override] = {}
-    for one in _given(hydra):
-        before = first.setdefault(name_of(one), one)
-        keys = [before.get_key_element(), one.get_key_element()]
-        if keys[0] != keys[1] and (before.is_sweep_override() or one.is_sweep_override()):
-            raise SettingsError(
-                f"setting {name_of(one)}: expected it once in a sweep, received {keys[0]}=… and "
-                f"{keys[1]}=…, whose values would all be paired; type it as {keys[0]}=…"
-            )
-
-
 def _check_folders(folders: Sequence[str]) -> None:
     first: dict[str, int] = {}
     for number, folder in enumerate(folders):
@@ -273,8 +256,8 @@ def _check_interval(override: Override) -> None:
         )
 
 
-def _trials(overrides: Sequence[Override]) -> Iterator[list[str]]:
-    """All combinations."""
+def trials_of(overrides: Sequence[Override]) -> Iterator[list[str]]:
+    """All combinations of values, as overrides of one trial each."""
     yield from map(list, itertools.product(*([*_values(one)] for one in overrides)))
 
 

@@ -16,7 +16,7 @@ from susystream.settings import public_uri
 def known_schemas() -> tuple[str, ...]:
     """The versions of the schema that the installed MLflow knows, its own first.
 
-    None if it does not show them as it did: which they are is then nobody's to say but its own.
+    Empty if it does not show them as it did: which they are is then nobody's to say but its own.
     """
     from alembic.script import ScriptDirectory
     from alembic.util import CommandError
