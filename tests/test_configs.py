@@ -343,6 +343,8 @@ def test_an_unreadable_override_with_a_secret_is_not_repeated() -> None:
         ("tracking.uri=http://me:'hunter2'@h/", "received tracking.uri=http://h/; put quotes"),
         ("tracking.uri:me:hunter2@h=b c", "received tracking.uri=(a hidden value)"),
         ("registry={uri: u:hunter2)@h/db}", "received registry=(a hidden value)"),
+        ("stream.security.x=https://hunter2=x", "received stream.security.x=(a hidden value)"),
+        ("hydra.x=http://u:(hunter2 @h", "received hydra.x=(a hidden value)"),
     ],
 )
 def test_a_secret_behind_no_sign_is_not_taken_for_a_name(given: str, shown: str) -> None:
