@@ -15,6 +15,7 @@ from susystream.composition import (
     parted,
     run_composed,
     settings_of,
+    tracking_of,
 )
 from susystream.disclosure import SECRET_SECURITY, SHOWN_SECURITY, is_secret, public_settings
 from susystream.errors import SettingsError
@@ -132,6 +133,14 @@ def test_a_wrong_value_is_one_line_naming_it(override: str, words: list[str]) ->
         (["stage=train", "=3"], ["without a name", "write key=value"]),
         (["train=3"], ["setting train: expected one of default, received '3'; name one"]),
         (["train=[1]"], ["setting train: expected one of default, received '[1]'"]),
+        (["train@x=3"], ["setting train: expected one of default, received '3'"]),
+        (["hydra/sweeper=3"], ["expected one of basic, random, tpe, received '3'; name one"]),
+        (["~stage=[train]"], ["setting stage: expected one of evaluate,", "received '[train]'"]),
+        (["data=[toy,{a: 1}]"], ["one of real_low_level, ", "received a hidden value; name one"]),
+        (["stage=train,3", "-m"], ["setting stage: expected one of", "received 'train,3'; name"]),
+        (["stage=range(0,3)", "-m"], ["setting stage: expected one of", "received 'range(0,3)'"]),
+        (["a" * 300 + "=1"], ["expected names of settings", "one too long", "write group=option"]),
+        (["train.epochs:" + "a" * 300], ["received train.epochs without =; write key=value"]),
         (
             ["experiment=null"],
             ["expected one of continual, ensemble,", "received 'null'", "leave it"],
@@ -149,6 +158,22 @@ def test_a_typo_is_one_line_with_the_nearest_names(arguments: list[str], words: 
     assert "\n" not in message
     assert all(word in message for word in words), message
     assert "pw" not in message
+
+
+def test_a_group_of_another_folder_that_is_given_no_name_of_an_option_is_one_line(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a.yaml").write_text("b: 1\n")
+    with pytest.raises(SettingsError, match=r"expected names of .*; write group=option"):
+        run_composed(["+mine=3", f"--config-dir={tmp_path}"])
+
+
+@pytest.mark.parametrize("given", ["tracking=3", "tracking=[{uri: hunter2}]"])
+def test_settings_composed_without_a_run_refuse_what_is_no_option(given: str) -> None:
+    with pytest.raises(SettingsError, match="setting tracking: expected one of mlflow") as told:
+        tracking_of([given, "seed=3"])
+    assert "hunter2" not in str(told.value)
 
 
 def test_a_setting_is_never_suggested_for_itself() -> None:
@@ -240,6 +265,7 @@ def test_an_address_to_fetch_holds_no_user_name_and_password(url: str) -> None:
         ("hydra.sweep.dir=null", "expected a value, received 'null'"),
         ("hydra.job.config.override_dirname.exclude_keys=3", "expected a list, received '3'"),
         ("hydra.job.chdir='http://me:hunter2@host'", "expected true or false, received"),
+        ("hydra.job.env_set=[{DB: hunter2}]", "expected .*, received a hidden value; correct"),
     ],
 )
 def test_a_value_of_hydras_own_of_another_type_is_refused_with_what_was_expected(
@@ -343,6 +369,8 @@ def test_an_unreadable_override_with_a_secret_is_not_repeated() -> None:
         ("tracking.uri=http://me:'hunter2'@h/", "received tracking.uri=http://h/; put quotes"),
         ("tracking.uri:me:hunter2@h=b c", "received tracking.uri=(a hidden value)"),
         ("registry={uri: u:hunter2)@h/db}", "received registry=(a hidden value)"),
+        ("stream.security.x=https://hunter2=x", "received stream.security.x=(a hidden value)"),
+        ("hydra.x=http://u:(hunter2 @h", "received hydra.x=(a hidden value)"),
     ],
 )
 def test_a_secret_behind_no_sign_is_not_taken_for_a_name(given: str, shown: str) -> None:
@@ -352,10 +380,26 @@ def test_a_secret_behind_no_sign_is_not_taken_for_a_name(given: str, shown: str)
     assert "hunter2" not in str(told.value)
 
 
-@pytest.mark.parametrize("given", ["=hunter2", "stream.security.sasl.password=hunter2,b"])
-def test_what_is_refused_before_it_has_a_name_shows_no_value(given: str) -> None:
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("=hunter2", "received one without a name"),
+        ("stream.security.sasl.password=hunter2,b", "received several (hidden); add -m"),
+        ("tracking.uri=u:hunter2,b@h", "received several (hidden); add -m"),
+        ("stream={securty:{sasl.pasword:hunter2}},b", "received several (hidden); add -m"),
+        ("stream=[1,{security:{x:hunter2}}]", "expected one of kafka, received a hidden value"),
+        ("hydra.job.env_set={DB_PASSWORD:hunter2}", "use +hydra.job.env_set=…"),
+        ("+tracking.uri=me:hunter2@h", "An item is already at 'tracking.uri'."),
+        ("~tracking.uri=hunter2", "The value of 'tracking.uri' is …"),
+        ("a@b={x:hunter2}", "a@b=… looks like a config group override, but config group 'a' does"),
+        ("registry=mongodb://u:hunter2@h/db", "unknown registry (a hidden value): expected one"),
+        ("stream='x:hunter2'", "unknown stream (a hidden value): expected one of kafka"),
+    ],
+)
+def test_a_readable_override_that_is_refused_shows_no_secret(given: str, shown: str) -> None:
     with pytest.raises(SettingsError) as told:
         run_composed([given])
+    assert shown in str(told.value)
     assert "hunter2" not in str(told.value)
 
 

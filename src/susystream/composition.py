@@ -87,6 +87,7 @@ def composed_settings(overrides: Sequence[str]) -> Settings:
     Raises:
         SettingsError: They cannot be composed, or a setting is wrong.
     """
+    check_options(overrides)
     with (
         told_in_one_line(),
         hydra.initialize_config_dir(str(config_folder()), version_base="1.3"),

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 
 from hydra._internal.utils import get_args_parser
 
-from susystream.disclosure import public_text
 from susystream.errors import SettingsError
 
 FLAGS = {  # with two signs
@@ -22,6 +21,7 @@ FLAGS = {  # with two signs
     *("--run", "--shell-completion"),
 }
 _HELP = ("-h", "--help")
+_NAME = re.compile(r"-{1,2}[A-Za-z_-]*")
 _SHELL = ("install=", "uninstall=", "query=")
 _CHOICES = {
     "--cfg": "job, hydra or all",
@@ -41,7 +41,7 @@ def check_flags(words: Sequence[str]) -> None:
         words: Overrides, and flags behind them.
 
     Raises:
-        SettingsError: One line; what is no flag is not repeated behind `=`, for it may be a secret.
+        SettingsError: One line; what is no flag is not repeated, for it may be a secret.
     """
     parser = get_args_parser()
     parser.add_argument("--from-run", nargs="?")  # ours; what stands behind it is checked later
@@ -51,32 +51,45 @@ def check_flags(words: Sequence[str]) -> None:
     except argparse.ArgumentError as error:
         raise SettingsError(_told(error)) from error
     if unknown:
-        raise SettingsError(_unknown(unknown[0].partition("=")[0]))
+        raise SettingsError(_unknown(unknown[0]))
     if not typed.help and typed.experimental_rerun is None:
         _check_together(typed)
         _check_shell(typed)
 
 
 def _told(error: argparse.ArgumentError) -> str:
-    """Of a flag without its value, or with a wrong one."""
+    """Of a flag without its value, or with a wrong one; argparse repeats what was typed."""
     flag = (error.argument_name or "a flag").partition("/")[0]
-    if flag not in _CHOICES:
-        return (
-            f"expected {flag} as `susystream run --hydra-help` shows it, received: "
-            f"{public_text(error.message)}; correct it"
-        )
-    found = re.match(r"invalid choice: '(.*?)' \(choose", error.message, re.S)
-    # an override that stands behind the flag is no value of it, and may be a secret
-    received = f"{flag} {found[1]}" if found and "=" not in found[1] else f"{flag} alone"
+    if flag in _CHOICES:
+        return _not_among(flag, error.message)
+    if "ignored explicit argument" in error.message:
+        return f"expected {flag} alone, received a value right behind it; put a blank between"
+    if "expected one argument" in error.message:
+        return f"expected {flag} with a value, received it alone; type one behind it"
+    return f"expected {flag} as `susystream run --hydra-help` shows it; correct it"
+
+
+def _not_among(flag: str, message: str) -> str:
+    """Of a flag with a word that is none of its own: any but a typo may be a secret."""
+    found = re.match(r"invalid choice: '(.*?)' \(choose", message, re.S)
+    typed = found[1] if found else ""
+    if difflib.get_close_matches(typed, re.findall(r"[a-z-]{3,}", _CHOICES[flag]), n=1):
+        received = f"{flag} {typed}"
+    else:  # an override that stands behind the flag is no value of it
+        received = f"{flag} with another word" if found and "=" not in typed else f"{flag} alone"
     cure = "type --cfg job" if flag == "--cfg" else "type one of them"
-    return public_text(f"expected {flag} with {_CHOICES[flag]}, received {received}; {cure}")
+    return f"expected {flag} with {_CHOICES[flag]}, received {received}; {cure}"
 
 
-def _unknown(flag: str) -> str:
+def _unknown(word: str) -> str:
+    """Of one that is no flag; where its name ends and a value begins is not known."""
+    found = _NAME.match(word)
+    flag = found[0] if found else "--"
     near = difflib.get_close_matches(flag, sorted(FLAGS), n=1, cutoff=0.7)
     cure = f"did you mean {near[0]}?" if near else "leave it out"
-    return public_text(
-        f"expected flags of `susystream run --help` or `--hydra-help`, received {flag}; {cure}"
+    received = flag if near or flag.startswith("--") else flag[:2]
+    return (
+        f"expected flags of `susystream run --help` or `--hydra-help`, received {received}; {cure}"
     )
 
 

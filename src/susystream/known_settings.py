@@ -41,6 +41,21 @@ def hydras_keys() -> dict[str, list[str]]:
     return found
 
 
+def options_of(group: str) -> list[str]:
+    """The names of the options of a group, Hydra's own included; none where there is no such group.
+
+    Only names of groups that are there reach the file system.
+
+    Args:
+        group: As typed, without what stands behind `@`.
+    """
+    with hydra.initialize_config_dir(str(config_folder()), version_base="1.3"):
+        groups, names = GlobalHydra.instance().config_loader(), group.split("/")
+        above = ("/".join(names[:at]) for at in range(len(names)))
+        known = all(name in groups.list_groups(one) for one, name in zip(above, names, strict=True))
+        return _options(group) if known else []
+
+
 def _by_choice(group: str) -> dict[str, list[str]]:
     """The settings of a group's section, each with the choices that have it unless all do."""
     section, found = f"{group.replace('/', '.')}.", dict[str, list[str]]()

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import errno
 import re
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, QuotedString, ValueType
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
@@ -21,10 +23,10 @@ from hydra.errors import (
 from omegaconf.errors import OmegaConfBaseException
 
 from susystream.as_overrides import key_of
-from susystream.disclosure import is_secret, public_text, public_value
+from susystream.disclosure import public_text, public_value
 from susystream.errors import SettingsError
-from susystream.known_settings import config_folder, hydras_keys, known_keys
-from susystream.unreadable import told_unreadable
+from susystream.known_settings import hydras_keys, known_keys, options_of
+from susystream.unreadable import may_be_secret, told_unreadable
 
 _UNFIT = re.compile(r"Error merging override (.*?)=(.*)", re.S)
 _KINDS = (  # OmegaConf's words for what a value is not
@@ -37,6 +39,15 @@ _KINDS = (  # OmegaConf's words for what a value is not
     (r"is not Optional", "a value"),
     (r"expected one of \[(.*?)\]", r"one of \1"),
 )
+_MAPPING = re.compile(r"(?<!\$)\{")
+_VALUE = re.compile(  # of a setting that a message of Hydra names, to the message's end or nearly
+    r"(=|(?<=') is (?=.* and not ))(?:.*(?= looks like a config group)|.*)", re.S
+)
+_OPTION = re.compile(r"[\w./-]*")
+_CHOOSING = {  # where Hydra looks for options of groups
+    *("hydra._internal.defaults_list", "hydra.core.default_element"),
+    "hydra._internal.config_repository",
+}
 _SWEEP_ALONE = re.compile(r"(?:Ambiguous value for argument|Sweep parameters) '(.*?)'\s", re.S)
 
 
@@ -51,6 +62,21 @@ def told_in_one_line() -> Iterator[None]:
         raise SettingsError(told_unreadable(error)) from error
     except (HydraException, ConfigCompositionException, OmegaConfBaseException) as error:
         raise SettingsError(_unfit(error) or _told(str(error))) from error
+    except (TypeError, ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.ENAMETOOLONG:
+            raise
+        if _CHOOSING.isdisjoint(_modules_of(error)):
+            raise
+        raise SettingsError(
+            "expected names of settings, groups and options, received another kind of value or one "
+            "too long (not repeated, for it may hold a secret); write group=option"
+        ) from error
+
+
+def _modules_of(error: Exception) -> set[str]:
+    """Those that it passed."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return {str(frame.f_globals.get("__name__")) for frame, _ in frames}
 
 
 def check_named(overrides: Sequence[str]) -> None:
@@ -74,11 +100,13 @@ def check_options(overrides: Sequence[str]) -> None:
     """
     parser = OverridesParser.create()
     for one in overrides:
-        group = key_of(one)
-        options = sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
         with contextlib.suppress(HydraException):  # which is told when it is composed
-            if "=" in one and options and not _names_options(parser.parse_override(one)):
-                received = public_value(group, one.partition("=")[2])
+            override = parser.parse_override(one)
+            group = override.key_or_group
+            if "=" not in one or "." in group or _names_options(override):
+                continue
+            if options := options_of(group):
+                received = _public_of(key_of(one), one.partition("=")[2])
                 raise SettingsError(
                     f"setting {group}: expected one of {', '.join(options)}, received {received}; "
                     "name one, or leave it out"
@@ -86,9 +114,21 @@ def check_options(overrides: Sequence[str]) -> None:
 
 
 def _names_options(override: Override) -> bool:
-    value: object = override.value()
-    named = value if isinstance(value, list) else [value]
-    return override.is_sweep_override() or all(isinstance(one, (str, dict)) for one in named)
+    """By one name or a list of them; a mapping in their place sets what is in the group."""
+    if override.value_type == ValueType.GLOB_CHOICE_SWEEP:
+        return True
+    swept = override.is_discrete_sweep()
+    values = override.sweep_iterator() if swept else iter([override.value()])
+    if override.is_delete():
+        return all(_is_name(one) for one in values)
+    return all(
+        all(map(_is_name, one)) if isinstance(one, list) else _is_name(one) or isinstance(one, dict)
+        for one in values
+    )
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, (str, QuotedString))
 
 
 def unresolved(message: str) -> str:
@@ -100,10 +140,13 @@ def unresolved(message: str) -> str:
 
 
 def _unknown_option(error: MissingConfigException) -> str:
-    group, _, option = public_text(str(error.missing_cfg_file or "")).rpartition("/")
-    known = sorted(error.options or [])
+    missing, known = str(error.missing_cfg_file or ""), sorted(error.options or [])
+    group, _, option = missing.rpartition("/")
     if not group or not known:
-        return _one_line(str(error))
+        return _repeated(str(error))
+    if not _OPTION.fullmatch(missing) or may_be_secret(missing):
+        group = missing.partition("/")[0]
+        return f"unknown {group} (a hidden value): expected one of {', '.join(known)}"
     near = _did_you_mean(difflib.get_close_matches(option, known, n=3, cutoff=0.5))
     return f"unknown {group} {option!r}: expected one of {', '.join(known)}{near}"
 
@@ -113,7 +156,7 @@ def _told(message: str) -> str:
         return _sweep_alone(found[1])
     if found := re.search(r"Could not override '([^']+)'", message):
         return _unknown_key(found[1], message)
-    return _one_line(message)
+    return _repeated(message)
 
 
 def _unfit(error: Exception) -> str | None:
@@ -126,7 +169,7 @@ def _unfit(error: Exception) -> str | None:
     kind = next((one.expand(kind) for one, kind in found if one), "another kind of value")
     key = key_of(typed[1])
     return _one_line(
-        f"setting {key}: expected {kind}, received {public_value(key, typed[2])}; correct it"
+        f"setting {key}: expected {kind}, received {_public_of(key, typed[2])}; correct it"
     )
 
 
@@ -135,9 +178,9 @@ def _sweep_alone(override: str) -> str:
     name, _, value = override.partition("=")
     key = key_of(name)
     told = f"setting {key}: expected one value, received "
-    if "security" in key.split(".") or is_secret(override):
-        return f"{told}several (hidden); put quotes around what holds a comma"
     cure = "add -m to sweep over them"
+    if _is_hidden(override):
+        return f"{told}several (hidden); {cure}, or put quotes around what holds a comma"
     if "(" not in value:
         cure += f", or write {key}=[{value}] for a list, \"{key}='{value}'\" for text"
     return _one_line(f"{told}{value}; {cure}")
@@ -150,7 +193,7 @@ def _unknown_key(key: str, message: str) -> str:
         return f"setting {key!r} is one of {' or '.join(choices)}; give that too"
     if key in known or key in hydras:  # of another choice of its group, or taken away before
         told = message.partition("full_key:")[0]
-        return _one_line(f"setting {key!r} is not in what these choices compose: {told}")
+        return _repeated(f"setting {key!r} is not in what these choices compose: {told}")
     near = _nearest(key, known, hydras)
     return f"unknown setting {key!r}" + (
         _did_you_mean(near) or "; see `susystream run --cfg job`, and `--cfg hydra` for Hydra's own"
@@ -179,6 +222,21 @@ def _with_choices(name: str, choices: Sequence[str]) -> str:
 
 def _did_you_mean(near: Sequence[str]) -> str:
     return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def _public_of(key: str, value: str) -> str:
+    """What may be shown of a value as typed."""
+    return "a hidden value" if _is_hidden(f"{key}={value}") else public_value(key, value)
+
+
+def _is_hidden(typed: str) -> bool:
+    """All of it, for a secret may stand anywhere in a mapping."""
+    return bool(may_be_secret(typed) or _MAPPING.search(typed))
+
+
+def _repeated(message: str) -> str:
+    """One that repeats overrides: up to the first value, if that may be a secret."""
+    return _one_line(_VALUE.sub(r"\1…", message, count=1) if _is_hidden(message) else message)
 
 
 def _one_line(text: str) -> str:

@@ -31,7 +31,7 @@ _NAME = re.compile(r"[+~]*([A-Za-z_][\w./]*)")
 _FIRST = {*Settings.model_fields, "hydra"}  # what a name of ours begins with
 _SECURITY = {*SHOWN_SECURITY, *SECRET_SECURITY}
 _SECURED = re.compile(r"(?<![^\W_])(?:security(?![^\W_])|s(?:as|s)l\.)", re.IGNORECASE)
-_ADDRESS = re.compile(r"(?<![^\W_])ur[il](?![^\W_])", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?<![^\W_])ur[il](?![^\W_])|://", re.IGNORECASE)
 _WHOLE_ADDRESS = re.compile(r"[A-Za-z][\w.+-]*://[^\s{}]*")
 _EMPTY = re.compile(r"(?<=[=,(\[])\s*,|,\s*(?=$|[)\]])")
 
@@ -49,9 +49,10 @@ def told_unreadable(error: OverrideParseException) -> str:
             f"expected an override of Hydra's grammar, received {_known(key) or 'one'} without =; "
             "write key=value, with quotes around what is no plain word"
         )
-    if _may_be_secret(override):
+    if may_be_secret(override):
         name = key if _NAME.fullmatch(key.strip()) else _known(key) or "a name"
-        whole = _WHOLE_ADDRESS.fullmatch(value) and not is_secret(override)
+        named = is_secret(override) or _SECURED.search(override)
+        whole = not named and _WHOLE_ADDRESS.fullmatch(value)
         shown = public_uri(value) if whole else "(a hidden value)"
         quotes = "each value within it" if "{" in value else f"its value: \"{name}='…'\""
         return (  # without Hydra's reason, which repeats a part
@@ -64,6 +65,17 @@ def told_unreadable(error: OverrideParseException) -> str:
     )
 
 
+def may_be_secret(override: str) -> bool:
+    """Whether a secret may stand in it, at any place: where a value begins and ends is not known.
+
+    Example:
+        >>> may_be_secret("stream=[{security:{x:hunter2}}]"), may_be_secret("seed=3")
+        (True, False)
+    """
+    login = _ADDRESS.search(override) and set(override) & {"@", " "}  # it may go on behind a blank
+    return bool(login or _SECURED.search(override) or is_secret(override))
+
+
 def _known(word: str) -> str:
     """The setting of ours that a word begins with, so far as that is no secret; else nothing."""
     found = _NAME.match(word)
@@ -72,12 +84,6 @@ def _known(word: str) -> str:
         return ""
     group, inside, rest = name.partition(".security.")
     return f"{group}.security" if inside and rest not in _SECURITY else unsecret(name)
-
-
-def _may_be_secret(override: str) -> bool:
-    """Wherever a name stands: where a value begins and ends is not known."""
-    login = _ADDRESS.search(override) and set(override) & {"@", " "}  # it may go on behind a blank
-    return bool(login or _SECURED.search(override) or is_secret(override))
 
 
 def _mended(override: str) -> tuple[str, str] | None:
