@@ -18,7 +18,7 @@ from hydra.types import RunMode
 
 from susystream.composition import config_folder
 from susystream.reports.continual import REAL_EVENTS
-from susystream.sweeping.space import overrides_of
+from susystream.sweeping.given import overrides_of
 from susystream.variant import variant_of
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from susystream.as_overrides import key_of
 from susystream.differences import differences_of
 from susystream.settings.places import PLACES, is_within
+from susystream.sweeping.given import typed_words
 from susystream.sweeping.space import swept, without_hydra
 from susystream.typed_names import name_of
 
@@ -73,8 +74,7 @@ def _of_trial(hydra: Any, swept_over: Collection[str]) -> list[str]:
     """The overrides that set what the recipe sweeps over, as the sweeper gave them to a trial."""
     if _mode(hydra) != RunMode.MULTIRUN.name:
         return []
-    typed = [str(one) for one in hydra.overrides.task]
-    return [one for one in typed if key_of(one) in swept_over]
+    return [one for one in typed_words(hydra) if key_of(one) in swept_over]
 
 
 def _otherwise_swept(

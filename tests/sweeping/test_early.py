@@ -60,7 +60,10 @@ from susystream.errors import SettingsError, TrackingError
             "stage=train tracking.experiment=a,b",
             r"setting tracking\.experiment: expected one, .*received several; name one",
         ),
-        ("stage=train tracking={uri:a},{uri:b}", "setting tracking: expected one, for trials"),
+        (
+            "stage=train tracking={uri:a},{uri:b}",
+            r"setting tracking\.uri: expected one, for trials",
+        ),
         ("stage=train", "several values .*received none; type some, as seed=1,2, or leave -m out"),
         ("stage=train seed=3", "received none; .* or leave -m out"),
         ("hydra/sweeper=random seed=3", "received none; type some, as a=1,2 or a=interval"),

@@ -11,13 +11,14 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.susystream_grid.grid import GridSweeper
-from susystream.composition import composed_settings, config_folder
+from susystream.composition import composed_settings, config_folder, settings_of
+from susystream.errors import SettingsError
 from susystream.settings import Settings
 from susystream.settings.engine import SparkEngine
-from susystream.sweeping.space import check_trials
+from susystream.sweeping.space import check_trials, without_hydra
 from susystream.sweeping.tried import some_of, trials_with
 
 
@@ -39,13 +40,15 @@ def checked(words: str) -> list[Settings]:
 
 
 def run(words: str) -> list[Settings]:
-    """The trials of a grid that are run then."""
+    """The trials of a grid that are run then, of the words that Hydra hands to its sweeper."""
     with sweep(words) as config:
-        parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+        loader = GlobalHydra.instance().config_loader()
         params = [f"{name}={one}" for name, one in (config.hydra.sweeper.params or {}).items()]
-        typed = parser.parse_overrides([*params, *config.hydra.overrides.task])
-    (trials,) = GridSweeper.split_arguments(typed, None)
-    return [composed_settings(one) for one in trials]
+        task = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+        assert isinstance(task, list)
+        parser = OverridesParser.create(config_loader=loader)
+        (trials,) = GridSweeper.split_arguments(parser.parse_overrides([*params, *task]), None)
+        return [settings_of(without_hydra(loader.load_sweep_config(config, one))) for one in trials]
 
 
 @pytest.mark.parametrize(
@@ -58,6 +61,7 @@ def run(words: str) -> list[Settings]:
         ),
         ("stage=prepare sweep.direction=minimize,maximize", 2),  # of no figure
         ("stage=publish,score stream.topic=a,a", 4),  # neither is looked up
+        ("stage=prepare tracking={pictures:true},{pictures:false}", 2),  # in one place
     ],
 )
 def test_a_sweep_whose_trials_are_right_is_not_refused(words: str, count: int) -> None:
@@ -76,31 +80,46 @@ def test_mappings_typed_one_behind_the_other_both_count_in_a_search() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "sets"),
+    "typed",
     [
-        (
-            "++evaluate.sets={a:{kind:toy,rows:5}} ++evaluate.sets={b:{kind:toy,rows:7}}",
-            {"a": 5, "b": 7},
-        ),
-        ("++evaluate.sets={a:{kind:toy,rows:5}} evaluate.sets={a:{rows:7}}", {"a": 7}),
-        ("++evaluate.sets={a:{kind:toy}} ++evaluate.sets={a:{rows:7}}", {"a": 7}),
-        (  # in their order, whatever stands between them
-            "++evaluate.sets={a:{kind:toy,rows:5}} evaluate.sets.a.rows=6 "
-            "++evaluate.sets={a:{rows:7}}",
-            {"a": 7},
-        ),
+        "++evaluate.sets={a:{kind:toy,rows:5}} ++evaluate.sets={b:{kind:toy,rows:7}}",
+        "++evaluate.sets={a:{kind:toy,rows:5}} evaluate.sets={a:{rows:7}}",
+        "++evaluate.sets={a:{kind:toy}} ++evaluate.sets={a:{rows:7}}",
+        # in their order, whatever stands between them
+        "++evaluate.sets={a:{kind:toy,rows:5}} evaluate.sets.a.rows=6 ++evaluate.sets={a:{rows:7}}",
+        "evaluate.sets=null ++evaluate.sets={b:{kind:toy,rows:7}}",
+        "data=real_low_level data={test_fraction:0.3}",
+        "data={test_fraction:0.3} data=real_low_level",
+        "data=real_low_level data.test_fraction=0.3 data=real_sample",
+        "model.name=m_${seed} home=/h/${seed}",
+        "evaluate.batch_rows=300 evaluate.batch_rows=400",
     ],
 )
-def test_mappings_typed_one_behind_the_other_both_count_in_a_grid(
-    typed: str, sets: dict[str, int]
-) -> None:
-    """As in a command that is no sweep."""
+def test_each_trial_is_what_a_command_of_its_values_would_be(typed: str) -> None:
     given = f"stage=evaluate {typed} seed=1,2"
     found = run(given)
-    for one, seed in zip(found, (1, 2), strict=True):
-        assert one == composed_settings(["stage=evaluate", *typed.split(), f"seed={seed}"])
-        assert sets == {name: getattr(one.evaluate.sets.get(name), "rows", None) for name in sets}
+    single = [f"stage=evaluate {typed} seed={seed}".split() for seed in (1, 2)]
+    assert found == [composed_settings(one) for one in single]
     assert found == checked(given)
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("++evaluate.sets={a:{kind:toy}} ++evaluate.sets={b:{kind:toy}},{c:{kind:toy}}", "sets"),
+        ("data=toy,real_low_level data={test_fraction:0.3}", "data"),
+        ("data=toy data={test_fraction:0.3},{test_fraction:0.2}", "data"),
+    ],
+)
+def test_what_is_swept_and_typed_once_more_is_refused(typed: str, name: str) -> None:
+    """A trial could not say by which of them it differs, and Hydra's own sweeper drops one."""
+    with pytest.raises(SettingsError, match=rf"{name}: expected it once where it is swept"):
+        checked(f"stage=evaluate {typed}")
+
+
+def test_a_place_of_runs_that_hangs_on_what_is_swept_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"tracking\.experiment: expected one, for trials lie"):
+        checked("stage=prepare tracking.experiment=e${seed} seed=1,2")
 
 
 @pytest.mark.parametrize("sign", ["", "++"])

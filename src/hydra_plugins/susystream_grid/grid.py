@@ -1,8 +1,8 @@
-"""Hydra's own sweeper, by which each trial gets all mappings that were typed.
+"""Hydra's own sweeper, by which each trial gets all that counts of what was typed.
 
-In: overrides as typed. Out: the trials of the grid that was checked. Hydra's keeps the last of two
-mappings of one setting, though a command that is no sweep merges them: a set that is typed, or told
-by `--from-run`, would be lost without a word.
+In: overrides as typed. Out: the trials of the grid that was checked. Hydra's keeps the last of
+each name, though a command that is no sweep merges two mappings, and a mapping into the option of
+its group: what is typed first, or told by `--from-run`, would be lost without a word.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.types import Override
 
-from susystream.sweeping.space import that_count, trials_of
+from susystream.sweeping.given import that_count
+from susystream.sweeping.space import trials_of
 
 
 class GridSweeper(BasicSweeper):

@@ -25,9 +25,10 @@ from susystream.errors import SettingsError
 from susystream.file_lock import file_lock
 from susystream.stages.outcome import Outcome, outcomes
 from susystream.stages.pruning import Study, journal
+from susystream.sweeping.given import name_of, overrides_of
 from susystream.sweeping.known import jobs_of, known_sweep, remember_study
 from susystream.sweeping.shown import kept_as
-from susystream.sweeping.space import first_trial, name_of, overrides_of
+from susystream.sweeping.space import first_trial
 
 if TYPE_CHECKING:
     import optuna

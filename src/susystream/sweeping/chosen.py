@@ -20,7 +20,7 @@ from susystream.sweeping.shown import public
 
 GRID = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 _SEARCH = "hydra_plugins.susystream_search.search.SearchSweeper"
-_PLACE = ("tracking", "tracking.uri", "tracking.experiment")
+_PLACE = ("tracking.uri", "tracking.experiment")
 _CHOICES = {"sampler": ("tpe", "random"), "pruner": ("median", "hyperband", "none")}
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -23,7 +22,8 @@ from susystream.settings import Settings
 from susystream.settings.data import FileSet
 from susystream.settings.engine import LocalEngine
 from susystream.stages.resuming import is_resumed
-from susystream.sweeping.chosen import GRID, check_chosen, check_once
+from susystream.sweeping.chosen import GRID, check_chosen, check_once, check_one_place
+from susystream.sweeping.given import name_of, overrides_of
 from susystream.sweeping.shown import public
 from susystream.sweeping.tried import some_of, trials_with
 
@@ -31,27 +31,6 @@ if TYPE_CHECKING:
     from susystream.stages.objective import Objective
 
 _TESTS = ("evaluate", "pipeline")
-
-
-def overrides_of(hydra: DictConfig) -> list[Override]:
-    """Of the sweeper's space and of the command line, which wins, those that count."""
-    return that_count(_given(hydra))
-
-
-def that_count(overrides: Iterable[Override]) -> list[Override]:
-    """The last of each setting; mappings that are typed one behind the other each add to it."""
-    given = [(name_of(one), one) for one in overrides]
-    last, swept = dict(given), {name for name, one in given if one.is_sweep_override()}
-    return [
-        one
-        for name, one in given
-        if last[name] is one or (name not in swept and isinstance(one.value(), dict))
-    ]
-
-
-def name_of(override: Override) -> str:
-    """The setting, without the sign that adds it."""
-    return override.get_key_element().lstrip("+")
 
 
 def swept(hydra: DictConfig) -> dict[str, str]:
@@ -89,6 +68,7 @@ def check_trials(config: DictConfig) -> list[Settings]:
         _check_interval(one)
     found = (_of_grid if grid else _of_search)(config, chosen)
     _check_figures(found, wanted=not grid)
+    _check_places(found)
     return found
 
 
@@ -173,15 +153,6 @@ def without_hydra(config: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
-def _given(hydra: DictConfig) -> list[Override]:
-    """In the order in which Hydra's own sweeper reads them."""
-    found = OmegaConf.to_container(hydra.sweeper, resolve=True)
-    params: Mapping[object, object] = (found.get("params") or {}) if isinstance(found, dict) else {}
-    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
-    given = parser.parse_overrides([f"{name}={value}" for name, value in params.items()])
-    return [*given, *parser.parse_overrides(list(hydra.overrides.task))]
-
-
 def _check_input(settings: Settings) -> None:
     """A file to test on is there already; one for Spark may be where only that looks."""
     given = settings.evaluate.given if settings.stage.name in _TESTS else None
@@ -218,6 +189,13 @@ def _check_figures(trials: Sequence[Settings], *, wanted: bool) -> None:
         raise SettingsError(
             "setting sweep.metric: expected a figure to search by, received none; name one"
         )
+
+
+def _check_places(trials: Iterable[Settings]) -> None:
+    """A place may hang on what is swept (`e${seed}`)."""
+    for name in ("uri", "experiment"):
+        if len({getattr(one.tracking, name) for one in trials}) > 1:
+            check_one_place([f"tracking.{name}"])
 
 
 def _judged_by(objective: Objective) -> str:

@@ -26,6 +26,7 @@ from susystream.errors import TrialsFailed, line_of
 from susystream.interruption import end_on_signals, ended_alone
 from susystream.stages.outcome import Outcome
 from susystream.stages.resuming import once_more
+from susystream.sweeping.given import typed_words
 from susystream.sweeping.known import Ended, known_sweep
 from susystream.sweeping.orphaned import in_process_of
 from susystream.sweeping.shown import masked
@@ -165,7 +166,7 @@ def _trial(hydra: Any) -> Any:
     from susystream.stages.trial import Trial
 
     known = known_sweep()
-    given = pairs(str(one) for one in hydra.overrides.task)
+    given = pairs(typed_words(hydra))
     typed = {name: public_text(typed_plainly(masked(name, value))) for name, value in given.items()}
     return Trial(
         int(hydra.job.num),
