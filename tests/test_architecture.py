@@ -60,6 +60,7 @@ FLOOR = {
     "repeating": 4,
     "logged_run": 4,
     "typed_names": 4,
+    "typed_values": 4,
     "exact_ids": 4,
     "listing": 4,
     "mlflow_plugin": 4,
@@ -78,7 +79,7 @@ ADAPTERS = (
 )
 HYDRA = (
     *("composition", "differences", "flags", "known_settings", "recipes", "refusals"),
-    *("sweeping", "typed_names", "unreadable", "variant"),
+    *("sweeping", "typed_names", "typed_values", "unreadable", "variant"),
 )
 ONLY_IN = {
     "hydra": HYDRA,

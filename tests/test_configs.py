@@ -19,9 +19,10 @@ from susystream.composition import (
 )
 from susystream.disclosure import SECRET_SECURITY, SHOWN_SECURITY, is_secret, public_settings
 from susystream.errors import SettingsError
-from susystream.known_settings import hydras_keys, known_keys
+from susystream.known_settings import hydras_keys, known_keys, options_of
 from susystream.settings import Settings, check_settings, public_config
 from susystream.stream.security import SECURITY_NAMES
+from susystream.typed_values import check_values
 
 CONF = config_folder()
 STAGES = sorted(path.stem for path in (CONF / "stage").glob("*.yaml"))
@@ -139,6 +140,21 @@ def test_a_wrong_value_is_one_line_naming_it(override: str, words: list[str]) ->
         (["data=[toy,{a: 1}]"], ["one of real_low_level, ", "received a hidden value; name one"]),
         (["stage=train,3", "-m"], ["setting stage: expected one of", "received 'train,3'; name"]),
         (["stage=range(0,3)", "-m"], ["setting stage: expected one of", "received 'range(0,3)'"]),
+        (["seed=range(0,10,0)"], ["setting seed: expected a range", "'range(0,10,0)'; correct"]),
+        (
+            ["train.batch_size=range(64,256,0)", "-m"],
+            ["setting train.batch_size: expected a range"],
+        ),
+        (["seed=int(range(0,1,0.5))", "-m"], ["setting seed", "a step other than 0"]),
+        (["seed=range(0,inf)", "-m"], ["setting seed", "between two numbers"]),
+        (
+            ["hydra.sweeper.params={train.epochs: 'range(0,9,0)'}", "hydra/sweeper=tpe", "-m"],
+            ["a step other than 0 in hydra.sweeper.params", "correct its third number"],
+        ),
+        (["hydra/sweeper='a b'"], ["unknown hydra/sweeper (a hidden", "one of basic, random, tpe"]),
+        (["stream/codec='my csv'"], ["unknown stream/codec (a hidden", "csv; did you mean csv?"]),
+        (["stream='codec/my csv'"], ["unknown stream (a hidden value): expected one of kafka"]),
+        (["experiment='low vs high'"], ["unknown experiment (", "did you mean low_vs_high?"]),
         (["a" * 300 + "=1"], ["expected names of settings", "one too long", "write group=option"]),
         (["train.epochs:" + "a" * 300], ["received train.epochs without =; write key=value"]),
         (
@@ -174,6 +190,18 @@ def test_settings_composed_without_a_run_refuse_what_is_no_option(given: str) ->
     with pytest.raises(SettingsError, match="setting tracking: expected one of mlflow") as told:
         tracking_of([given, "seed=3"])
     assert "hunter2" not in str(told.value)
+
+
+def test_a_range_longer_than_memory_is_not_counted_out() -> None:
+    check_values(["seed=shuffle(range(0,1000000000000))"])
+    with pytest.raises(SettingsError, match=r"stage: expected one of .* received 'shuffle\(range"):
+        check_values(["stage=shuffle(range(0,1000000000000))"])
+
+
+def test_groups_are_looked_up_once_for_all_that_is_typed() -> None:
+    assert options_of("hydra/sweeper") is options_of("hydra/sweeper")
+    assert options_of("evaluate/engine") == ("local", "spark")
+    assert options_of("../conf/stage") == options_of("/stage") == options_of("seed") == ()
 
 
 def test_a_setting_is_never_suggested_for_itself() -> None:

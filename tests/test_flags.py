@@ -26,9 +26,11 @@ from susystream.flags import FLAGS, check_flags
         ("-chunter2", "received --cfg with another word; type --cfg job"),
         ("--package", "expected --package with a value, received it alone; type one behind it"),
         ("--mutlirun", "received --mutlirun; did you mean --multirun"),
-        ("--fly=hunter2", "received --fly; leave it out"),
-        ("--fly:hunter2", "received --fly; leave it out"),
-        ("-xhunter2", "received -x; leave it out"),
+        ("--fly=hunter2", "received another .*; leave it out"),
+        ("--hunter2", "received another .*; leave it out"),
+        ("-xhunter2", "received another .*; leave it out"),
+        ("--cfg it's_hunter2", "received --cfg with another word; type --cfg job"),
+        ("--cfg it's\"hunter2", "received --cfg with another word; type --cfg job"),
         ("-from-run", "received -from-run; did you mean --from-run"),
         ("-mstream.security={sasl.password:hunter2}", "expected --multirun alone, .*a blank"),
         ("--multirun=hunter2", "expected --multirun alone, received a value right behind it; put"),
@@ -39,7 +41,7 @@ def test_flags_that_cannot_go_well_are_refused_in_one_line(typed: str, told: str
     with pytest.raises(SettingsError, match=told) as caught:
         check_flags(typed.split())
     assert "\n" not in str(caught.value)
-    assert "hunter2" not in str(caught.value)
+    assert "hunter" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

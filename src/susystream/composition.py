@@ -24,7 +24,7 @@ from susystream.errors import SettingsError
 from susystream.flags import asks_for_help
 from susystream.help_comments import with_comments
 from susystream.known_settings import config_folder
-from susystream.refusals import check_named, check_options, told_in_one_line, unresolved
+from susystream.refusals import told_in_one_line, unresolved
 from susystream.settings import Settings, check_settings
 from susystream.settings.places import is_within
 from susystream.settings.tracking import TrackingSettings
@@ -33,6 +33,7 @@ from susystream.sweeping.chosen import check_one_place
 from susystream.sweeping.trials import run_trial_of
 from susystream.tracking.contact import check_early
 from susystream.typed_names import is_swept, name_of
+from susystream.typed_values import check_named, check_values
 from susystream.variant import variant_of
 
 __all__ = ["composed_settings", "config_folder", "run_composed", "settings_of"]
@@ -70,7 +71,7 @@ def run_composed(arguments: Sequence[str]) -> Any:
     task = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
     overrides, flags = parted(arguments)
     check_named(overrides)
-    check_options(overrides)
+    check_values(overrides)
     with (
         _arguments([*overrides, *flags]),
         _raw_errors(),
@@ -87,7 +88,7 @@ def composed_settings(overrides: Sequence[str]) -> Settings:
     Raises:
         SettingsError: They cannot be composed, or a setting is wrong.
     """
-    check_options(overrides)
+    check_values(overrides)
     with (
         told_in_one_line(),
         hydra.initialize_config_dir(str(config_folder()), version_base="1.3"),

@@ -71,8 +71,8 @@ def _told(error: argparse.ArgumentError) -> str:
 
 def _not_among(flag: str, message: str) -> str:
     """Of a flag with a word that is none of its own: any but a typo may be a secret."""
-    found = re.match(r"invalid choice: '(.*?)' \(choose", message, re.S)
-    typed = found[1] if found else ""
+    found = re.match(r"invalid choice: (['\"])(.*)\1 \(choose", message, re.S)  # as repr quotes it
+    typed = found[2] if found else ""
     if difflib.get_close_matches(typed, re.findall(r"[a-z-]{3,}", _CHOICES[flag]), n=1):
         received = f"{flag} {typed}"
     else:  # an override that stands behind the flag is no value of it
@@ -82,12 +82,12 @@ def _not_among(flag: str, message: str) -> str:
 
 
 def _unknown(word: str) -> str:
-    """Of one that is no flag; where its name ends and a value begins is not known."""
+    """Of one that is no flag: any but a typo of one may be a secret."""
     found = _NAME.match(word)
-    flag = found[0] if found else "--"
+    flag = found[0] if found else ""
     near = difflib.get_close_matches(flag, sorted(FLAGS), n=1, cutoff=0.7)
     cure = f"did you mean {near[0]}?" if near else "leave it out"
-    received = flag if near or flag.startswith("--") else flag[:2]
+    received = flag if near else "another (not repeated, for it may hold a secret)"
     return (
         f"expected flags of `susystream run --help` or `--hydra-help`, received {received}; {cure}"
     )

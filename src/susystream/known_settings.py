@@ -6,7 +6,8 @@ have them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import hydra
@@ -41,19 +42,31 @@ def hydras_keys() -> dict[str, list[str]]:
     return found
 
 
-def options_of(group: str) -> list[str]:
+def options_of(group: str) -> Sequence[str]:
     """The names of the options of a group, Hydra's own included; none where there is no such group.
 
-    Only names of groups that are there reach the file system.
+    Only names of groups that are there reach the file system, each once a process.
 
     Args:
         group: As typed, without what stands behind `@`.
     """
-    with hydra.initialize_config_dir(str(config_folder()), version_base="1.3"):
-        groups, names = GlobalHydra.instance().config_loader(), group.split("/")
-        above = ("/".join(names[:at]) for at in range(len(names)))
-        known = all(name in groups.list_groups(one) for one, name in zip(above, names, strict=True))
-        return _options(group) if known else []
+    folder, names = config_folder(), group.split("/")
+    above = ("/".join(names[:at]) for at in range(len(names)))
+    known = all(name in _groups(folder, one) for one, name in zip(above, names, strict=True))
+    return _options_once(folder, group) if known else ()
+
+
+@cache
+def _groups(folder: Path, above: str) -> frozenset[str]:
+    """The names of the groups right below one, or of the outermost ones."""
+    with hydra.initialize_config_dir(str(folder), version_base="1.3"):
+        return frozenset(GlobalHydra.instance().config_loader().list_groups(above))
+
+
+@cache
+def _options_once(folder: Path, group: str) -> Sequence[str]:
+    with hydra.initialize_config_dir(str(folder), version_base="1.3"):
+        return tuple(_options(group))
 
 
 def _by_choice(group: str) -> dict[str, list[str]]:

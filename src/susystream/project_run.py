@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,11 +20,13 @@ from susystream.composition import tracking_of
 from susystream.errors import SettingsError
 from susystream.flags import FLAGS
 from susystream.known_settings import known_keys
+from susystream.settings.places import is_within
 from susystream.tracking.opened_by_mlflow import VARIABLE, check_place
-from susystream.typed_names import replaced_by
+from susystream.typed_names import name_of, replaced_by
 
 HOME = "SUSYSTREAM_HOME"
 _EXPERIMENT = ("tracking", "experiment")
+_COMPOSED = re.compile(r"(?<!\\)\$\{(?!oc\.env:)")  # of settings that are not composed yet
 
 
 def check_parameters(words: Sequence[str]) -> None:
@@ -55,13 +58,26 @@ def check_experiment(words: Sequence[str]) -> None:
         words: All that was typed.
 
     Raises:
-        SettingsError: Naming both; or several were typed.
+        SettingsError: Naming both; or several were typed, or one that other settings decide.
         TrackingError: The tracking server does not answer.
     """
     if os.environ.get(VARIABLE) and _EXPERIMENT in replaced_by(words, {}):
+        _check_written_out(words)
         tracking = tracking_of(words)
         timeout = tracking.timeout_seconds
         check_place(tracking.uri, tracking.experiment, timeout_seconds=timeout)
+
+
+def _check_written_out(words: Sequence[str]) -> None:
+    """The rest is not composed here: it may be swept, or lie in a folder given by a flag."""
+    for word in words:
+        name = name_of(word)
+        if is_within(name, ["tracking"]) and _COMPOSED.search(word):
+            raise SettingsError(
+                f"setting {name}: expected a value without ${{…}} other than ${{oc.env:NAME}}, for "
+                "mlflow run opened this run already, received one; write its value out, or leave "
+                "it out and type `mlflow run --experiment-name NAME`"
+            )
 
 
 def temporary_hint(overrides: Sequence[str]) -> str | None:

@@ -12,8 +12,6 @@ import re
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, QuotedString, ValueType
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
@@ -48,6 +46,7 @@ _CHOOSING = {  # where Hydra looks for options of groups
     *("hydra._internal.defaults_list", "hydra.core.default_element"),
     "hydra._internal.config_repository",
 }
+_RANGES = "hydra.core.override_parser.types"  # where Hydra counts them out
 _SWEEP_ALONE = re.compile(r"(?:Ambiguous value for argument|Sweep parameters) '(.*?)'\s", re.S)
 
 
@@ -65,7 +64,13 @@ def told_in_one_line() -> Iterator[None]:
     except (TypeError, ValueError, OSError) as error:
         if isinstance(error, OSError) and error.errno != errno.ENAMETOOLONG:
             raise
-        if _CHOOSING.isdisjoint(_modules_of(error)):
+        passed = _modules_of(error)
+        if _RANGES in passed:  # of a recipe: a typed one was refused before
+            raise SettingsError(
+                "expected ranges with a step other than 0 in hydra.sweeper.params, received one "
+                "with 0; correct its third number"
+            ) from error
+        if _CHOOSING.isdisjoint(passed):
             raise
         raise SettingsError(
             "expected names of settings, groups and options, received another kind of value or one "
@@ -79,58 +84,6 @@ def _modules_of(error: Exception) -> set[str]:
     return {str(frame.f_globals.get("__name__")) for frame, _ in frames}
 
 
-def check_named(overrides: Sequence[str]) -> None:
-    """Refuses overrides of nothing, which Hydra stumbles over.
-
-    Raises:
-        SettingsError: There is one; its value is not repeated, for it may be a secret.
-    """
-    if not all(key_of(one).strip() for one in overrides):
-        raise SettingsError(
-            "expected overrides as key=value, received one without a name; write key=value, "
-            "without blanks around ="
-        )
-
-
-def check_options(overrides: Sequence[str]) -> None:
-    """Refuses what is no name where an option of a group is named, over which Hydra stumbles.
-
-    Raises:
-        SettingsError: There is one, as `train=3`.
-    """
-    parser = OverridesParser.create()
-    for one in overrides:
-        with contextlib.suppress(HydraException):  # which is told when it is composed
-            override = parser.parse_override(one)
-            group = override.key_or_group
-            if "=" not in one or "." in group or _names_options(override):
-                continue
-            if options := options_of(group):
-                received = _public_of(key_of(one), one.partition("=")[2])
-                raise SettingsError(
-                    f"setting {group}: expected one of {', '.join(options)}, received {received}; "
-                    "name one, or leave it out"
-                )
-
-
-def _names_options(override: Override) -> bool:
-    """By one name or a list of them; a mapping in their place sets what is in the group."""
-    if override.value_type == ValueType.GLOB_CHOICE_SWEEP:
-        return True
-    swept = override.is_discrete_sweep()
-    values = override.sweep_iterator() if swept else iter([override.value()])
-    if override.is_delete():
-        return all(_is_name(one) for one in values)
-    return all(
-        all(map(_is_name, one)) if isinstance(one, list) else _is_name(one) or isinstance(one, dict)
-        for one in values
-    )
-
-
-def _is_name(value: object) -> bool:
-    return isinstance(value, (str, QuotedString))
-
-
 def unresolved(message: str) -> str:
     """Of a value that is to come from elsewhere."""
     found = re.search(r"Environment variable '([^']+)' not found.*?full_key: (\S+)", message, re.S)
@@ -141,14 +94,25 @@ def unresolved(message: str) -> str:
 
 def _unknown_option(error: MissingConfigException) -> str:
     missing, known = str(error.missing_cfg_file or ""), sorted(error.options or [])
-    group, _, option = missing.rpartition("/")
+    group = _group_of(missing, known)
     if not group or not known:
         return _repeated(str(error))
-    if not _OPTION.fullmatch(missing) or may_be_secret(missing):
-        group = missing.partition("/")[0]
-        return f"unknown {group} (a hidden value): expected one of {', '.join(known)}"
+    option = missing.removeprefix(f"{group}/")
+    hidden = not _OPTION.fullmatch(missing) or may_be_secret(missing)
     near = _did_you_mean(difflib.get_close_matches(option, known, n=3, cutoff=0.5))
-    return f"unknown {group} {option!r}: expected one of {', '.join(known)}{near}"
+    shown = "(a hidden value)" if hidden else repr(option)
+    return f"unknown {group} {shown}: expected one of {', '.join(known)}{near}"
+
+
+def _group_of(missing: str, known: Sequence[str]) -> str:
+    """The longest beginning of a path that is a group with these options; what is typed may hold /.
+
+    Of a group in a folder of the person's own, which is not known here, the first part.
+    """
+    parts = missing.split("/")
+    begins = ["/".join(parts[:end]) for end in range(len(parts) - 1, 0, -1)]
+    ours = (one for one in begins if options_of(one) and {*options_of(one)} <= {*known})
+    return next(ours, begins[-1] if begins else "")
 
 
 def _told(message: str) -> str:
@@ -169,7 +133,7 @@ def _unfit(error: Exception) -> str | None:
     kind = next((one.expand(kind) for one, kind in found if one), "another kind of value")
     key = key_of(typed[1])
     return _one_line(
-        f"setting {key}: expected {kind}, received {_public_of(key, typed[2])}; correct it"
+        f"setting {key}: expected {kind}, received {shown_of(key, typed[2])}; correct it"
     )
 
 
@@ -224,8 +188,8 @@ def _did_you_mean(near: Sequence[str]) -> str:
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
-def _public_of(key: str, value: str) -> str:
-    """What may be shown of a value as typed."""
+def shown_of(key: str, value: str) -> str:
+    """What may be shown of a value as typed, for the setting or group of this name."""
     return "a hidden value" if _is_hidden(f"{key}={value}") else public_value(key, value)
 
 

@@ -82,6 +82,14 @@ def test_another_experiment_than_that_of_the_opened_run_is_refused(
     check_experiment(["tracking=mlflow", "tracking={pictures: false}"])
     with pytest.raises(SettingsError, match=r"tracking\.experiment: expected one, .* several;"):
         check_experiment(["-m", "tracking.experiment=a,b", "tracking.pictures=true,false"])
+    for composed in (
+        "tracking.experiment='e${seed}'",
+        "tracking={experiment: '${oc.select:home}'}",
+    ):
+        with pytest.raises(SettingsError, match=r"expected a value without \$\{…\} other than"):
+            check_experiment(["seed=3", composed])
+    monkeypatch.setenv("MINE", desk.experiment)
+    check_experiment(["seed=3", "tracking.experiment=${oc.env:MINE}"])
     words = ["run", "stage=prepare", "--overrides", shlex.quote(typed)]
     monkeypatch.setattr("sys.argv", ["susystream", *words])
     assert status_of_command() == 2
