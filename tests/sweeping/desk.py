@@ -82,7 +82,7 @@ class SweepDesk:
     def count_runs(self) -> int:
         """How many there are so far; asks the file, for MLflow would make its tables."""
         try:
-            with closing(sqlite3.connect(f"file:{self.folder}/mlflow.db?mode=ro", uri=True)) as db:
+            with closing(sqlite3.connect(f"file:{self.folder}/mlflow.db?mode=rw", uri=True)) as db:
                 return int(db.execute("select count(*) from runs").fetchone()[0])
         except sqlite3.Error:
             return 0

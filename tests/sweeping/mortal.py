@@ -115,6 +115,6 @@ def _wait_for(holds: Callable[[], bool]) -> None:
 def _runs(config: DictConfig) -> int:
     """How many this trial has opened; asks the file."""
     path, number = config.tracking.uri.removeprefix("sqlite:///"), str(config.hydra.job.num)
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+    with closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True)) as database:
         query = "select count(*) from tags where key = 'trial' and value = ?"
         return int(database.execute(query, (number,)).fetchone()[0])

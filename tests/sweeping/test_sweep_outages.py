@@ -31,7 +31,7 @@ def passage(server: TrackingServer) -> Iterator[Passage]:
 
 def running(server: TrackingServer) -> int:
     """Runs that have begun, with their tags, and have no end."""
-    with closing(sqlite3.connect(f"file:{server.folder}/mlflow.db?mode=ro", uri=True)) as database:
+    with closing(sqlite3.connect(f"file:{server.folder}/mlflow.db?mode=rw", uri=True)) as database:
         query = (
             "select count(*) from runs join tags on runs.run_uuid = tags.run_uuid "
             "where runs.status = 'RUNNING' and tags.key = 'stage'"

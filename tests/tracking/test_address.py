@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -125,6 +127,28 @@ def test_a_database_that_lacks_a_column_is_not_cured_by_another_file(
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "junk.db").write_text("hello" * 1000)
     assert "not a database" in refusal("sqlite:///junk.db")
+
+
+KILLED_IN_A_WRITE = """
+import os, signal, sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("pragma cache_size = 1")  # so that it writes before it commits
+database.execute("begin immediate")
+database.executemany("insert into tags values (?, 'x', 'y')", ((str(n),) for n in range(9000)))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_was_writing_is_taken_back_and_the_database_is_used(
+    empty_database: Path, tmp_path: Path
+) -> None:
+    """SQLite does that for whoever may write; who only reads would be refused, again and again."""
+    path = tmp_path / "mlflow.db"
+    shutil.copy(empty_database, path)
+    subprocess.run([sys.executable, "-c", KILLED_IN_A_WRITE, path], timeout=60, check=False)
+    assert path.with_name("mlflow.db-journal").stat().st_size > 0
+    check_early(f"sqlite:///{path}", timeout_seconds=5.0)
+    assert not path.with_name("mlflow.db-journal").exists()
 
 
 def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:

@@ -122,7 +122,8 @@ def _check_sqlite(uri: str, file: Path, timeout_seconds: float) -> None:
     if not file.exists() or file.stat().st_size == 0:
         return
     try:
-        reading = f"{file.resolve().as_uri()}?mode=ro"
+        # rw: what a killed process left half written is taken back by whoever may write alone
+        reading = f"{file.resolve().as_uri()}?mode=rw"
         with closing(sqlite3.connect(reading, uri=True, timeout=timeout_seconds)) as database:
             tables = {name for (name,) in database.execute("select name from sqlite_master")}
             marked = "alembic_version" in tables
