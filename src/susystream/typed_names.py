@@ -67,17 +67,18 @@ def _of(word: str) -> Iterator[tuple[Keys, object]]:
 
 def is_swept(word: str) -> bool:
     """Whether an override has several values, one for each trial of a sweep."""
-    found = _parsed(word)
+    found = parsed(word)
     return found is not None and found.is_sweep_override()
 
 
 def _value(word: str) -> object:
     """As Hydra reads it; nothing of a sweep, or where that is told later."""
-    found = _parsed(word)
+    found = parsed(word)
     return None if found is None or found.is_sweep_override() else found.value()
 
 
-def _parsed(word: str) -> Override | None:
+def parsed(word: str) -> Override | None:
+    """An override as Hydra reads it; None where it cannot, which is told when it is composed."""
     try:
         return OverridesParser.create().parse_override(word)
     except HydraException:

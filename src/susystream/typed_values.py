@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import (
     ChoiceSweep,
     Override,
@@ -17,12 +16,12 @@ from hydra.core.override_parser.types import (
     RangeSweep,
     ValueType,
 )
-from hydra.errors import HydraException
 
 from susystream.as_overrides import key_of
 from susystream.errors import SettingsError
 from susystream.known_settings import options_of
 from susystream.refusals import shown_of
+from susystream.typed_names import parsed
 
 
 def check_named(overrides: Sequence[str]) -> None:
@@ -44,13 +43,9 @@ def check_values(overrides: Sequence[str]) -> None:
     Raises:
         SettingsError: There is one, as `seed=range(0,10,0)` or `train=3`.
     """
-    parser = OverridesParser.create()
     for one in overrides:
-        try:
-            override = parser.parse_override(one)
-        except HydraException:  # told when it is composed
-            continue
-        if "=" in one:
+        override = parsed(one)
+        if override is not None and "=" in one:
             _check_range(one, override)
             _check_option(one, override)
 

@@ -36,7 +36,6 @@ from susystream.tracking.tracker import TrackedRun
 
 _NEEDS_BROKER = ("publish", "train", "score", "pipeline")
 _LONGEST_NAME = 100
-_MOST_NUMBERS = 10  # of failed trials that are told
 _MAY_BE_FORMER = ("reused", "pruned")  # a pruned one too may be a run of before
 
 
@@ -204,12 +203,10 @@ def _raise_failed(found: list[Outcome], cure: str) -> None:
     failed = [one for one in found if one.state == "failed"]
     if not failed:
         return
-    numbers = [str(one.number) for one in failed]
-    more = ["…"] if len(numbers) > _MOST_NUMBERS else []
     all_of_them = "1 trial" if len(found) == 1 else f"{len(found)} trials"
-    listed = ", ".join([*numbers[:_MOST_NUMBERS], *more])
+    numbers = sweep_report.listed([one.number for one in failed])
     raise TrialsFailed(
-        f"expected {all_of_them} to finish, received {len(failed)} that failed ({listed}; the "
+        f"expected {all_of_them} to finish, received {len(failed)} that failed ({numbers}; the "
         f"lines below the table say why); {cure}"
     )
 

@@ -27,7 +27,7 @@ _JUDGED = ("finished", "reused")
 _SHORT = 8  # letters of a run id that lead to it
 MOST_ROWS = 40  # of a table on the screen or in a note
 _LONGEST_FIGURE = 16
-_MOST_NUMBERS = 10  # of trials that are told with one reason
+_MOST_NUMBERS = 10  # of trials that are told in one line
 
 
 def best(found: Sequence[Outcome], objective: Objective) -> Outcome | None:
@@ -247,13 +247,17 @@ def merged(reasons: Mapping[int, str]) -> list[tuple[str, str]]:
         >>> merged({0: "no such data", 2: "no such data", 3: "no room"})
         [('trials 0, 2', 'no such data'), ('trial 3', 'no room')]
     """
-    numbers: dict[str, list[str]] = {}
+    numbers: dict[str, list[int]] = {}
     for number, reason in reasons.items():
-        numbers.setdefault(reason, []).append(str(number))
+        numbers.setdefault(reason, []).append(number)
     return [(_trials(of), reason) for reason, of in numbers.items()]
 
 
-def _trials(numbers: Sequence[str]) -> str:
+def _trials(numbers: Sequence[int]) -> str:
+    return f"{'trial' if len(numbers) == 1 else 'trials'} {listed(numbers)}"
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """Numbers of trials in a line, the first ten of them."""
     more = ["…"] if len(numbers) > _MOST_NUMBERS else []
-    told = ", ".join([*numbers[:_MOST_NUMBERS], *more])
-    return f"{'trial' if len(numbers) == 1 else 'trials'} {told}"
+    return ", ".join([*map(str, numbers[:_MOST_NUMBERS]), *more])
