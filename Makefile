@@ -51,13 +51,21 @@ check: $(READY) ## lint, types, format
 	ruff format --check .
 	mypy
 
-lock: $(READY) ## write both locks anew from pyproject.toml
-	uv pip compile pyproject.toml --extra tfio --extra dev --universal --python-version 3.10 \
-	  --generate-hashes --no-emit-index-url --no-header --prerelease if-necessary-or-explicit \
-	  --quiet --output-file requirements.lock
-	grep -o '"pyspark[<>=~][^"]*"' pyproject.toml | tr -d '"' | uv pip compile - --universal \
-	  --python-version 3.10 --constraint requirements.lock --generate-hashes --no-emit-index-url \
-	  --no-header --no-annotate --quiet --output-file requirements-spark.lock
+COMPILE := uv pip compile --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
+  --no-header --quiet
+ONE_OF = sed -n '/^$(1) = \[/,/^\]/p' pyproject.toml | grep -o '"[^"]*"' | tr -d '"'
+
+lock: $(READY) ## write all locks anew from pyproject.toml
+	$(COMPILE) pyproject.toml --extra tfio --prerelease if-necessary-or-explicit \
+	  --output-file requirements.lock
+	$(call ONE_OF,spark) | $(COMPILE) - --constraint requirements.lock --no-annotate \
+	  --output-file requirements-spark.lock
+	$(call ONE_OF,notebook) | $(COMPILE) - --constraint requirements.lock --no-annotate \
+	  --output-file requirements-notebook.lock
+	$(call ONE_OF,dev) | $(COMPILE) - --constraint requirements.lock --no-annotate \
+	  --constraint requirements-notebook.lock --output-file requirements-dev.lock
+	echo hatchling | $(COMPILE) - --constraint requirements-dev.lock --no-annotate \
+	  --output-file requirements-build.lock
 
 clean: ## stop the servers, remove the environment and everything made by runs
 	@if [ -e $(READY) ]; then susystream services down; fi
@@ -66,12 +74,13 @@ clean: ## stop the servers, remove the environment and everything made by runs
 	rm -rf .venv .susystream mlruns mlartifacts mlflow.db mlflow.db-* mlflow.db.lock
 	rm -rf experiments/runs outputs multirun
 
-# python 3.10 to 3.12; the hashes of the lock are checked
-$(READY): requirements.lock pyproject.toml
+# python 3.10 to 3.12; the hashes of the locks are checked
+$(READY): requirements.lock requirements-dev.lock requirements-notebook.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; ok = (3, 10) <= sys.version_info[:2] <= (3, 12); sys.exit(0 if ok else "expected Python 3.10 to 3.12, received %d.%d; cure: make PYTHON=python3.11" % sys.version_info[:2])'
 	@echo "installing the locked packages into .venv: a minute or two, once"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 --require-hashes -r requirements.lock \
+	  -r requirements-notebook.lock -r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)
 

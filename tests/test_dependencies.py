@@ -12,16 +12,23 @@ from test_architecture import MODULES, imports
 
 from susystream import __version__
 
-PROJECT = (Path(__file__).parents[1] / "pyproject.toml").read_text().partition("[tool.")[0]
-LOCKS = [Path(__file__).parents[1] / f"requirements{one}.lock" for one in ("", "-spark")]
-LOCK, SPARK_LOCK = (path.read_text() for path in LOCKS)
+ROOT = Path(__file__).parents[1]
+PROJECT = (ROOT / "pyproject.toml").read_text().partition("[tool.")[0]
+PINS = {  # what is pinned, by lock: requirements.lock is ""
+    path.stem.removeprefix("requirements").removeprefix("-"): dict(
+        re.findall(r"^([\w.-]+)==(\S+)", path.read_text(), re.M)
+    )
+    for path in ROOT.glob("requirements*.lock")
+}
 
 
 def plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-DECLARED = {plain(name) for name in re.findall(r'^    "([A-Za-z0-9_.-]+)', PROJECT, re.M)}
+DECLARED = {
+    plain(name) for name in re.findall(r'^    "([A-Za-z0-9_.-]+)(?=[<>=~"])', PROJECT, re.M)
+}
 IMPORTED = sorted(
     {name.split(".")[0] for path in MODULES for name in imports(path)}
     - {"susystream", *sys.stdlib_module_names}
@@ -36,14 +43,21 @@ def test_every_imported_library_is_declared(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(DECLARED))
 def test_every_declared_library_is_locked(name: str) -> None:
-    assert re.search(rf"^{name}==", LOCK + SPARK_LOCK, re.M)
+    assert any(name in pins for pins in PINS.values())
 
 
-def test_the_main_job_does_not_wait_for_spark() -> None:
-    """The second lock holds what Spark adds and nothing else: both can be installed together."""
-    locked = [set(re.findall(r"^([\w.-]+)==", text, re.M)) for text in (LOCK, SPARK_LOCK)]
-    assert locked[1] == {"pyspark", "py4j"}
-    assert not locked[0] & locked[1]
+def test_there_is_a_lock_for_each_purpose() -> None:
+    assert sorted(PINS) == ["", "build", "dev", "notebook", "spark"]
+
+
+def test_no_two_locks_pin_one_library_differently() -> None:
+    """They are installed into one environment, each in its turn."""
+    for name, version in [one for pins in PINS.values() for one in pins.items()]:
+        assert {pins[name] for pins in PINS.values() if name in pins} == {version}, name
+
+
+def test_what_runs_waits_neither_for_spark_nor_for_the_tools_of_development() -> None:
+    assert not PINS[""].keys() & {"pyspark", "py4j", "jupyterlab", "pytest", "mypy", "ruff"}
 
 
 def test_the_version_is_the_same_in_the_code_and_in_the_package() -> None:
