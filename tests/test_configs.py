@@ -251,8 +251,20 @@ def test_an_empty_address_means_that_none_is_given(setting: str) -> None:
 def test_an_empty_variable_of_the_environment_means_that_it_is_unset(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("SUSYSTREAM_REGISTRY_URI", "")
-    assert composed().registry.uri is None
+    for name in ("SUSYSTREAM_REGISTRY_URI", "SUSYSTREAM_BOOTSTRAP_SERVERS"):
+        monkeypatch.setenv(name, "")
+    settings = composed()
+    assert settings.registry.uri is None
+    assert settings.stream.bootstrap_servers is None
+
+
+def test_addresses_come_from_the_environment_unless_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUSYSTREAM_REGISTRY_URI", "mongodb://there:27017/")
+    monkeypatch.setenv("SUSYSTREAM_BOOTSTRAP_SERVERS", "there:9092")
+    settings = composed("stream.bootstrap_servers=here:9092")
+    assert settings.registry.uri == "mongodb://there:27017/"
+    assert settings.stream.bootstrap_servers == "here:9092"
+    assert composed().stream.bootstrap_servers == "there:9092"
 
 
 @pytest.mark.parametrize(
