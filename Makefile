@@ -64,6 +64,8 @@ lock: $(READY) ## write all locks anew from pyproject.toml
 	  --output-file requirements-notebook.lock
 	$(call ONE_OF,dev) | $(COMPILE) - --constraint requirements.lock --no-annotate \
 	  --constraint requirements-notebook.lock --output-file requirements-dev.lock
+	grep -o '^tensorflow==[0-9.]*' requirements.lock | sed 's/==/-cpu==/' | $(COMPILE) - \
+	  --no-deps --no-annotate --output-file requirements-cpu.lock
 	echo hatchling | $(COMPILE) - --constraint requirements-dev.lock --no-annotate \
 	  --output-file requirements-build.lock
 

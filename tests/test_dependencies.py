@@ -47,7 +47,7 @@ def test_every_declared_library_is_locked(name: str) -> None:
 
 
 def test_there_is_a_lock_for_each_purpose() -> None:
-    assert sorted(PINS) == ["", "build", "dev", "notebook", "spark"]
+    assert sorted(PINS) == ["", "build", "cpu", "dev", "notebook", "spark"]
 
 
 def test_no_two_locks_pin_one_library_differently() -> None:

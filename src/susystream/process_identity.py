@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from pathlib import Path
 
 import psutil
@@ -39,7 +40,9 @@ def _lives_here(identity: str) -> bool | None:
     """None where that cannot be known."""
     try:
         place, pid, started = identity.rsplit("/", 2)
-        return lives(int(pid), float(started)) if place == _place() else None
+        if place != _place():
+            return False if _is_earlier_life(place) else None
+        return lives(int(pid), float(started))
     except ValueError:
         return None
 
@@ -54,6 +57,25 @@ def lives(pid: int, started: float) -> bool:
         return False
     except psutil.AccessDenied:  # it is there, and another user's
         return True
+
+
+def _is_earlier_life(place: str) -> bool:
+    """Whether it is this container before it was started again, when all of its processes ended.
+
+    A container's host name, unless somebody chose another, begins its id, which no other one has.
+    """
+    (node, *boot), (our_node, *our_boot) = (one.split(" ")[:-1] for one in (place, _place()))
+    return node == our_node and boot == our_boot and _container_id().startswith(node)
+
+
+def _container_id() -> str:
+    """Empty outside of containers."""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    found = re.search(r"containers/([0-9a-f]{64})/", mounts)
+    return found[1] if found else ""
 
 
 def _place() -> str:

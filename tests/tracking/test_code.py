@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from susystream.tracking.code import state_of
+from susystream.tracking.code import built_from, state_of
 
 
 def git(folder: Path, *words: str) -> str:
@@ -61,3 +61,17 @@ def test_changed_and_new_source_files_are_told_and_others_are_not(project: Path)
         new.unlink()
     (package / "__init__.py").write_text("changed = True")
     assert state_of(package) == (commit, True)
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        ("0a" * 20, ("0a" * 20, False)),
+        ("0a" * 20 + "-dirty", ("0a" * 20, True)),
+        ("", ("unknown", False)),
+        ("unknown", ("unknown", False)),
+        ("0a" * 20 + "; rm -rf", ("unknown", False)),
+    ],
+)
+def test_an_image_says_what_it_was_built_from(stated: str, expected: tuple[str, bool]) -> None:
+    assert built_from(stated) == expected

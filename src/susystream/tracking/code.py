@@ -6,22 +6,34 @@ the versions of what computes, and the machine.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import platform
+import re
 import subprocess
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from susystream import __version__
 from susystream.processors import processor_name, processors
 
+BUILT_FROM = "SUSYSTREAM_COMMIT"  # an image has no checkout: it says what it was built from
 LIBRARIES = ("tensorflow", "keras", "numpy", "openvino", "mlflow", "kafka-python", "polars")
+OTHER_NAMES = {"tensorflow": ("tensorflow-cpu",)}  # the same without what graphics cards need
 
 
 @cache
 def code_state() -> tuple[str, bool]:
-    """(commit, dirty) of this package; as `state_of`."""
-    return state_of(Path(__file__).parents[1])
+    """(commit, dirty) of this package: of its checkout, as `state_of`, else of its image."""
+    commit, dirty = state_of(Path(__file__).parents[1])
+    return (commit, dirty) if commit != "unknown" else built_from(os.environ.get(BUILT_FROM, ""))
+
+
+def built_from(stated: str) -> tuple[str, bool]:
+    """(commit, dirty) as an image states it: 40 digits, and `-dirty` if files were changed."""
+    found = re.fullmatch(r"([0-9a-f]{40})(-dirty)?", stated)
+    return (found[1], found[2] is not None) if found else ("unknown", False)
 
 
 def state_of(package: Path) -> tuple[str, bool]:
@@ -48,7 +60,19 @@ def state_of(package: Path) -> tuple[str, bool]:
 def library_versions() -> dict[str, str]:
     """Versions of Python, and by distribution name of what figures and weights depend on."""
     ours = {"python": platform.python_version(), "susystream": __version__}
-    return ours | {name: version(name) for name in LIBRARIES}  # ours may run from a bare checkout
+    return ours | {name: version_of(name) for name in LIBRARIES}  # ours may be a bare checkout
+
+
+def version_of(library: str) -> str:
+    """The version of a library, by whichever of its names it was installed.
+
+    Raises:
+        PackageNotFoundError: It was installed by none of them.
+    """
+    for name in (library, *OTHER_NAMES.get(library, ())):
+        with contextlib.suppress(PackageNotFoundError):
+            return version(name)
+    raise PackageNotFoundError(library)
 
 
 @cache
