@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from importlib.metadata import version
 from typing import Any
 
 from susystream.data.files import (
@@ -37,6 +36,7 @@ from susystream.schema import EventBatch
 from susystream.stages.context import StageContext
 from susystream.stages.testsets import NamedSet
 from susystream.stages.window_points import WindowPoints
+from susystream.tracking.code import version_of
 from susystream.tracking.tracker import TrackedRun
 
 _VERSION = 2  # count up with every change of what a window holds
@@ -138,7 +138,7 @@ def _check_unchanged(source: Source, files: object) -> None:
 
 def _versions() -> dict[str, str]:
     """What decides about the last bits of a score: a resumed run must not mix them."""
-    found = {name: version(name) for name in ("openvino", "tensorflow", "polars", "numpy")}
+    found = {name: version_of(name) for name in ("openvino", "tensorflow", "polars", "numpy")}
     return found | {"processor": processor_name()}
 
 

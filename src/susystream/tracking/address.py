@@ -29,6 +29,7 @@ _LONGEST = 240
 _UNWRITABLE = ("unable to open", "readonly")  # of SQLite
 _DELETED_RUN = re.compile(r"The run (\w+) must be in the 'active' state")
 SETTING = "tracking.uri (or MLFLOW_TRACKING_URI)"
+UI_URI = "SUSYSTREAM_UI_URI"  # where a browser finds the server, if elsewhere than programs do
 ABSENT = f"start it or correct {SETTING}"
 OTHERS = "name a database or a server: sqlite:///mlflow.db, http://host:5000"
 FOLDER = f"name a database: tracking.uri={DEFAULT_URI}"
@@ -86,6 +87,7 @@ def ui_hint(uri: str, *, place: str | None = None) -> str:
     """
     shown = _shown(uri)
     if is_server(uri):
+        shown = public_uri(os.environ.get(UI_URI) or shown)
         return f"{shown.rstrip('/')}/{place}" if place else shown
     command = f"mlflow ui --backend-store-uri {shlex.quote(shown)}"
     in_checkout = shown == DEFAULT_URI and Path("MLproject").is_file()
