@@ -1,0 +1,2 @@
+#!/bin/sh
+exec python /opt/kafka/kafka.py kafka.admin.BrokerApiVersionsCommand "$@"

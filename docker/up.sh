@@ -1,0 +1,152 @@
+#!/usr/bin/env bash
+# Starts every part, and says in one line what is wrong and what to do about it.
+#   docker/up.sh                     Kafka, MongoDB and MLflow; then publish, train, evaluate; score, notebook
+#   docker/up.sh --scale score=3     what is typed goes to `docker compose up`
+#   docker/up.sh kafka mongo mlflow  these alone
+#   docker/up.sh --profile spark     Spark's master and worker too, and the same evaluation by them
+# It returns when the chain has run to its end, and shows its result.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+compose=(docker compose --progress quiet --file "$here/compose.yaml")
+if [ "${1:-}" = --help ] || [ "${1:-}" = -h ]; then sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit; fi
+if [ "${1:-}" = --profile ]; then compose+=(--profile "${2:?expected a profile after --profile: spark}"); shift 2; fi
+
+fail() { echo "docker/up.sh: $*" >&2; exit 1; }
+
+engine() {
+  command -v docker >/dev/null || fail "expected docker on PATH, there is none; install Docker 24 or newer"
+  docker version >/dev/null 2>&1 || fail "expected a Docker engine, none answers; start it, or ask for access to its socket"
+  docker compose version >/dev/null 2>&1 || fail "expected docker compose, received docker without it; install its plugin"
+}
+
+value() { # of a variable: from the environment, else from docker/.env, else $2
+  local found=${!1:-}
+  if [ -z "$found" ] && [ -f "$here/.env" ]; then found=$(sed -n "s/^$1=//p" "$here/.env" | tail -n 1); fi
+  echo "${found:-$2}"
+}
+
+secrets() {
+  local name secret
+  for name in MONGO_PASSWORD NOTEBOOK_TOKEN; do
+    secret=$(value "$name" "")
+    [ -n "$secret" ] || fail "expected a secret in $name, received none; set it in docker/.env (cp docker/env.example docker/.env)"
+    [[ "$secret" =~ ^[A-Za-z0-9._~-]+$ ]] || fail "expected letters, digits, . _ ~ and - in $name, received others (not shown); choose another"
+  done
+}
+
+ports() { # of services that do not run yet
+  local name service port default
+  while read -r name service default; do
+    port=$(value "$name" "$default")
+    [[ "$port" =~ ^[0-9]{1,5}$ ]] && [ "$port" -ge 1 ] && [ "$port" -le 65535 ] ||
+      fail "$service: expected a port from 1 to 65535 in $name, received '$port'; correct it in docker/.env"
+    if [ -n "$("${compose[@]}" ps --quiet --status running "$service" 2>/dev/null)" ]; then continue; fi
+    if (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+      fail "$service: expected port $port of 127.0.0.1 to be free, another program has it; end that program, or set another $name in docker/.env"
+    fi
+  done <<'PORTS'
+KAFKA_PORT kafka 9092
+MONGO_PORT mongo 27017
+MLFLOW_PORT mlflow 5000
+NOTEBOOK_PORT notebook 8888
+PORTS
+}
+
+room() { # for a build and for the volumes, where the engine's disk is this machine's
+  local root free
+  root=$(docker info --format '{{.DockerRootDir}}')
+  [ -d "$root" ] || return 0
+  free=$(df --output=avail -k "$root" | tail -n 1)
+  [ "$free" -ge 6000000 ] || fail "expected 6 GB free below $root, received $((free / 1000)) MB; make room (docker system prune)"
+}
+
+images() { # ours is built unless another is named; the others are pulled
+  local name service default image
+  SUSYSTREAM_COMMIT=${SUSYSTREAM_COMMIT:-$(commit)}
+  export SUSYSTREAM_COMMIT
+  if [ -z "$(value SUSYSTREAM_IMAGE "")" ]; then
+    echo "building the image susystream: some five minutes the first time, then seconds"
+    "${compose[@]}" build publish >&2 ||
+      fail "publish: the image could not be built, the lines above say why; if the base image cannot be had, correct PYTHON_IMAGE in docker/.env"
+  fi
+  while read -r name service default; do
+    image=$(value "$name" "$default")
+    docker image inspect "$image" >/dev/null 2>&1 || timeout 1200 docker pull --quiet "$image" >/dev/null ||
+      fail "$service: expected the image $image, none is here and none could be pulled; correct $name in docker/.env, or see to the network"
+  done <<IMAGES
+SUSYSTREAM_IMAGE publish susystream:0.1.0
+KAFKA_IMAGE kafka apache/kafka:3.9.1
+MONGO_IMAGE mongo mongo:7.0
+MLFLOW_IMAGE mlflow $(value SUSYSTREAM_IMAGE susystream:0.1.0)
+IMAGES
+}
+
+commit() { # as the image states it: unknown outside a checkout
+  local found; found=$(git -C "$here" rev-parse HEAD 2>/dev/null) || { echo unknown; return; }
+  if [ -n "$(git -C "$here/.." status --porcelain -- src conf 2>/dev/null)" ]; then found+=-dirty; fi
+  echo "$found"
+}
+
+told() { # which service stopped it, its last lines, and a cure; servers first, for the others need them
+  local service state health code lines
+  while IFS='|' read -r service state health code; do
+    case "$service:$state:$health:$code" in
+      kafka:running:healthy:* | mongo:running:healthy:* | mlflow:running:healthy:*) continue ;;
+      kafka:* | mongo:* | mlflow:* | *:restarting:* | *:unhealthy:*) ;;
+      *:exited:*:0 | *:created:* | *:running:*) continue ;;
+    esac
+    lines=$("${compose[@]}" logs --no-log-prefix --tail 200 "$service" 2>&1 || true)
+    echo "the last lines of $service:" >&2
+    tail -n 5 <<<"$lines" | cut -c -400 | sed 's/^/  /' >&2
+    if grep -qiE 'no space left|disk is full|disk quota' <<<"$lines"; then
+      fail "$service: expected room on its disk, there is none left; make room (docker system df), then docker/up.sh again"
+    elif [ "$health" = unhealthy ] || [ "$health" = starting ]; then
+      fail "$service: expected it to be well after $(value START_SECONDS 90) s, it is not; correct what its lines say, its image ($(image_of "$service")), or START_SECONDS in docker/.env"
+    fi
+    fail "$service: expected it to run, received state $state, exit status $code; correct what its lines say, or its image ($(image_of "$service")); all lines: docker compose --file docker/compose.yaml logs $service"
+  done < <("${compose[@]}" ps --all --format '{{.Service}}|{{.State}}|{{.Health}}|{{.ExitCode}}' | in_order)
+  fail "the engine could not start all of it: $(tail -n 1 "$said" | cut -c -400)"
+}
+
+in_order() { # servers first
+  awk -F '|' '{ if ($1 ~ /^(kafka|mongo|mlflow)$/) first = first $0 "\n"; else rest = rest $0 "\n" }
+    END { printf "%s%s", first, rest }'
+}
+
+image_of() { # the variable that names it
+  case "$1" in kafka) echo KAFKA_IMAGE ;; mongo) echo MONGO_IMAGE ;; mlflow) echo MLFLOW_IMAGE ;; *) echo SUSYSTREAM_IMAGE ;; esac
+}
+
+shown() { # what each stage prints, from when it begins
+  local service id
+  for service in publish train evaluate evaluate-spark; do
+    until id=$("${compose[@]}" ps --all --quiet "$service" 2>/dev/null) && [ -n "$id" ] &&
+      [[ "$(docker inspect --format '{{.State.StartedAt}}' "$id")" > "$begin" ]]; do sleep 1; done
+    echo "$service:"
+    docker logs --follow --since "$begin" "$id" 2>&1 | sed 's/^/  /'
+  done
+}
+
+ended() { # waits for a part of the chain, if it was started
+  [ -n "$("${compose[@]}" ps --all --quiet "$1" 2>/dev/null)" ] || return 0
+  "${compose[@]}" wait "$1" >/dev/null 2>&1 || told
+}
+
+engine
+secrets
+ports
+room
+images
+said=$(mktemp)
+begin=$(date --utc +%FT%T)
+echo "starting the servers: docker compose --file docker/compose.yaml logs --follow shows theirs"
+shown & # by pid, so that it ends with us
+shower=$!
+trap 'rm -f "$said"; pkill -P $shower 2>/dev/null; kill $shower 2>/dev/null || true' EXIT
+"${compose[@]}" up --detach --no-build "$@" >/dev/null 2>"$said" || told
+ended evaluate
+ended evaluate-spark
+sleep 1 # for the last lines
+echo "MLflow    http://127.0.0.1:$(value MLFLOW_PORT 5000)"
+echo "notebook  http://127.0.0.1:$(value NOTEBOOK_PORT 8888)  (NOTEBOOK_TOKEN of docker/.env)"
+echo "stop      docker compose --file docker/compose.yaml down   (--volumes: and forget everything)"
