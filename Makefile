@@ -25,16 +25,19 @@ except OSError as error:
 endef
 export FREE_PORT
 
-.PHONY: help run test ui check lock clean
+.PHONY: help run test test-docker ui check lock clean
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
 
 run: $(READY) ## run the main job through MLflow
 	mlflow run . --env-manager local --experiment-name "$${MLFLOW_EXPERIMENT_NAME:-susystream}"
 	@echo 'to type such commands yourself: export PATH="$(CURDIR)/$(BIN):$$PATH"'
 
 test: $(SPARK) ## run the tests, PROCESSES=2 files at a time
-	pytest -q --numprocesses $(PROCESSES) --dist loadfile
+	pytest -q --numprocesses $(PROCESSES) --dist loadfile --ignore tests/composed
+
+test-docker: $(READY) ## build the image, run every part in its container, kill them; needs a Docker engine
+	pytest -v tests/composed
 
 ui: $(READY) ## open the MLflow UI on 127.0.0.1, PORT=5000, or say where it is
 	@case "$${MLFLOW_TRACKING_URI:-}" in \

@@ -4,12 +4,13 @@
 #   docker/up.sh --scale score=3     what is typed goes to `docker compose up`
 #   docker/up.sh kafka mongo mlflow  these alone
 #   docker/up.sh --profile spark     Spark's master and worker too, and the same evaluation by them
+# Secrets, ports, images and what is trained stand in docker/.env, or in the file SUSYSTREAM_ENV_FILE.
 # It returns when the chain has run to its end, and shows its result.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+settings=${SUSYSTREAM_ENV_FILE:-$here/.env}
 compose=(docker compose --progress quiet --file "$here/compose.yaml")
-if [ "${1:-}" = --help ] || [ "${1:-}" = -h ]; then sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit; fi
-if [ "${1:-}" = --profile ]; then compose+=(--profile "${2:?expected a profile after --profile: spark}"); shift 2; fi
+if [ -f "$settings" ] || [ -n "${SUSYSTREAM_ENV_FILE:-}" ]; then compose+=(--env-file "$settings"); fi
 
 fail() { echo "docker/up.sh: $*" >&2; exit 1; }
 
@@ -19,9 +20,11 @@ engine() {
   docker compose version >/dev/null 2>&1 || fail "expected docker compose, received docker without it; install its plugin"
 }
 
-value() { # of a variable: from the environment, else from docker/.env, else $2
+value() { # of a variable: from the environment, else from the file, else $2
   local found=${!1:-}
-  if [ -z "$found" ] && [ -f "$here/.env" ]; then found=$(sed -n "s/^$1=//p" "$here/.env" | tail -n 1); fi
+  if [ -z "$found" ] && [ -f "$settings" ]; then
+    found=$(sed -n "s/^$1=//p" "$settings" | tail -n 1 | sed "s/^'\(.*\)'\$/\1/; s/^\"\(.*\)\"\$/\1/")
+  fi
   echo "${found:-$2}"
 }
 
@@ -71,7 +74,7 @@ images() { # ours is built unless another is named; the others are pulled
   fi
   while read -r name service default; do
     image=$(value "$name" "$default")
-    docker image inspect "$image" >/dev/null 2>&1 || timeout 1200 docker pull --quiet "$image" >/dev/null ||
+    docker image inspect "$image" >/dev/null 2>&1 || docker pull --quiet "$image" >/dev/null ||
       fail "$service: expected the image $image, none is here and none could be pulled; correct $name in docker/.env, or see to the network"
   done <<IMAGES
 SUSYSTREAM_IMAGE publish susystream:0.1.0
@@ -91,16 +94,16 @@ told() { # which service stopped it, its last lines, and a cure; servers first, 
   local service state health code lines
   while IFS='|' read -r service state health code; do
     case "$service:$state:$health:$code" in
-      kafka:running:healthy:* | mongo:running:healthy:* | mlflow:running:healthy:*) continue ;;
+      *:running:healthy:* | *:running:starting:*) continue ;; # the latter waited for another one
       kafka:* | mongo:* | mlflow:* | *:restarting:* | *:unhealthy:*) ;;
       *:exited:*:0 | *:created:* | *:running:*) continue ;;
     esac
-    lines=$("${compose[@]}" logs --no-log-prefix --tail 200 "$service" 2>&1 || true)
+    lines=$("${compose[@]}" logs --no-log-prefix --tail 3000 "$service" 2>&1 || true)
     echo "the last lines of $service:" >&2
     tail -n 5 <<<"$lines" | cut -c -400 | sed 's/^/  /' >&2
     if grep -qiE 'no space left|disk is full|disk quota' <<<"$lines"; then
       fail "$service: expected room on its disk, there is none left; make room (docker system df), then docker/up.sh again"
-    elif [ "$health" = unhealthy ] || [ "$health" = starting ]; then
+    elif [ "$health" = unhealthy ]; then
       fail "$service: expected it to be well after $(value START_SECONDS 90) s, it is not; correct what its lines say, its image ($(image_of "$service")), or START_SECONDS in docker/.env"
     fi
     fail "$service: expected it to run, received state $state, exit status $code; correct what its lines say, or its image ($(image_of "$service")); all lines: docker compose --file docker/compose.yaml logs $service"
@@ -118,35 +121,83 @@ image_of() { # the variable that names it
 }
 
 shown() { # what each stage prints, from when it begins
+  local service
+  for service in publish train evaluate evaluate-spark; do follow "$service" & done
+  wait
+}
+
+follow() {
+  local id
+  until id=$("${compose[@]}" ps --all --quiet "$1" 2>/dev/null) && [ -n "$id" ] &&
+    [[ "$(docker inspect --format '{{.State.StartedAt}}' "$id")" > "$begin" ]]; do sleep 1; done
+  docker logs --follow --since "$begin" "$id" 2>&1 | sed "s/^/$1 | /"
+}
+
+well() { # waits for servers that nothing else was started to wait for
   local service id
-  for service in publish train evaluate evaluate-spark; do
-    until id=$("${compose[@]}" ps --all --quiet "$service" 2>/dev/null) && [ -n "$id" ] &&
-      [[ "$(docker inspect --format '{{.State.StartedAt}}' "$id")" > "$begin" ]]; do sleep 1; done
-    echo "$service:"
-    docker logs --follow --since "$begin" "$id" 2>&1 | sed 's/^/  /'
+  for service in kafka mongo mlflow; do
+    id=$("${compose[@]}" ps --all --quiet "$service" 2>/dev/null) || return 0
+    while [ -n "$id" ]; do
+      case "$(docker inspect --format '{{.State.Status}} {{.State.Health.Status}}' "$id")" in
+        "running healthy" | created*) break ;;
+        exited* | dead* | *unhealthy) told ;;
+      esac
+      sleep 1
+    done
+  done
+}
+
+alive() { # a server that ended for good while others wait for it stops all
+  local service id state
+  for service in kafka mongo mlflow; do
+    id=$("${compose[@]}" ps --all --quiet "$service" 2>/dev/null) || continue
+    [ -n "$id" ] || continue
+    state=$(docker inspect --format '{{.State.Status}} {{.State.FinishedAt}}' "$id")
+    if [[ "$state" == exited* && "${state#exited }" > "$begin" ]]; then told; fi
   done
 }
 
 ended() { # waits for a part of the chain, if it was started
-  [ -n "$("${compose[@]}" ps --all --quiet "$1" 2>/dev/null)" ] || return 0
-  "${compose[@]}" wait "$1" >/dev/null 2>&1 || told
+  local id state
+  id=$("${compose[@]}" ps --all --quiet "$1" 2>/dev/null) || return 0
+  [ -n "$id" ] || return 0
+  while state=$(docker inspect --format '{{.State.Status}} {{.State.ExitCode}}' "$id"); do
+    case "$state" in created* | "exited 0") return ;; exited*) told ;; esac
+    alive
+    sleep 2
+  done
 }
 
-engine
-secrets
-ports
-room
-images
-said=$(mktemp)
-begin=$(date --utc +%FT%T)
-echo "starting the servers: docker compose --file docker/compose.yaml logs --follow shows theirs"
-shown & # by pid, so that it ends with us
-shower=$!
-trap 'rm -f "$said"; pkill -P $shower 2>/dev/null; kill $shower 2>/dev/null || true' EXIT
-"${compose[@]}" up --detach --no-build "$@" >/dev/null 2>"$said" || told
-ended evaluate
-ended evaluate-spark
-sleep 1 # for the last lines
-echo "MLflow    http://127.0.0.1:$(value MLFLOW_PORT 5000)"
-echo "notebook  http://127.0.0.1:$(value NOTEBOOK_PORT 8888)  (NOTEBOOK_TOKEN of docker/.env)"
-echo "stop      docker compose --file docker/compose.yaml down   (--volumes: and forget everything)"
+main() { # read whole before anything runs: the file may be changed meanwhile
+  if [ "${1:-}" = --help ] || [ "${1:-}" = -h ]; then sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit; fi
+  if [ "${1:-}" = --profile ]; then compose+=(--profile "${2:?expected a profile after --profile: spark}"); shift 2; fi
+  engine
+  secrets
+  ports
+  room
+  images
+  said=$(mktemp)
+  begin=$(date -u +%FT%T)
+  echo "starting the servers: docker compose --file docker/compose.yaml logs --follow shows theirs"
+  set -m # a process group of its own, which ends with us
+  shown &
+  shower=$!
+  set +m
+  trap 'rm -f "$said"; kill -- -$shower $(jobs -p) 2>/dev/null || true' EXIT
+  "${compose[@]}" up --detach --no-build "$@" >/dev/null 2>"$said" &
+  starting=$!
+  while kill -0 $starting 2>/dev/null; do
+    alive
+    sleep 2
+  done
+  wait $starting || told
+  well
+  ended evaluate
+  ended evaluate-spark
+  sleep 1 # for the last lines
+  echo "MLflow    http://127.0.0.1:$(value MLFLOW_PORT 5000)"
+  echo "notebook  http://127.0.0.1:$(value NOTEBOOK_PORT 8888)  (NOTEBOOK_TOKEN of docker/.env)"
+  echo "stop      docker compose --file docker/compose.yaml down   (--volumes: and forget everything)"
+}
+
+main "$@"; exit

@@ -1,0 +1,130 @@
+"""What is wrong with a composed system is told in a line that names the service and the cure."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from composed.containers import FILE, OURS, ROOT, Composed, docker, free_ports
+
+pytestmark = [pytest.mark.timeout(900)]
+SECONDS = 400.0  # after which it counts as a hang
+
+
+@pytest.fixture
+def fresh(variables: dict[str, str]) -> Iterator[Composed]:
+    """A project of a test's own; three servers that nobody needs are left out where they can be."""
+    with Composed(f"susyrefused{os.getpid()}", {**variables, **free_ports()}) as project:
+        yield project
+
+
+def refusal(project: Composed, *words: str, **variables: str) -> str:
+    """The last line of `docker/up.sh`, which fails in time."""
+    project.variables = {**project.variables, **variables}
+    done = project.up(*words, seconds=SECONDS)
+    assert done.returncode != 0, done.stdout
+    line = done.stderr.strip().splitlines()[-1]
+    assert project.secret not in done.stderr
+    assert line.startswith("docker/up.sh: ")
+    return line.removeprefix("docker/up.sh: ")
+
+
+@pytest.mark.parametrize("service", ["kafka", "mongo", "mlflow", "notebook"])
+def test_a_port_in_use_is_told_with_its_service_and_variable(fresh: Composed, service: str) -> None:
+    name = f"{service.upper()}_PORT"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        line = refusal(fresh, **{name: port})
+    assert line.startswith(f"{service}: expected port {port} of 127.0.0.1 to be free")
+    assert f"set another {name} in docker/.env" in line
+
+
+def test_what_is_no_port_is_told(fresh: Composed) -> None:
+    assert "kafka: expected a port from 1 to 65535" in refusal(fresh, KAFKA_PORT="70000")
+
+
+@pytest.mark.parametrize("name", ["MONGO_PASSWORD", "NOTEBOOK_TOKEN"])
+def test_a_missing_or_unusable_secret_is_told_and_not_shown(fresh: Composed, name: str) -> None:
+    assert refusal(fresh, **{name: ""}) == (
+        f"expected a secret in {name}, received none; set it in docker/.env "
+        "(cp docker/env.example docker/.env)"
+    )
+    line = refusal(fresh, **{name: "sesame@open"})
+    assert f"{name}, received others (not shown)" in line
+    assert "sesame" not in line
+
+
+def test_plain_compose_tells_of_a_missing_secret_too(fresh: Composed) -> None:
+    environment = {**fresh.environment, "MONGO_PASSWORD": ""}
+    done = subprocess.run(
+        ["docker", "compose", "--file", FILE, "--env-file", os.devnull, "up", "--detach"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode != 0
+    assert "MONGO_PASSWORD" in done.stderr
+    assert "docker/env.example" in done.stderr
+
+
+@pytest.mark.parametrize("service", ["kafka", "mongo", "mlflow"])
+def test_an_image_that_is_nowhere_is_told_with_its_variable(fresh: Composed, service: str) -> None:
+    name = f"{service.upper()}_IMAGE"
+    line = refusal(fresh, **{name: "susystream-nowhere:0"})
+    assert line.startswith(f"{service}: expected the image susystream-nowhere:0")
+    assert f"correct {name} in docker/.env" in line
+
+
+def test_an_image_of_something_else_is_told(fresh: Composed) -> None:
+    line = refusal(fresh, "mongo", "mlflow", MONGO_IMAGE="python:3.11-slim-bookworm")
+    assert line.startswith("mongo: expected it to")
+    assert "MONGO_IMAGE" in line
+
+
+def test_a_server_that_never_becomes_well_is_told(fresh: Composed) -> None:
+    sleeping = "susystream-test-sleeping:0"
+    text = f'FROM {fresh.variables["MONGO_IMAGE"]}\nENTRYPOINT ["sleep", "1000"]\nCMD []\n'
+    subprocess.run(
+        ["docker", "build", "--quiet", "--tag", sleeping, "-"],
+        input=text,
+        text=True,
+        check=True,
+        capture_output=True,
+    )
+    try:
+        line = refusal(fresh, "publish", MONGO_IMAGE=sleeping, START_SECONDS="1")
+    finally:
+        fresh.down()
+        docker("image", "rm", sleeping)
+    assert line.startswith("mongo: expected it to be well after 1 s, it is not")
+    assert "MONGO_IMAGE" in line
+    assert "START_SECONDS" in line
+
+
+FULL = {"kafka": "kafka", "mongo": "mongo", "mlflow": "mlflow", "data": "publish"}
+
+
+@contextmanager
+def small_volume(name: str) -> Iterator[None]:
+    """A file system of 2 MB, which somebody holds: a restart must find what it held."""
+    options = ("type=tmpfs", "device=tmpfs", "o=size=2m,mode=1777")
+    docker("volume", "create", *(word for one in options for word in ("--opt", one)), name)
+    words = ["--detach", "--volume", f"{name}:/held", "--entrypoint", "sleep", OURS, "3600"]
+    holder = docker("run", *words).strip()
+    try:
+        yield
+    finally:
+        docker("rm", "--force", holder)
+
+
+@pytest.mark.parametrize("volume", FULL)
+def test_a_full_volume_is_told_with_its_service(fresh: Composed, volume: str) -> None:
+    with small_volume(f"{fresh.project}_{volume}"):
+        line = refusal(fresh, "train")
+    assert line.startswith(f"{FULL[volume]}: expected room on its disk, there is none left")
