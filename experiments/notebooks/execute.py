@@ -7,6 +7,8 @@ in its normal form: nothing of the machine, pictures in a third of their size.
 from __future__ import annotations
 
 import base64
+import os
+from collections.abc import Mapping
 from copy import deepcopy
 from io import BytesIO
 from pathlib import Path
@@ -15,7 +17,6 @@ from typing import Any
 import nbformat
 from nbclient import NotebookClient
 from PIL import Image
-from traitlets.config import Config
 
 NOTEBOOK = Path(__file__).with_name("explore.ipynb")
 METADATA = {
@@ -25,18 +26,30 @@ METADATA = {
 COLOURS = 64  # of a picture: few lines, and their edges
 
 
-def executed(notebook: Any, folder: Path, *, seconds: float = 600.0) -> Any:
-    """The notebook with its outputs; each cell has so many seconds."""
+def executed(
+    notebook: Any, folder: Path, *, seconds: int = 600, env: Mapping[str, str] | None = None
+) -> Any:
+    """The notebook with its outputs.
+
+    Args:
+        notebook: As read.
+        folder: In which it runs.
+        seconds: That each cell has.
+        env: Of its kernel; None: that of this process.
+
+    Raises:
+        CellExecutionError: A cell failed.
+        CellTimeoutError: It took too long.
+    """
     found = deepcopy(notebook)
     client = NotebookClient(
         found,
         timeout=seconds,
         resources={"metadata": {"path": str(folder)}},
-        config=Config({"KernelManager": {"transport": "ipc"}}),  # no open port
         record_timing=False,
         coalesce_streams=True,
     )
-    client.execute()
+    client.execute(env=dict(os.environ if env is None else env))
     return found
 
 

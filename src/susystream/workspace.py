@@ -40,6 +40,11 @@ __all__ = ["Workspace"]
 
 _FIRST = "run the chain first: susystream run experiment=quickstart"
 _MASTER = ("SUSYSTREAM_SPARK_MASTER", "local[2]")
+_SUMMARY = {
+    **dict.fromkeys(("model_id", "created_at", "name", "status", "run_id"), pl.String),
+    **dict.fromkeys(("dataset_id", "parent_model_id"), pl.String),
+    "validation/auc": pl.Float64,
+}
 Engine = Literal["local", "spark"]
 
 
@@ -146,7 +151,8 @@ class Workspace:
         """All models, the newest first, a row for each."""
         from susystream.model_listing import summary_of_model
 
-        return pl.DataFrame([summary_of_model(one) for one in self.store.list_models()])
+        rows = [summary_of_model(one) for one in self.store.list_models()]
+        return pl.DataFrame(rows, schema=_SUMMARY)
 
     def model(self, selector: str = "latest") -> ModelDocument:
         """A model with its weights and its whole record, its digests proven.
@@ -253,7 +259,8 @@ class Workspace:
         lines = rich.console.Console(  # what it draws in a notebook needs another package
             force_terminal=False, force_jupyter=False, highlight=False, soft_wrap=True
         )
-        return StageContext(self.settings, Path(), Console(lines), self._stack)
+        console = Console(lines, every_seconds=30.0)  # they stay in a notebook
+        return StageContext(self.settings, Path(), console, self._stack)
 
     def _engine(self, name: Engine) -> LocalEngine | SparkSettings:
         chosen = self.settings.evaluate.engine
