@@ -16,7 +16,7 @@ from test_listing import dataset_record, trained
 
 from susystream.data.enlarge import frame_of
 from susystream.data.source import ToySource
-from susystream.errors import DataError, NotFound, SettingsError, TrackingError
+from susystream.errors import DataError, NotFound, ServiceError, SettingsError, TrackingError
 from susystream.registry.document import MlflowLink, ModelDocument
 from susystream.schema import FEATURES, concatenate
 from susystream.tables import Table
@@ -86,6 +86,8 @@ def test_where_there_is_no_home_nothing_is_started_or_made(tmp_path: Path) -> No
         Workspace().models()
     with pytest.raises(TrackingError, match=r"no such file.*susystream run experiment=quickstart$"):
         _ = Workspace().tracking_uri
+    with pytest.raises(ServiceError, match=r"broker's data in .susystream/kafka, received none"):
+        _ = Workspace().bootstrap_servers
     assert list(tmp_path.iterdir()) == []
 
 
@@ -136,8 +138,9 @@ def test_scores_are_the_probabilities_of_the_stored_network(
         (events(9).drop("M_R"), r"expected columns \['M_R'\] too, received"),
         (events(9).with_columns(M_R=pl.lit(None)), "received others in 9 of 9 events"),
         (events(9).with_columns(R=pl.lit(float("nan"))), "received others in 9 of 9 events"),
+        (events(9).with_columns(R=pl.lit("x")), "received others in 9 of 9 events"),
     ],
-    ids=["missing", "empty", "NaN"],
+    ids=["missing", "empty", "NaN", "text"],
 )
 def test_what_cannot_be_scored_is_one_line(
     workspace: Workspace, model: ModelDocument, frame: pl.DataFrame, words: str

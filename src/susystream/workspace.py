@@ -11,14 +11,13 @@ import os
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 import rich.console
 
 from susystream.composition import composed_settings
-from susystream.errors import DataError, NotFound, TrackingError
-from susystream.schema import FEATURES
+from susystream.errors import NotFound, ServiceError, TrackingError
 from susystream.settings import Settings, public_uri
 from susystream.settings.engine import LocalEngine
 from susystream.settings.engine import SparkEngine as SparkSettings
@@ -96,7 +95,7 @@ class Workspace:
         found = composed_settings(self._overrides)
         uri, file = found.tracking.uri, sqlite_file(found.tracking.uri)
         if file is not None:
-            uri = f"sqlite:///{_here_or_above(file)}"
+            uri = uri.replace(str(file), str(_here_or_above(file)), 1)
         tracking = found.tracking.model_copy(update={"uri": uri})
         home = _here_or_above(found.home)
         return found.model_copy(update={"home": home, "tracking": tracking})
@@ -143,8 +142,14 @@ class Workspace:
         """The address of the broker; the embedded one is started.
 
         Raises:
-            ServiceError: It did not start.
+            ServiceError: There is none in the home, or it did not start.
         """
+        given, data = self.settings.stream.bootstrap_servers, self.home / "kafka"
+        if given is None and not data.is_dir():
+            raise ServiceError(
+                f"expected an embedded broker's data in {data}, received none; set "
+                f"SUSYSTREAM_BOOTSTRAP_SERVERS, or {_FIRST}"
+            )
         return self._context.kafka.bootstrap_servers
 
     def models(self) -> pl.DataFrame:
@@ -235,10 +240,11 @@ class Workspace:
         Raises:
             DataError: A column is missing, or a value is no finite number.
         """
+        from susystream.data.frames import features_of
         from susystream.evaluate.metrics import sigmoid
         from susystream.stages.models import scorer_plan_of
 
-        logits = scorer_plan_of(model).open().logits(_features_of(events))
+        logits = scorer_plan_of(model).open().logits(features_of(events))
         return pl.Series("score", sigmoid(logits.astype(float)))
 
     def features_figure(self, model: ModelDocument, events: pl.DataFrame) -> Figure:
@@ -274,19 +280,3 @@ def _here_or_above(path: Path) -> Path:
     """The path in the current folder, or in the nearest folder above that has it."""
     places = [Path.cwd(), *Path.cwd().parents] if not path.is_absolute() else []
     return next((place / path for place in places if (place / path).exists()), path)
-
-
-def _features_of(events: pl.DataFrame) -> Any:
-    import numpy as np
-
-    missing = [name for name in FEATURES if name not in events.columns]
-    if missing:
-        raise DataError(f"expected columns {missing} too, received {events.columns[:30]}; add them")
-    features = events.select(pl.col(FEATURES).cast(pl.Float32)).to_numpy(order="c")
-    wrong = len(features) - int(np.isfinite(features).all(axis=1).sum())
-    if wrong:
-        raise DataError(
-            f"expected finite numbers, received others in {wrong} of {len(features)} events; "
-            "correct or remove them"
-        )
-    return np.ascontiguousarray(features)
