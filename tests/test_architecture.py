@@ -25,6 +25,7 @@ FLOOR = {
     "settings": 0,
     "stated_security": 0,
     "physics": 1,
+    "tables": 1,
     "data": 1,
     "stream.slices": 1,
     "stream.ahead": 1,
@@ -70,6 +71,7 @@ FLOOR = {
     "delivering": 4,
     "enlarging": 4,
     "reporting": 4,
+    "workspace": 4,
     "__main__": 5,
     "": 0,
 }

@@ -27,7 +27,7 @@
 
 Every message is one line: what was expected, what was received, the cure. The command line
 prints it and exits with status 1, or 2 for a SettingsError; `line_of` finds such a line for every
-other error.
+other error. A notebook shows that line too, without a traceback.
 """
 
 from __future__ import annotations
@@ -57,6 +57,10 @@ _CURES = {  # what helps against a refusal of the operating system
 
 class SusystreamError(Exception):
     """Base of all errors below."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in place of a traceback."""
+        return [f"{type(self).__name__}: {line_of(self)}"]
 
 
 class SettingsError(SusystreamError):

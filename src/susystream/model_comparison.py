@@ -63,18 +63,28 @@ def compare(
     SELECTORS are ids, beginnings of ids, latest, promoted, run:<id>, best:<metric>, or times.
     """
     with open_store(home, uri, database) as store:
-        chosen = {one.model_id: one for one in map(store.load_model, selectors)}
-        if len(chosen) < 2:
-            raise SettingsError(
-                f"expected at least two models, received {', '.join(chosen)} alone; name another"
-            )
-        documents = list(chosen.values())
-        found = compared(documents, [_record(store, one) for one in documents])
+        found = stored_comparison(store, selectors)
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))
     else:
         _check_lettered(found)
         _show(found)
+
+
+def stored_comparison(store: ModelStore, selectors: Sequence[str]) -> Compared:
+    """What differs between the models that selectors name.
+
+    Raises:
+        NotFound: There is no such model.
+        SettingsError: They are fewer than two.
+    """
+    chosen = {one.model_id: one for one in map(store.load_model, selectors)}
+    if len(chosen) < 2:
+        raise SettingsError(
+            f"expected at least two models, received {', '.join(chosen)} alone; name another"
+        )
+    documents = list(chosen.values())
+    return compared(documents, [_record(store, one) for one in documents])
 
 
 def compared(models: Sequence[ModelSummary], records: Sequence[DatasetRecord | None]) -> Compared:
@@ -178,19 +188,27 @@ def _show(found: Compared) -> None:
     console, letters = Console(), _LETTERS[: len(found.models)]
     for letter, model_id in zip(letters, found.models, strict=True):
         console.say(f"{letter}  {model_id}")
-    figures = {name: each for name, each in found.figures.items() if _is_telling(name, each)}
-    parts = (("settings", found.settings), ("data", found.data), ("code", found.code))
-    for title, values in (*parts, ("figures", figures)):
-        if values:
-            rows = [(name, *map(_cell, each)) for name, each in values.items()]
+    tables = tables_of(found)
+    for title, rows in tables.items():
+        if rows:
             console.table("", (title, *letters), rows)
         else:
             console.say(f"{title}: none differ")
     if "weights_sha256" not in found.code:
         console.say("weights: equal, bit for bit")
-    left = len(found.figures) - len(figures)
+    left = len(found.figures) - len(tables["figures"])
     if left:
         console.say(f"{left} more figures, equal or of one model or speeds: --json has them")
+
+
+def tables_of(found: Compared) -> dict[str, list[tuple[str, ...]]]:
+    """Rows of what differs and tells something, by part: its name, and a cell for each model."""
+    figures = {name: each for name, each in found.figures.items() if _is_telling(name, each)}
+    parts = {"settings": found.settings, "data": found.data, "code": found.code, "figures": figures}
+    return {
+        part: [(name, *map(_cell, each)) for name, each in values.items()]
+        for part, values in parts.items()
+    }
 
 
 def _is_telling(name: str, values: Sequence[float | None]) -> bool:
@@ -202,6 +220,8 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     text = "" if value is None else str(value)
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        text = f"{len(value)}: {', '.join(value)}"  # of columns their number tells most
     if _DIGEST.fullmatch(text):
         return f"{text[:12]}…"
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

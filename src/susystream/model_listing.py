@@ -106,21 +106,19 @@ def models_verify(
     selector: str, tracking_uri: str, home: Path, uri: str | None, database: str, as_json: bool
 ) -> None:
     """Prove digests, predictions and both ends of the link to MLflow."""
-    from susystream.stages.models import prove_stored
+    from susystream.stages.models import checks_of
     from susystream.tracking.tracker import Tracker
 
     with open_store(home, uri, database) as store:
         document = store.load_model(selector)
-    prove_stored(document)
     tags = Tracker(tracking_uri, document.mlflow.experiment).tags_of(document.mlflow.run_id)
-    linked = tags.get("model_id") == document.model_id
-    checks = {"digests": True, "predictions": True, "mlflow link": linked}
+    checks = checks_of(document, tags)
     if as_json:
         click.echo(json.dumps({"model_id": document.model_id, **checks}))
     else:
         for name, good in checks.items():
             click.echo(f"{name:16} {'ok' if good else 'BROKEN'}")
-    if not linked:
+    if not all(checks.values()):
         raise TrackingError(
             f"expected run {document.mlflow.run_id} with tag model_id={document.model_id} at "
             f"{public_uri(tracking_uri)}, received {tags.get('model_id', 'no such run or tag')}; "

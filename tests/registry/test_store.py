@@ -306,7 +306,7 @@ def test_a_metric_that_no_model_has_names_those_that_one_has(
 def test_an_empty_store_says_so(store: ModelStore) -> None:
     assert store.list_models() == []
     assert store.list_datasets() == []
-    with pytest.raises(NotFound, match=r"a model, received 'latest' .* none yet; .* stage=train"):
+    with pytest.raises(NotFound, match=r"received .latest. .* none yet; .* experiment=quickstart"):
         store.load_model("latest")
     with pytest.raises(NotFound, match=r"a data set, .* none yet; first, .* run stage=publish"):
         store.load_dataset("latest")

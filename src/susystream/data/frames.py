@@ -15,7 +15,7 @@ import polars as pl
 
 from susystream.data.unpacked import open_packed
 from susystream.errors import DataError
-from susystream.schema import COLUMNS, FEATURES, LABEL, EventBatch, Int64Array
+from susystream.schema import COLUMNS, FEATURES, LABEL, EventBatch, Float32Array, Int64Array
 
 EVENT_NUMBER = "event_number"
 PARQUET = b"PAR1"
@@ -151,6 +151,26 @@ def batch_of(frame: pl.DataFrame, number: int) -> EventBatch:
         numbers = np.arange(number, number + frame.height, dtype=np.int64)
     features = frame.select(FEATURES).to_numpy(order="c")
     return EventBatch(numbers, np.ascontiguousarray(features), labels.astype(np.uint8)).checked()
+
+
+def features_of(frame: pl.DataFrame) -> Float32Array:
+    """The features of events that need no label, float32, shape (n, 18), C order.
+
+    Raises:
+        DataError: A column is missing, or a value is no finite number.
+    """
+    missing = [name for name in FEATURES if name not in frame.columns]
+    if missing:
+        raise DataError(f"expected columns {missing} too, received {frame.columns[:30]}; add them")
+    numbers = frame.select(pl.col(FEATURES).cast(pl.Float32, strict=False))
+    features = np.ascontiguousarray(numbers.to_numpy(order="c"), np.float32)
+    wrong = len(features) - int(np.isfinite(features).all(axis=1).sum())
+    if wrong:
+        raise DataError(
+            f"expected finite numbers, received others in {wrong} of {len(features)} events; "
+            "correct or remove them"
+        )
+    return features
 
 
 def _numbers(column: pl.Series) -> Int64Array:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, wraps
+from io import BytesIO
 from typing import Any, ParamSpec, TypeAlias
 
 import mplhep
@@ -80,6 +81,12 @@ class Picture(Figure):
         """Ticks are made here, and fonts are chosen."""
         with _styled():
             super().draw(renderer)
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows."""
+        content = BytesIO()
+        self.savefig(content, format="png")
+        return content.getvalue()
 
 
 def styled(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:

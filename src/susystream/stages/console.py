@@ -28,7 +28,6 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-_PLAIN_EVERY_SECONDS = 5.0
 _GAP = 2  # letters, between two columns of a table
 
 Unit: TypeAlias = Literal["rows", "bytes"]
@@ -49,6 +48,7 @@ class Console:
         clock: Seconds, for the speed.
         prefix: Before each line, where several processes share a terminal; then nothing is drawn
             over.
+        every_seconds: Between plain lines of progress.
     """
 
     def __init__(
@@ -57,9 +57,10 @@ class Console:
         *,
         clock: Callable[[], float] = time.monotonic,
         prefix: str = "",
+        every_seconds: float = 5.0,
     ) -> None:
         self._rich = rich_console or rich.console.Console(highlight=False, soft_wrap=True)
-        self._clock, self._prefix = clock, prefix
+        self._clock, self._prefix, self._every = clock, prefix, every_seconds
 
     def say(self, text: str) -> None:
         """One line."""
@@ -109,7 +110,7 @@ class Console:
             now = self._clock()
             if first is None:
                 first, last = (now, done), now
-            elif now - last >= _PLAIN_EVERY_SECONDS:
+            elif now - last >= self._every:
                 last = now
                 rate = (done - first[1]) / (now - first[0])
                 whole = known or total

@@ -5,7 +5,7 @@ In: settings. Out: a `StageContext` whose servers and connections close with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -102,9 +102,13 @@ class StageContext:
             name: getattr(self.settings, name).model_copy(update=values)
             for name, values in groups.items()
         }
-        other = replace(self, settings=self.settings.model_copy(update=changed))
-        # connections already open are shared; cached_property keeps them in __dict__
-        for name in ("kafka", "store", "tracker"):
+        shared = ("kafka", "store", "tracker")
+        return self.under(self.settings.model_copy(update=changed), shared=shared)
+
+    def under(self, settings: Settings, *, shared: Sequence[str]) -> StageContext:
+        """A context of other settings; the connections that are named are this one's."""
+        other = replace(self, settings=settings)
+        for name in shared:  # cached_property keeps them in __dict__
             other.__dict__[name] = getattr(self, name)
         return other
 

@@ -118,6 +118,9 @@ def _counting(
     engine = context.settings.evaluate.engine
     if isinstance(engine, SparkSettings):
         with spark_counting(context, engine, documents, plans) as counting:
+            context.note(
+                f"Spark at {engine.master} counts: no windows; from the start after a kill"
+            )
             yield counting
     else:
         yield Counting(context, run, runs, documents, plans, kept)

@@ -1,9 +1,12 @@
 """What prepared events look like beside real ones.
 
-In: prepared events. Out: a picture of a bounded sample of them.
+In: events, or prepared ones. Out: a picture of them, or of a bounded sample.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from susystream.data.frames import batch_of, parquet_columns, parquet_frame
 from susystream.data.prepared import Prepared
@@ -18,16 +21,29 @@ _NOT_COMPUTED = "MET_rel"  # the true one also uses jets, so only rows that have
 
 
 def features_picture(name: str, prepared: Prepared) -> Figure:
-    """The first training events, all features, beside the real rows shipped in the package.
+    """The first training events, all features, as `picture_of`."""
+    columns = parquet_columns(prepared.train)
+    events = batch_of(parquet_frame(prepared.train, columns, 0, SAMPLE), 0)
+    return picture_of(name, events, source=prepared.source)
+
+
+def picture_of(name: str, events: EventBatch, *, source: Mapping[str, Any]) -> Figure:
+    """All features of events beside those of the real rows shipped in the package.
 
     Real high-level columns are computed of the 10,499 rows' low-level ones, which gives what UCI
     has to a few parts in a million; but MET_rel is that of the 500 rows with all columns.
     Events that are real themselves, or may be as those of a file, stand alone: the shipped rows
     may be among them.
+
+    Args:
+        name: Of the events.
+        events: At least one.
+        source: Where they come from, as their data set's record says it.
+
+    Raises:
+        DataError: There is no event.
     """
-    columns = parquet_columns(prepared.train)
-    events = batch_of(parquet_frame(prepared.train, columns, 0, SAMPLE), 0)
-    if prepared.source["kind"] != _SIMULATED:
+    if source.get("kind") != _SIMULATED:
         return features_figure(name, events, real=None)
     many = concatenate(list(RealLowLevelSource().batches()))
     real: dict[str, EventBatch] = dict.fromkeys(FEATURES, many)

@@ -189,6 +189,21 @@ def prove_stored(document: ModelDocument) -> None:
         )
 
 
+def checks_of(document: ModelDocument, tags: Mapping[str, str]) -> dict[str, bool]:
+    """What is proven of a stored model; that its digests are right, it proves when it is loaded.
+
+    Args:
+        document: The model.
+        tags: Of the run it names; none if there is no such run.
+
+    Raises:
+        DocumentInvalid: It does not predict what was recorded.
+    """
+    prove_stored(document)
+    linked = tags.get("model_id") == document.model_id
+    return {"digests": True, "predictions": True, "mlflow link": linked}
+
+
 def _probe(network: Network, names: tuple[str, ...]) -> Probe:
     features: Float32Array = next(iter(scan_events(sample_path()))).features[:_PROBE_ROWS]
     scorer = TensorFlowScorer(network, feature_indices(names), batch_rows=_PROBE_ROWS)

@@ -90,7 +90,4 @@ def spark_counting(
         timeout_seconds=chosen.timeout_seconds,
     )
     with engine as opened:
-        context.note(
-            f"Spark at {chosen.master} counts: no windows, and from the start after a kill"
-        )
         yield SparkCounting(context, documents, plans, opened)

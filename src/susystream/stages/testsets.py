@@ -34,6 +34,8 @@ from susystream.stages.learned import Learned, learned_by
 from susystream.stages.slice_source import SliceSource, slice_source
 from susystream.stages.unseen import TOY, check_files, check_holdout, check_toy, trained_on_real
 
+_REAL = (RealSampleSet, RealLowLevelSet)
+
 
 @dataclass(frozen=True, slots=True)
 class NamedSet:
@@ -69,7 +71,7 @@ def test_sets(context: StageContext, documents: list[ModelDocument]) -> Iterator
         return
     left, saw_real = 0, trained_on_real([one.record for one in learned])
     for name, wanted in evaluate.sets.items():
-        if isinstance(wanted, RealSampleSet | RealLowLevelSet) and saw_real:
+        if isinstance(wanted, _REAL) and saw_real:
             context.note(f"{name} is left out: a model was trained on real events")
             continue
         found = _set_of(context, name, wanted, learned)
@@ -84,6 +86,23 @@ def test_sets(context: StageContext, documents: list[ModelDocument]) -> Iterator
             "expected at least one test set, received none; set evaluate.input=FILE "
             "or an entry of evaluate.sets"
         )
+
+
+def one_set(
+    context: StageContext, name: str, wanted: TestSet, documents: list[ModelDocument]
+) -> NamedSet:
+    """A named test set by itself.
+
+    Raises:
+        SettingsError: A model has seen its events, or may have.
+    """
+    learned = learned_by(context, documents)
+    if isinstance(wanted, _REAL) and trained_on_real([one.record for one in learned]):
+        raise SettingsError(
+            f"expected a test set {name} of events no model was trained on, received real ones, "
+            "and a model was trained on real events; choose another set"
+        )
+    return _set_of(context, name, wanted, learned)
 
 
 def given_set(

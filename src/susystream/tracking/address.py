@@ -10,6 +10,7 @@ import math
 import os
 import re
 import shlex
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -163,9 +164,10 @@ def quiet(timeout_seconds: float) -> None:
     # it would print the address of every ended run, password included
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    if "MLFLOW_LOGGING_LEVEL" not in os.environ:
-        import mlflow  # noqa: F401  # its import sets the levels, so ours come after
-
+    with warnings.catch_warnings():  # in a notebook, of progress bars that nobody asked for
+        warnings.filterwarnings("ignore", "IProgress not found")
+        import mlflow  # noqa: F401
+    if "MLFLOW_LOGGING_LEVEL" not in os.environ:  # its import sets the levels, so ours come after
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
         # it would print the traceback of each error of a database, which is told in one line

@@ -22,7 +22,7 @@ from susystream.registry.selectors import (
 _NEWEST = 1000
 _KINDS = {  # what it is called, what makes one, what lists all
     "dataset_id": ("data set", "susystream run stage=publish", "susystream data list"),
-    "model_id": ("model", "susystream run stage=train", "susystream models list"),
+    "model_id": ("model", "susystream run experiment=quickstart", "susystream models list"),
 }
 
 

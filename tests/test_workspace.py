@@ -1,0 +1,161 @@
+"""What a notebook may rely on: the commands' servers, found from any folder, and one line of error.
+
+That a whole chain's results are found and evaluated is shown by tests/notebooks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import polars as pl
+import pytest
+from test_listing import dataset_record, trained
+
+from susystream.data.enlarge import frame_of
+from susystream.data.source import ToySource
+from susystream.errors import DataError, NotFound, ServiceError, SettingsError, TrackingError
+from susystream.registry.document import MlflowLink, ModelDocument
+from susystream.schema import FEATURES, concatenate
+from susystream.tables import Table
+from susystream.workspace import Workspace
+
+LINK = MlflowLink(experiment="susystream", run_id="r1", tracking_uri="sqlite:///mlflow.db")
+ADDRESSES = ("SUSYSTREAM_HOME", "SUSYSTREAM_REGISTRY_URI", "MLFLOW_TRACKING_URI")
+
+
+@pytest.fixture(autouse=True)
+def _no_addresses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ADDRESSES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def model() -> ModelDocument:
+    return trained(dataset_record(), LINK)
+
+
+@pytest.fixture
+def workspace(store_uri: str, tmp_path: Path) -> Iterator[Workspace]:
+    """On a store with a data set and no model."""
+    database = f"w{uuid4().hex}"
+    with Workspace(
+        f"registry.uri='{store_uri}'", f"registry.database={database}", "home=h"
+    ) as found:
+        found.store.save_dataset(dataset_record())
+        yield found
+
+
+def events(rows: int) -> pl.DataFrame:
+    return frame_of(concatenate(list(ToySource(rows, seed=3).batches())))
+
+
+def test_home_and_database_are_those_of_a_folder_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".susystream").mkdir()
+    (tmp_path / "mlflow.db").touch()
+    (below := tmp_path / "a" / "b").mkdir(parents=True)
+    monkeypatch.chdir(below)
+    found = Workspace()
+    assert found.home == tmp_path / ".susystream"
+    assert found.settings.tracking.uri == f"sqlite:///{tmp_path}/mlflow.db"
+
+
+def test_addresses_of_the_environment_come_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".susystream").mkdir()
+    monkeypatch.setenv("SUSYSTREAM_HOME", "/data")
+    monkeypatch.setenv("SUSYSTREAM_REGISTRY_URI", "mongodb://mongo:27017/")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
+    monkeypatch.setenv("SUSYSTREAM_SPARK_MASTER", "spark://spark:7077")
+    found = Workspace()
+    assert found.home == Path("/data")
+    assert found.settings.registry.uri == "mongodb://mongo:27017/"
+    assert found.settings.tracking.uri == "http://mlflow:5000"
+    spark = Workspace("evaluate/engine=spark").settings.evaluate.engine
+    assert spark.model_dump()["master"] == "spark://spark:7077"
+
+
+def test_where_there_is_no_home_nothing_is_started_or_made(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"here or above.*susystream run experiment=quickstart$"):
+        Workspace().models()
+    with pytest.raises(TrackingError, match=r"no such file.*susystream run experiment=quickstart$"):
+        _ = Workspace().tracking_uri
+    with pytest.raises(ServiceError, match=r"broker's data in .susystream/kafka, received none"):
+        _ = Workspace().bootstrap_servers
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_store_says_what_makes_the_first_model(workspace: Workspace) -> None:
+    assert workspace.models()["model_id"].to_list() == []
+    with pytest.raises(
+        NotFound, match=r"holds none yet; .*: susystream run experiment=quickstart$"
+    ):
+        workspace.model()
+
+
+def test_what_was_closed_is_opened_again(workspace: Workspace, model: ModelDocument) -> None:
+    workspace.store.save_model(model)
+    workspace.close()
+    assert workspace.models()["model_id"].to_list() == [model.model_id]
+    assert workspace.model(model.created_at) == model
+
+
+def test_an_unknown_test_set_is_one_line_with_the_known_ones(
+    workspace: Workspace, model: ModelDocument
+) -> None:
+    with pytest.raises(SettingsError, match=r"holdout, toy_large.*received 'holdot'; name one"):
+        workspace.evaluate(model, "holdot")
+
+
+def test_real_events_are_no_test_set_of_a_model_that_saw_some(
+    workspace: Workspace, model: ModelDocument
+) -> None:
+    record = dataset_record().model_copy(update={"source": {"kind": "susy"}})
+    workspace.store.save_dataset(record)
+    training = model.training.model_copy(update={"dataset_id": record.dataset_id})
+    with pytest.raises(SettingsError, match="no model was trained on, received real ones"):
+        workspace.evaluate(model.model_copy(update={"training": training}), "real")
+
+
+def test_scores_are_the_probabilities_of_the_stored_network(
+    workspace: Workspace, model: ModelDocument
+) -> None:
+    features, logits = model.probe.arrays()
+    frame = pl.DataFrame(dict(zip(FEATURES, features.T, strict=True)))
+    scores = workspace.score(model, frame.with_columns(extra=pl.lit("x"))).to_numpy()
+    np.testing.assert_allclose(scores, 1 / (1 + np.exp(-logits.astype(float))), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        (events(9).drop("M_R"), r"expected columns \['M_R'\] too, received"),
+        (events(9).with_columns(M_R=pl.lit(None)), "received others in 9 of 9 events"),
+        (events(9).with_columns(R=pl.lit(float("nan"))), "received others in 9 of 9 events"),
+        (events(9).with_columns(R=pl.lit("x")), "received others in 9 of 9 events"),
+    ],
+    ids=["missing", "empty", "NaN", "text"],
+)
+def test_what_cannot_be_scored_is_one_line(
+    workspace: Workspace, model: ModelDocument, frame: pl.DataFrame, words: str
+) -> None:
+    with pytest.raises(DataError, match=words):
+        workspace.score(model, frame)
+
+
+def test_a_table_shows_every_row_and_text_as_it_is() -> None:
+    frame = pl.DataFrame(
+        {"<name>": [f"{n} & co" for n in range(99)], "n": [n / 7 for n in range(99)]}
+    )
+    shown = Table(frame)._repr_html_()
+    assert shown.count("<tr>") == 100
+    assert '<th style="text-align: left">&lt;name&gt;</th>' in shown
+    assert '<td style="text-align: left">98 &amp; co</td>' in shown
+    assert '<td style="text-align: right">0.142857</td>' in shown
+    assert repr(1 / 7) in repr(Table(frame, digits=None))
