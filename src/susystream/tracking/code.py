@@ -6,16 +6,18 @@ the versions of what computes, and the machine.
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import subprocess
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from susystream import __version__
 from susystream.processors import processor_name, processors
 
 LIBRARIES = ("tensorflow", "keras", "numpy", "openvino", "mlflow", "kafka-python", "polars")
+OTHER_NAMES = {"tensorflow": ("tensorflow-cpu",)}  # the same without what graphics cards need
 
 
 @cache
@@ -48,7 +50,19 @@ def state_of(package: Path) -> tuple[str, bool]:
 def library_versions() -> dict[str, str]:
     """Versions of Python, and by distribution name of what figures and weights depend on."""
     ours = {"python": platform.python_version(), "susystream": __version__}
-    return ours | {name: version(name) for name in LIBRARIES}  # ours may run from a bare checkout
+    return ours | {name: version_of(name) for name in LIBRARIES}  # ours may be a bare checkout
+
+
+def version_of(library: str) -> str:
+    """The version of a library, by whichever of its names it was installed.
+
+    Raises:
+        PackageNotFoundError: It was installed by none of them.
+    """
+    for name in (library, *OTHER_NAMES.get(library, ())):
+        with contextlib.suppress(PackageNotFoundError):
+            return version(name)
+    raise PackageNotFoundError(library)
 
 
 @cache
