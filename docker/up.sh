@@ -14,6 +14,10 @@ if [ -f "$settings" ] || [ -n "${SUSYSTREAM_ENV_FILE:-}" ]; then compose+=(--env
 
 fail() { echo "docker/up.sh: $*" >&2; exit 1; }
 
+container() { # of a service, if there is one; a hundred times cheaper than to ask Compose
+  docker ps --all --quiet --filter "label=com.docker.compose.project=$project" --filter "label=com.docker.compose.service=$1" | head -n 1
+}
+
 engine() {
   command -v docker >/dev/null || fail "expected docker on PATH, there is none; install Docker 24 or newer"
   docker version >/dev/null 2>&1 || fail "expected a Docker engine, none answers; start it, or ask for access to its socket"
@@ -43,7 +47,7 @@ ports() { # of services that do not run yet
     port=$(value "$name" "$default")
     [[ "$port" =~ ^[0-9]{1,5}$ ]] && [ "$port" -ge 1 ] && [ "$port" -le 65535 ] ||
       fail "$service: expected a port from 1 to 65535 in $name, received '$port'; correct it in docker/.env"
-    if [ -n "$("${compose[@]}" ps --quiet --status running "$service" 2>/dev/null)" ]; then continue; fi
+    if [ "$(docker inspect --format '{{.State.Running}}' "$(container "$service")" 2>/dev/null)" = true ]; then continue; fi
     if (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
       fail "$service: expected port $port of 127.0.0.1 to be free, another program has it; end that program, or set another $name in docker/.env"
     fi
@@ -128,15 +132,14 @@ shown() { # what each stage prints, from when it begins
 
 follow() {
   local id
-  until id=$("${compose[@]}" ps --all --quiet "$1" 2>/dev/null) && [ -n "$id" ] &&
-    [[ "$(docker inspect --format '{{.State.StartedAt}}' "$id")" > "$begin" ]]; do sleep 1; done
+  until id=$(container "$1") && [ -n "$id" ] && [[ "$(docker inspect --format '{{.State.StartedAt}}' "$id")" > "$begin" ]]; do sleep 1; done
   docker logs --follow --since "$begin" "$id" 2>&1 | sed "s/^/$1 | /"
 }
 
 well() { # waits for servers that nothing else was started to wait for
   local service id
   for service in kafka mongo mlflow; do
-    id=$("${compose[@]}" ps --all --quiet "$service" 2>/dev/null) || return 0
+    id=$(container "$service")
     while [ -n "$id" ]; do
       case "$(docker inspect --format '{{.State.Status}} {{.State.Health.Status}}' "$id")" in
         "running healthy" | created*) break ;;
@@ -150,7 +153,7 @@ well() { # waits for servers that nothing else was started to wait for
 alive() { # a server that ended for good while others wait for it stops all
   local service id state
   for service in kafka mongo mlflow; do
-    id=$("${compose[@]}" ps --all --quiet "$service" 2>/dev/null) || continue
+    id=$(container "$service")
     [ -n "$id" ] || continue
     state=$(docker inspect --format '{{.State.Status}} {{.State.FinishedAt}}' "$id")
     if [[ "$state" == exited* && "${state#exited }" > "$begin" ]]; then told; fi
@@ -159,7 +162,7 @@ alive() { # a server that ended for good while others wait for it stops all
 
 ended() { # waits for a part of the chain, if it was started
   local id state
-  id=$("${compose[@]}" ps --all --quiet "$1" 2>/dev/null) || return 0
+  id=$(container "$1")
   [ -n "$id" ] || return 0
   while state=$(docker inspect --format '{{.State.Status}} {{.State.ExitCode}}' "$id"); do
     case "$state" in created* | "exited 0") return ;; exited*) told ;; esac
@@ -173,6 +176,7 @@ main() { # read whole before anything runs: the file may be changed meanwhile
   if [ "${1:-}" = --profile ]; then compose+=(--profile "${2:?expected a profile after --profile: spark}"); shift 2; fi
   engine
   secrets
+  project=$("${compose[@]}" config | sed -n 's/^name: //p')
   ports
   room
   images

@@ -30,14 +30,16 @@ def test_old_objects_are_left_alone_and_new_garbage_is_collected() -> None:
 
 
 def test_it_ends_with_an_error_too() -> None:
+    at_start = gc.get_freeze_count()
     with pytest.raises(RuntimeError), collecting_new_only():
         raise RuntimeError
-    assert gc.get_freeze_count() == 0
+    assert gc.get_freeze_count() <= at_start
 
 
 def test_the_outermost_one_undoes_it() -> None:
+    at_start = gc.get_freeze_count()
     with collecting_new_only():
         with collecting_new_only():
             pass
-        assert gc.get_freeze_count() > 0
-    assert gc.get_freeze_count() == 0
+        assert gc.get_freeze_count() > at_start
+    assert gc.get_freeze_count() <= at_start

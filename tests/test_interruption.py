@@ -65,6 +65,7 @@ def test_no_signal_gets_out_of_a_part_wherever_it_comes(
         return "done"
 
     found, handlers, tracer = set(), [*map(signal.getsignal, HANDLED)], sys.gettrace()
+    sys._getframe().f_trace_opcodes = True  # Python 3.12 heeds it only where it stood before
     for at in itertools.count(1):
         sent = Sent(numbers, at=at)
         sys.settrace(sent)

@@ -10,11 +10,13 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_AT_START = gc.get_freeze_count()  # Python 3.12 begins with some
+
 
 @contextmanager
 def collecting_new_only() -> Iterator[None]:
     """What exists now is not looked at until the end; garbage made inside is still collected."""
-    if gc.get_freeze_count():  # somebody around us did so, and will undo it
+    if gc.get_freeze_count() > _AT_START:  # somebody around us did so, and will undo it
         yield
         return
     gc.freeze()

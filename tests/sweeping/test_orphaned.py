@@ -34,7 +34,10 @@ os.read(ready, 1)
 def test_a_process_whose_words_nobody_takes_ends_with_its_sweep() -> None:
     living, end = os.pipe()  # read to its end when the processes that hold it are gone
     with subprocess.Popen(
-        [sys.executable, "-c", SWEEP], stdout=subprocess.PIPE, pass_fds=[end], process_group=0
+        [sys.executable, "-c", SWEEP],
+        stdout=subprocess.PIPE,
+        pass_fds=[end],
+        start_new_session=True,
     ) as sweep:
         os.close(end)
         try:

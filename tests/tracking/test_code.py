@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 
-from susystream.tracking.code import built_from, state_of
+from susystream.tracking.code import built_from, state_of, version_of
 
 
 def git(folder: Path, *words: str) -> str:
@@ -75,3 +77,26 @@ def test_changed_and_new_source_files_are_told_and_others_are_not(project: Path)
 )
 def test_an_image_says_what_it_was_built_from(stated: str, expected: tuple[str, bool]) -> None:
     assert built_from(stated) == expected
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An environment of its own; nothing is installed in it."""
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    return tmp_path
+
+
+def install(environment: Path, name: str, version: str) -> None:
+    """What an installer leaves of a library for others to know it by."""
+    known = environment / f"{name.replace('-', '_')}-{version}.dist-info"
+    known.mkdir()
+    (known / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+
+
+def test_tensorflow_is_known_by_either_name_and_by_its_own_first(installed: Path) -> None:
+    with pytest.raises(PackageNotFoundError, match="tensorflow"):
+        version_of("tensorflow")
+    install(installed, "tensorflow-cpu", "2.19.0")
+    assert version_of("tensorflow") == "2.19.0"
+    install(installed, "tensorflow", "2.16.2")
+    assert version_of("tensorflow") == "2.16.2"

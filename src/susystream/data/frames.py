@@ -175,6 +175,7 @@ def features_of(frame: pl.DataFrame) -> Float32Array:
 
 def _numbers(column: pl.Series) -> Int64Array:
     try:
-        return column.cast(pl.Int64).to_numpy()
+        numbers: Int64Array = column.cast(pl.Int64).to_numpy()
     except pl.exceptions.InvalidOperationError as error:
         raise DataError("expected event numbers below 2^63, received larger ones") from error
+    return numbers

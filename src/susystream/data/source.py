@@ -245,7 +245,7 @@ class RealLowLevelSource:
 
 def _shipped(name: str) -> Path:
     """A file of real rows in the package (UCI SUSY, CC BY 4.0, doi 10.24432/C54606)."""
-    return Path(str(files("susystream.data").joinpath("real", name)))
+    return Path(str(files("susystream.data").joinpath(f"real/{name}")))
 
 
 def sample_path() -> Path:

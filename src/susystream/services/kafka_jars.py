@@ -62,16 +62,13 @@ def digest_of(path: Path) -> str | None:
     """SHA-256 of a file, or None if there is none."""
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() if _HAS else _slow_digest(path)
+            if sys.version_info >= (3, 11):
+                digest = hashlib.file_digest(file, "sha256")
+            else:
+                digest = hashlib.sha256(file.read())
     except FileNotFoundError:
         return None
-
-
-_HAS = hasattr(hashlib, "file_digest")  # since Python 3.11
-
-
-def _slow_digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return digest.hexdigest()
 
 
 def _fetch(folder: Path, names: list[str], pins: dict[str, str]) -> None:

@@ -14,6 +14,7 @@ from susystream.settings import Settings, public_config
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
 from susystream.stages.exact_names import exact_settings
+from susystream.stages.extras import check_extras
 from susystream.stages.identity import command_tags, variant_tags
 from susystream.stages.result import StageResult
 from susystream.tracking.label import Label
@@ -57,6 +58,7 @@ def run_stage(
 def run_in(context: StageContext) -> StageResult:
     """Runs the stage, writes its result, and says where it is."""
     settings, console = context.settings, context.console
+    check_extras(settings)
     _write_config(settings, context.output)
     result = _stage(context)(context)
     path = result.write(context.output)  # first: what is left for a tracking server may be an error

@@ -39,10 +39,10 @@ from susystream.stream.ordering import (
 from susystream.stream.security import HOST_CHECK, secrets_of, uses_tls, without_secrets
 from susystream.stream.slices import TopicSlice
 from susystream.stream.stderr import stderr_without
+from susystream.stream.tfio_extra import CURE, not_there
 from susystream.stream.topics import watermarks
 
 _PIECE = 1024  # records the library fetches at once
-_CURE = "use stream/reader=kafka"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class TfioReader:
         if uses_tls(security) and security.get(HOST_CHECK) != "none":
             raise ReaderUnsupported(
                 f"expected {HOST_CHECK}: none, since tensorflow-io cannot compare the name of a "
-                f"broker with its certificate, received https; {_CURE}, or set none where any "
+                f"broker with its certificate, received https; {CURE}, or set none where any "
                 "certificate of ssl.ca.location will do"
             )
         stated = [f"{name}={value}" for name, value in security.items()]
@@ -153,14 +153,14 @@ class TfioReader:
         except queue.Empty:
             raise StreamStalled(
                 f"expected messages of {topic} from tensorflow-io, received none for "
-                f"{self.stall_seconds:g} s; check the broker or {_CURE}"
+                f"{self.stall_seconds:g} s; check the broker or {CURE}"
                 + why_silent(self.connection)
             ) from None
         if isinstance(error, tf.errors.OpError):
             told = re.sub(r"\{\{.*?\}\} ", "", error.message)  # the name of the operation
             told = without_secrets(told, self.connection.security)
             raise StreamError(
-                f"expected tensorflow-io to read {topic}, received: {told}; {_CURE}"
+                f"expected tensorflow-io to read {topic}, received: {told}; {CURE}"
             ) from None  # it may repeat a setting
         if error is not None:
             raise error
@@ -187,7 +187,7 @@ def _draw(
     if messages is None:
         raise ReaderUnsupported(
             f"expected {wanted}, tensorflow-io ended partition {partition} before its offset "
-            f"{ordered.next_offset(partition)}; {_CURE}"
+            f"{ordered.next_offset(partition)}; {CURE}"
         )
     for message in messages:
         ordered.push(partition, ordered.next_offset(partition), message)
@@ -198,7 +198,7 @@ def _messages(piece: Any, where: str, span: _Span) -> list[Message]:
     if len(values) != span.stop - span.start:
         raise ReaderUnsupported(
             f"expected {span.stop - span.start} records from offset {span.start} of {where}, "
-            f"tensorflow-io returned {len(values)}; {_CURE}"
+            f"tensorflow-io returned {len(values)}; {CURE}"
         )
     messages = [(key or None, value) for key, value in zip(keys, values, strict=True)]
     return messages[span.skip : span.skip + span.keep]
@@ -215,7 +215,7 @@ def _check_sayable(settings: Mapping[str, str]) -> None:
         if bad:
             raise ReaderUnsupported(
                 f"expected settings without {mark!r}, which tensorflow-io does not take, received "
-                f"one in {', '.join(bad)}; {_CURE}"
+                f"one in {', '.join(bad)}; {CURE}"
             )
 
 
@@ -223,10 +223,7 @@ def _operations() -> Any:
     try:
         return importlib.import_module("tensorflow_io.python.ops").core_ops
     except ImportError as error:
-        raise ReaderUnsupported(
-            "expected the package tensorflow-io for stream/reader=tfio, received none; "
-            f"pip install 'susystream[tfio]' or {_CURE}"
-        ) from error
+        raise not_there() from error
 
 
 def _spans(
@@ -243,7 +240,7 @@ def _spans(
         if high - low < 2:
             raise ReaderUnsupported(
                 f"expected more than one record in partition {partition} of {topic}, since "
-                f"tensorflow-io returns nothing for a single one; {_CURE}"
+                f"tensorflow-io returns nothing for a single one; {CURE}"
             )
         before = 1 if start > low else 0
         yield _Span(start - before, start - before + 2, skip=before, keep=1)

@@ -259,7 +259,7 @@ class ModelStore:
     ) -> dict[str, Any]:
         wanted, order = query(key, selector)
         cursor = self._of(collection).find(wanted, fields, sort=order or [(key, 1)])
-        found = list(cursor.limit(1 if order else 2))
+        found: list[dict[str, Any]] = list(cursor.limit(1 if order else 2))
         if len(found) == 2:  # the beginning of several ids; a whole id is one of them at most
             found = [one for one in found if one[key] == selector]
         if len(found) != 1:
