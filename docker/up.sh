@@ -95,25 +95,32 @@ commit() { # as the image states it: unknown outside a checkout
 }
 
 told() { # which service stopped it, its last lines, and a cure; servers first, for the others need them
-  local service state health code lines
+  local service state health code
+  for service in kafka mongo mlflow publish train evaluate evaluate-spark; do full "$service"; done
   while IFS='|' read -r service state health code; do
     case "$service:$state:$health:$code" in
       *:running:healthy:* | *:running:starting:*) continue ;; # the latter waited for another one
       kafka:* | mongo:* | mlflow:* | *:restarting:* | *:unhealthy:*) ;;
       *:exited:*:0 | *:created:* | *:running:*) continue ;;
     esac
-    lines=$("${compose[@]}" logs --no-log-prefix --tail 3000 "$service" 2>&1 || true)
     echo "the last lines of $service:" >&2
-    tail -n 5 <<<"$lines" | cut -c -400 | sed 's/^/  /' >&2
-    if grep -qiE 'no space left|disk is full|disk quota' <<<"$lines"; then
-      fail "$service: expected room on its disk, there is none left; make room (docker system df), then docker/up.sh again"
-    elif [ "$health" = unhealthy ]; then
+    lines_of "$service" | tail -n 5 | cut -c -400 | sed 's/^/  /' >&2
+    if [ "$health" = unhealthy ]; then
       fail "$service: expected it to be well after $(value START_SECONDS 90) s, it is not; correct what its lines say, its image ($(image_of "$service")), or START_SECONDS in docker/.env"
     fi
     fail "$service: expected it to run, received state $state, exit status $code; correct what its lines say, or its image ($(image_of "$service")); all lines: docker compose --file docker/compose.yaml logs $service"
   done < <("${compose[@]}" ps --all --format '{{.Service}}|{{.State}}|{{.Health}}|{{.ExitCode}}' | in_order)
   fail "the engine could not start all of it: $(tail -n 1 "$said" | cut -c -400)"
 }
+
+full() { # whether a service found no room; MongoDB says it is well all the same
+  [ -n "$(container "$1")" ] || return 0
+  if lines_of "$1" | grep -qiE 'no space left|disk is full|disk quota'; then
+    fail "$1: expected room on its disk, there is none left; make room (docker system df), then docker/up.sh again"
+  fi
+}
+
+lines_of() { docker logs --since "$begin" "$(container "$1")" 2>&1 || true; }
 
 in_order() { # servers first
   awk -F '|' '{ if ($1 ~ /^(kafka|mongo|mlflow)$/) first = first $0 "\n"; else rest = rest $0 "\n" }
@@ -196,8 +203,7 @@ main() { # read whole before anything runs: the file may be changed meanwhile
   done
   wait $starting || told
   well
-  ended evaluate
-  ended evaluate-spark
+  for service in publish train evaluate evaluate-spark; do ended "$service"; done
   sleep 1 # for the last lines
   echo "MLflow    http://127.0.0.1:$(value MLFLOW_PORT 5000)"
   echo "notebook  http://127.0.0.1:$(value NOTEBOOK_PORT 8888)  (NOTEBOOK_TOKEN of docker/.env)"

@@ -35,7 +35,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     lines = terminalreporter.config.stash[SEEN]
     if lines:
         terminalreporter.section("the composed system")
-        terminalreporter.write_line("\n".join(lines))
+        table = [line for line in lines if line.startswith("|")]
+        head = ["| killed | when | kills | afterwards |", "|---|---|---|---|"] if table else []
+        told = [line for line in lines if line not in table]
+        terminalreporter.write_line("\n".join([*told, *head, *table]))
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from composed.containers import OURS, Composed, docker, until
+from e2e.mlflow_ui import PATIENCE_MS, Ui, browsed, picture
 from kafka import KafkaAdminClient
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from playwright.sync_api import expect
 
 from susystream.registry.document import ModelDocument
 from susystream.registry.store import ModelStore
@@ -30,6 +32,7 @@ pytestmark = [pytest.mark.timeout(1800)]
 GIB = 1024**3
 TOPIC, GROUP = "susy", "susystream-score"
 EPOCHS = 5
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +98,23 @@ def test_the_results_of_the_chain_are_in_mlflow_and_in_the_store(
     assert chain.secret not in str((train.data, evaluate.data, model.to_json()))
 
 
+def test_a_browser_shows_the_runs_and_a_picture_that_came_through_the_server(
+    chain: Composed, tracking: MlflowClient
+) -> None:
+    (train,) = runs_of(tracking, "train")
+    address = f"http://{chain.address('MLFLOW_PORT')}"
+    with browsed() as page:
+        ui = Ui(page, address, tracking, train.info.experiment_id)
+        ui.open_list()
+        for stage in ("publish", "train", "evaluate"):
+            expect(page.get_by_role("link", name=re.compile(f"^{stage}\\b")).first).to_be_visible()
+        picture(page, "runs")
+        ui.open_run(train, "/artifacts/plots/learning_curves.png")
+        shown = page.locator("img[src^='blob:'], img[src*='artifact']").first
+        expect(shown).to_be_visible()
+        picture(page, "artifact")
+
+
 def test_a_model_is_verified_from_outside_the_containers(chain: Composed) -> None:
     done = subprocess.run(
         ["susystream", "models", "verify", "latest"],
@@ -124,6 +144,16 @@ def test_three_scorers_share_the_partitions(chain: Composed) -> None:
         admin.close()
 
 
+def test_the_notebook_runs_from_top_to_bottom_in_its_container(
+    chain: Composed, seen: list[str]
+) -> None:
+    (container,) = chain.ids("notebook")
+    executing = ["jupyter", "nbconvert", "--execute", "--to", "notebook", "--output-dir", "/tmp"]
+    began = time.monotonic()
+    docker("exec", container, *executing, "/notebooks/explore.ipynb", seconds=900)
+    seen.append(f"notebook, in its container: {time.monotonic() - began:.0f} s")
+
+
 VICTIMS = ("kafka", "mongo", "mlflow", "train")
 
 
@@ -146,7 +176,7 @@ def test_a_training_in_which_a_container_is_killed_ends_with_the_same_weights(
     run, *older = runs_of(tracking, "train")
     assert (run.info.status, run.data.tags["model_id"]) == ("FINISHED", second.model_id)
     history = tracking.get_metric_history(run.info.run_id, "train/loss")
-    assert sorted({one.step for one in history}) == list(range(1, EPOCHS + 1))
+    assert sorted({one.step for one in history}) == list(range(EPOCHS))
     assert [one.info.status for one in older if one.info.status == "RUNNING"] == []
     if victim == "train":
         assert older[0].info.status == "KILLED"
@@ -180,7 +210,7 @@ def test_publishers_and_scorers_that_are_killed_lose_and_repeat_nothing(
     assert (events[places] == scored).all()
     scores = np.concatenate([one.scores for one in found])
     assert np.abs(scores - wanted[places]).max() < 1e-5
-    seen.append(f"| publish, score (3) | in mid-work | 4 | {len(scored):,} events, each once |")
+    seen.append(f"| publish, score (three) | in mid-work | 4 | {len(scored):,} events, each once |")
 
 
 def height(kafka: KafkaConnection) -> int:

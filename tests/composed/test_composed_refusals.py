@@ -107,13 +107,14 @@ def test_a_server_that_never_becomes_well_is_told(fresh: Composed) -> None:
     assert "START_SECONDS" in line
 
 
-FULL = {"kafka": "kafka", "mongo": "mongo", "mlflow": "mlflow", "data": "publish"}
+FULL = [("kafka", "kafka", "2m"), ("mongo", "mongo", "400k"), ("mlflow", "mlflow", "900k")]
+FULL += [("data", "publish", "2m")]
 
 
 @contextmanager
-def small_volume(name: str) -> Iterator[None]:
-    """A file system of 2 MB, which somebody holds: a restart must find what it held."""
-    options = ("type=tmpfs", "device=tmpfs", "o=size=2m,mode=1777")
+def small_volume(name: str, size: str) -> Iterator[None]:
+    """A file system of its own, which somebody holds: a restart must find what it held."""
+    options = ("type=tmpfs", "device=tmpfs", f"o=size={size},mode=1777")
     docker("volume", "create", *(word for one in options for word in ("--opt", one)), name)
     words = ["--detach", "--volume", f"{name}:/held", "--entrypoint", "sleep", OURS, "3600"]
     holder = docker("run", *words).strip()
@@ -123,8 +124,10 @@ def small_volume(name: str) -> Iterator[None]:
         docker("rm", "--force", holder)
 
 
-@pytest.mark.parametrize("volume", FULL)
-def test_a_full_volume_is_told_with_its_service(fresh: Composed, volume: str) -> None:
-    with small_volume(f"{fresh.project}_{volume}"):
+@pytest.mark.parametrize(("volume", "service", "size"), FULL, ids=[one[0] for one in FULL])
+def test_a_full_volume_is_told_with_its_service(
+    fresh: Composed, volume: str, service: str, size: str
+) -> None:
+    with small_volume(f"{fresh.project}_{volume}", size):
         line = refusal(fresh, "train")
-    assert line.startswith(f"{FULL[volume]}: expected room on its disk, there is none left")
+    assert line.startswith(f"{service}: expected room on its disk, there is none left")
