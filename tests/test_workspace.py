@@ -5,6 +5,9 @@ That a whole chain's results are found and evaluated is shown by tests/notebooks
 
 from __future__ import annotations
 
+import gc
+import os
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -20,16 +23,17 @@ from susystream.errors import DataError, NotFound, ServiceError, SettingsError, 
 from susystream.registry.document import MlflowLink, ModelDocument
 from susystream.schema import FEATURES, concatenate
 from susystream.tables import Table
-from susystream.workspace import Workspace
+from susystream.tracking.address import sqlite_file
+from susystream.workspace import Engine, Workspace
 
 LINK = MlflowLink(experiment="susystream", run_id="r1", tracking_uri="sqlite:///mlflow.db")
-ADDRESSES = ("SUSYSTREAM_HOME", "SUSYSTREAM_REGISTRY_URI", "MLFLOW_TRACKING_URI")
 
 
 @pytest.fixture(autouse=True)
 def _no_addresses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ADDRESSES:
-        monkeypatch.delenv(name, raising=False)
+    for name in os.environ:
+        if name.startswith(("SUSYSTREAM_", "MLFLOW_")):
+            monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 
 
@@ -81,7 +85,57 @@ def test_addresses_of_the_environment_come_first(
     assert spark.model_dump()["master"] == "spark://spark:7077"
 
 
-def test_where_there_is_no_home_nothing_is_started_or_made(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["./mlflow.db", "lite", "mlflow.db?timeout=9"])
+def test_a_database_that_is_here_is_found_by_any_name(tmp_path: Path, name: str) -> None:
+    file, _, query = name.partition("?")
+    (tmp_path / file).touch()
+    found = Workspace(f"tracking.uri='sqlite:///{name}'").settings.tracking.uri
+    assert found.endswith(query)
+    assert sqlite_file(found) == tmp_path / file
+
+
+@pytest.mark.parametrize("engine", ["polars", "Local", ""])
+def test_an_engine_that_is_none_is_refused(
+    workspace: Workspace, model: ModelDocument, engine: Engine
+) -> None:
+    with pytest.raises(SettingsError, match=f"engine local or spark, received '{engine}'"):
+        workspace.evaluate(model, "holdout", engine=engine)
+
+
+@pytest.mark.parametrize("text", ["slice:bad", "dataset:", "slice:a/0:9-1"])
+def test_a_mistyped_slice_is_one_line(
+    workspace: Workspace, model: ModelDocument, text: str
+) -> None:
+    (workspace.home / "kafka").mkdir(parents=True)
+    with pytest.raises(SettingsError, match=f"test set '{text}': "):
+        workspace.evaluate(model, text)
+
+
+def test_a_test_set_of_an_unknown_form_is_not_replaced_by_todays(
+    workspace: Workspace, model: ModelDocument
+) -> None:
+    sets = {"toy_large": {"kind": "a form to come"}, "real": {"kind": "real_sample"}}
+    config = {**model.training.config, "evaluate": {"sets": sets}}
+    training = model.training.model_copy(update={"config": config})
+    with pytest.raises(SettingsError, match=r"test set toy_large as model .* was trained with it"):
+        workspace.evaluate(model.model_copy(update={"training": training}), "toy_large")
+
+
+def test_a_workspace_that_nobody_has_lets_its_servers_go(workspace: Workspace) -> None:
+    other = Workspace(*workspace._overrides)
+    assert other.models().is_empty()
+    gone = weakref.ref(other)
+    del other
+    gc.collect()
+    assert gone() is None
+
+
+def test_where_there_is_no_home_nothing_is_started_or_made(
+    tmp_path: Path, model: ModelDocument
+) -> None:
+    for test_set in ("nosuch", "dataset:latest"):
+        with pytest.raises(NotFound, match="here or above"):
+            Workspace().evaluate(model, test_set)
     with pytest.raises(NotFound, match=r"here or above.*susystream run experiment=quickstart$"):
         Workspace().models()
     with pytest.raises(TrackingError, match=r"no such file.*susystream run experiment=quickstart$"):
@@ -138,9 +192,11 @@ def test_scores_are_the_probabilities_of_the_stored_network(
         (events(9).drop("M_R"), r"expected columns \['M_R'\] too, received"),
         (events(9).with_columns(M_R=pl.lit(None)), "received others in 9 of 9 events"),
         (events(9).with_columns(R=pl.lit(float("nan"))), "received others in 9 of 9 events"),
-        (events(9).with_columns(R=pl.lit("x")), "received others in 9 of 9 events"),
+        (events(9).with_columns(R=pl.lit("x")), "numbers in column 'R', received String"),
+        (events(9).with_columns(R=pl.lit(True)), "numbers in column 'R', received Boolean"),
+        (events(9).with_columns(R=pl.concat_list("R")), "numbers in column 'R', received List"),
     ],
-    ids=["missing", "empty", "NaN", "text"],
+    ids=["missing", "empty", "NaN", "text", "truth", "list"],
 )
 def test_what_cannot_be_scored_is_one_line(
     workspace: Workspace, model: ModelDocument, frame: pl.DataFrame, words: str

@@ -81,7 +81,7 @@ def stored_comparison(store: ModelStore, selectors: Sequence[str]) -> Compared:
     chosen = {one.model_id: one for one in map(store.load_model, selectors)}
     if len(chosen) < 2:
         raise SettingsError(
-            f"expected at least two models, received {', '.join(chosen)} alone; name another"
+            f"expected at least two models, received {', '.join(chosen) or 'none'}; name another"
         )
     documents = list(chosen.values())
     return compared(documents, [_record(store, one) for one in documents])
@@ -220,7 +220,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     text = "" if value is None else str(value)
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+    if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
         text = f"{len(value)}: {', '.join(value)}"  # of columns their number tells most
     if _DIGEST.fullmatch(text):
         return f"{text[:12]}…"

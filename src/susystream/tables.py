@@ -61,7 +61,8 @@ class Table:
                 return f"{value:,}"
             case float():
                 return repr(value) if self.digits is None else f"{value:.{self.digits}g}"
-        return str(value)
+        told = value.to_list() if isinstance(value, pl.Series) else value
+        return " ".join(str(told).split())
 
 
 def _row(tag: str, cells: Any, sides: list[str]) -> str:

@@ -6,18 +6,18 @@ comparisons, as documents and Polars frames. Nothing is trained and nothing is r
 
 from __future__ import annotations
 
-import atexit
 import os
+import weakref
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import polars as pl
 import rich.console
 
 from susystream.composition import composed_settings
-from susystream.errors import NotFound, ServiceError, TrackingError
+from susystream.errors import NotFound, ServiceError, SettingsError, TrackingError
 from susystream.settings import Settings, public_uri
 from susystream.settings.engine import LocalEngine
 from susystream.settings.engine import SparkEngine as SparkSettings
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Workspace"]
 
 _FIRST = "run the chain first: susystream run experiment=quickstart"
-_MASTER = ("SUSYSTREAM_SPARK_MASTER", "local[2]")
+_MASTER = "SUSYSTREAM_SPARK_MASTER"
 _SUMMARY = {
     **dict.fromkeys(("model_id", "created_at", "name", "status", "run_id"), pl.String),
     **dict.fromkeys(("dataset_id", "parent_model_id"), pl.String),
@@ -70,6 +70,7 @@ class Workspace:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         self._overrides = overrides
         self._stack = ExitStack()
+        weakref.finalize(self, self._stack.close)  # at the end of the process at the latest
 
     def __enter__(self) -> Workspace:
         return self
@@ -86,16 +87,13 @@ class Workspace:
         """Lets go of the servers; what is used afterwards is opened again."""
         for name in ("_context", "tracking_uri"):
             self.__dict__.pop(name, None)
-        atexit.unregister(self.close)
         self._stack.close()
 
     @cached_property
     def settings(self) -> Settings:
         """The checked settings."""
         found = composed_settings(self._overrides)
-        uri, file = found.tracking.uri, sqlite_file(found.tracking.uri)
-        if file is not None:
-            uri = uri.replace(str(file), str(_here_or_above(file)), 1)
+        uri = _database_here_or_above(found.tracking.uri)
         tracking = found.tracking.model_copy(update={"uri": uri})
         home = _here_or_above(found.home)
         return found.model_copy(update={"home": home, "tracking": tracking})
@@ -113,9 +111,10 @@ class Workspace:
             NotFound: There is neither an address nor a home.
             StoreUnavailable: No server answers at the address.
         """
-        if self.settings.registry.uri is None and not self.home.is_dir():
+        folder = self.home / "store"
+        if self.settings.registry.uri is None and not folder.is_dir():
             raise NotFound(
-                f"expected stored models in a folder {self.home}, here or above, or at "
+                f"expected stored models in a folder {folder}, here or above, or at "
                 f"SUSYSTREAM_REGISTRY_URI, received neither; {_FIRST}"
             )
         return self._context.store
@@ -181,15 +180,17 @@ class Workspace:
         return pl.DataFrame(list(provenance(model, record).items()), ["what", "is"], orient="row")
 
     def verify(self, model: ModelDocument) -> dict[str, bool]:
-        """What `susystream models verify` proves.
+        """What `susystream models verify` proves, of the model as it is stored now.
 
         Raises:
+            NotFound: It is stored no more.
             DocumentInvalid: The model does not predict what was recorded when it was stored.
         """
         from susystream.stages.models import checks_of
 
-        tracker = Tracker(self.tracking_uri, model.mlflow.experiment)
-        return checks_of(model, tracker.tags_of(model.mlflow.run_id))
+        stored = self.store.load_model(model.model_id)  # which proves its digests
+        tracker = Tracker(self.tracking_uri, stored.mlflow.experiment)
+        return checks_of(stored, tracker.tags_of(stored.mlflow.run_id))
 
     def compare(self, *selectors: str) -> pl.DataFrame:
         """What differs between models: settings, data, code and figures.
@@ -219,13 +220,18 @@ class Workspace:
                 workers of `evaluate.engine.master`, of SUSYSTREAM_SPARK_MASTER, or of `local[2]`.
 
         Raises:
-            SettingsError: There is no such set, or the model has seen its events.
+            SettingsError: There is no such set or engine, or the model has seen its events.
             DataError: Its events cannot be read, or are others than they must be.
             EvaluationError: pyspark is not installed, or Spark failed.
+            NotFound, ServiceError: As `store` and `bootstrap_servers`.
         """
-        from susystream.stages.one_evaluation import evaluate_one
+        from susystream.stages.one_evaluation import evaluate_one, reads_the_stream
 
-        return evaluate_one(self._context, model, test_set, engine=self._engine(engine))
+        chosen = self._engine(engine)
+        _ = self.store  # with its guard: no server is started where there was none
+        if reads_the_stream(test_set):
+            _ = self.bootstrap_servers
+        return evaluate_one(self._context, model, test_set, engine=chosen)
 
     def score(self, model: ModelDocument, events: pl.DataFrame) -> pl.Series:
         """The probability of signal for each event.
@@ -251,17 +257,17 @@ class Workspace:
         """The 18 features of events of a model's data set, simulated ones beside real ones.
 
         Raises:
-            DataError: There is no event, or a row is none.
+            DataError: There is no event, a column is missing, or a row is none.
+            NotFound: The model's data set is not known.
         """
-        from susystream.data.frames import batch_of
+        from susystream.data.frames import batch_of, events_of
         from susystream.stages.features_picture import picture_of
 
         record = self.store.load_dataset(model.training.dataset_id)
-        return picture_of(record.name, batch_of(events, 0), source=record.source)
+        return picture_of(record.name, batch_of(events_of(events), 0), source=record.source)
 
     @cached_property
     def _context(self) -> StageContext:
-        atexit.register(self.close)
         lines = rich.console.Console(  # what it draws in a notebook needs another package
             force_terminal=False, force_jupyter=False, highlight=False, soft_wrap=True
         )
@@ -269,11 +275,22 @@ class Workspace:
         return StageContext(self.settings, Path(), console, self._stack)
 
     def _engine(self, name: Engine) -> LocalEngine | SparkSettings:
+        if name not in get_args(Engine):
+            raise SettingsError(f"expected engine local or spark, received {name!r}; name one")
         chosen = self.settings.evaluate.engine
         if name == "local":
             return LocalEngine()
         known = isinstance(chosen, SparkSettings)
-        return chosen if known else SparkSettings(master=os.environ.get(*_MASTER))
+        return chosen if known else SparkSettings(master=os.environ.get(_MASTER) or "local[2]")
+
+
+def _database_here_or_above(uri: str) -> str:
+    """The address, with the file's place where it is a local database."""
+    file = sqlite_file(uri)
+    if file is None or (found := _here_or_above(file)) == file:
+        return uri
+    _, mark, query = uri.partition("?")
+    return f"sqlite:///{found}{mark}{query}"
 
 
 def _here_or_above(path: Path) -> Path:

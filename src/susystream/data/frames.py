@@ -5,7 +5,7 @@ In: a file's first bytes, or a frame of its rows. Out: what kind of file it is, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -153,15 +153,23 @@ def batch_of(frame: pl.DataFrame, number: int) -> EventBatch:
     return EventBatch(numbers, np.ascontiguousarray(features), labels.astype(np.uint8)).checked()
 
 
+def events_of(frame: pl.DataFrame) -> pl.DataFrame:
+    """Label and features of a person's own frame, in our types; other columns are left out.
+
+    Raises:
+        DataError: A column is missing, or holds no numbers.
+    """
+    _check_numbers(frame, (LABEL, *FEATURES))
+    return frame.select(pl.col(LABEL), pl.col(FEATURES).cast(pl.Float32, strict=False))
+
+
 def features_of(frame: pl.DataFrame) -> Float32Array:
     """The features of events that need no label, float32, shape (n, 18), C order.
 
     Raises:
         DataError: A column is missing, or a value is no finite number.
     """
-    missing = [name for name in FEATURES if name not in frame.columns]
-    if missing:
-        raise DataError(f"expected columns {missing} too, received {frame.columns[:30]}; add them")
+    _check_numbers(frame, FEATURES)
     numbers = frame.select(pl.col(FEATURES).cast(pl.Float32, strict=False))
     features = np.ascontiguousarray(numbers.to_numpy(order="c"), np.float32)
     wrong = len(features) - int(np.isfinite(features).all(axis=1).sum())
@@ -171,6 +179,16 @@ def features_of(frame: pl.DataFrame) -> Float32Array:
             "correct or remove them"
         )
     return features
+
+
+def _check_numbers(frame: pl.DataFrame, names: Sequence[str]) -> None:
+    missing = [name for name in names if name not in frame.columns]
+    if missing:
+        raise DataError(f"expected columns {missing} too, received {frame.columns[:30]}; add them")
+    for name in names:
+        kind = frame[name].dtype
+        if not kind.is_numeric() and kind != pl.Null:
+            raise DataError(f"expected numbers in column {name!r}, received {kind}; convert it")
 
 
 def _numbers(column: pl.Series) -> Int64Array:

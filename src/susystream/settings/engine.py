@@ -34,6 +34,11 @@ class SparkEngine(Group):
     timeout_seconds: Seconds = 90.0
     options: dict[str, str | bool | int | float] = Field(default_factory=dict)
 
+    @field_validator("master", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return value or "local[*]"  # of an empty variable of the environment
+
     @field_validator("options", mode="before")
     @classmethod
     def _none_is_empty(cls, value: object) -> object:

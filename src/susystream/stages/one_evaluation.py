@@ -20,7 +20,7 @@ from susystream.evaluate.tally import Tally
 from susystream.evaluate.windows import Counted, count_windows, scored_here
 from susystream.registry.document import ModelDocument
 from susystream.settings import EvaluateSettings
-from susystream.settings.data import SliceSet, TestSet
+from susystream.settings.data import SliceSet, TestSet, checked_input
 from susystream.settings.data import given_set as input_of
 from susystream.settings.engine import LocalEngine
 from susystream.settings.engine import SparkEngine as SparkSettings
@@ -44,7 +44,8 @@ class Evaluation:
         figures: As `susystream.evaluate.metrics.metrics` explains them.
         digest: Of the events.
         rows: How many events.
-        seconds: Reading, scoring and counting; neither Spark's start nor the model's.
+        seconds: Reading, scoring and counting. Spark's own start is left out; that its workers
+            build the network, and that small sets are written as files for them, is not.
     """
 
     model_id: str
@@ -83,7 +84,7 @@ def evaluate_one(
         DataError: Its events cannot be read, or are others than they must be.
     """
     settings = context.settings.model_copy(update={"seed": document.training.seed})
-    broker = ("kafka",) if test_set.startswith(("dataset:", "slice:")) else ()
+    broker = ("kafka",) if reads_the_stream(test_set) else ()
     context = context.under(settings, shared=("store", *broker))
     wanted = _wanted(context, document, test_set)
     if isinstance(engine, SparkSettings):
@@ -104,10 +105,26 @@ def evaluate_one(
     )
 
 
+def reads_the_stream(test_set: str) -> bool:
+    """Whether a test set is events in Kafka."""
+    return test_set.startswith(("dataset:", "slice:"))
+
+
 def _wanted(context: StageContext, document: ModelDocument, text: str) -> NamedSet:
-    known = {**context.settings.evaluate.sets, **_own_sets(document)}
-    if text in known:
-        return one_set(context, text, known[text], [document])
+    own = _own_sets(document)
+    known = {**context.settings.evaluate.sets, **own}
+    chosen = known.get(text)
+    if chosen is not None:
+        return one_set(context, text, chosen, [document])
+    if text in own:
+        raise SettingsError(
+            f"expected test set {text} as model {document.model_id} was trained with it, received "
+            "a form that this version does not know; name another"
+        )
+    try:
+        checked_input(text)
+    except ValueError as error:
+        raise SettingsError(f"test set {text!r}: {error}") from None
     given = input_of(text)
     if not isinstance(given, SliceSet) and not is_glob(given.path) and not given.path.exists():
         raise SettingsError(
@@ -117,13 +134,24 @@ def _wanted(context: StageContext, document: ModelDocument, text: str) -> NamedS
     return given_set(context, given, learned_by(context, [document]))
 
 
-def _own_sets(document: ModelDocument) -> dict[str, TestSet]:
-    """Those of the configuration the model was trained with; an imported one may have none."""
+def _own_sets(document: ModelDocument) -> dict[str, TestSet | None]:
+    """Those of the configuration the model was trained with; an imported one may have none.
+
+    One in a form that is not known is None: today's set of that name has other events.
+    """
     config: dict[str, Any] = dict(document.training.config)
     try:
-        return EvaluateSettings.model_validate({"sets": config["evaluate"]["sets"]}).sets
-    except (KeyError, TypeError, ValidationError):
+        stated = dict(config["evaluate"]["sets"])
+    except (KeyError, TypeError, ValueError):
         return {}
+    return {str(name): _own_set(str(name), one) for name, one in stated.items()}
+
+
+def _own_set(name: str, stated: object) -> TestSet | None:
+    try:
+        return EvaluateSettings.model_validate({"sets": {name: stated}}).sets[name]
+    except ValidationError:
+        return None
 
 
 def _here(

@@ -43,7 +43,8 @@ def _network(document: ModelDocument) -> str:
     config: dict[str, Any] = dict(document.training.config)
     model = config.get("model")
     hidden = model.get("hidden") if isinstance(model, Mapping) else None
-    layers = f"hidden layers of {', '.join(map(str, hidden))} units; " if hidden else ""
+    widths = hidden if isinstance(hidden, list) else []  # an imported one may hold anything
+    layers = f"hidden layers of {', '.join(map(str, widths))} units; " if widths else ""
     return f"{document.name}: {layers}{document.parameters:,} parameters"
 
 
