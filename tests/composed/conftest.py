@@ -59,7 +59,7 @@ def images(seen: list[str]) -> dict[str, str]:
 def variables(images: dict[str, str]) -> dict[str, str]:
     """As they would stand in docker/.env; a small chain."""
     chosen = {f"{service.upper()}_IMAGE": image for service, image in images.items()}
-    small = "data.rows=60000 evaluate.sets.toy_large.rows=200000"
+    small = "data.rows=60000 train.epochs=8 evaluate.sets.toy_large.rows=200000"
     return {**chosen, **free_ports(), "OVERRIDES": small, "PARTITIONS": "6"}
 
 

@@ -14,7 +14,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,7 +93,7 @@ class Composed:
     """
 
     project: str
-    variables: Mapping[str, str]
+    variables: dict[str, str]
     secret: str = field(default_factory=lambda: secrets.token_hex(12), repr=False)
 
     def __enter__(self) -> Composed:
@@ -111,6 +111,7 @@ class Composed:
     def environment(self) -> dict[str, str]:
         """Nothing of a person's own file `docker/.env` counts beside it."""
         ours = {"COMPOSE_PROJECT_NAME": self.project, "SUSYSTREAM_ENV_FILE": os.devnull}
+        ours["TZ"] = "America/New_York"  # the engine tells times in UTC
         told = {"MONGO_PASSWORD": self.secret, "NOTEBOOK_TOKEN": self.secret}
         return {**os.environ, **ours, **told, **self.variables}
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from composed.containers import OURS, Composed, docker, until
+from composed.containers import OURS, ROOT, Composed, docker, until
 from e2e.mlflow_ui import PATIENCE_MS, Ui, browsed, picture
 from kafka import KafkaAdminClient
 from mlflow import MlflowClient
@@ -31,7 +31,7 @@ from susystream.stream.topics import watermarks
 pytestmark = [pytest.mark.timeout(1800)]
 GIB = 1024**3
 TOPIC, GROUP = "susy", "susystream-score"
-EPOCHS = 5
+EPOCHS = 8
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -41,6 +41,8 @@ def chain(composed: Composed, seen: list[str]) -> Composed:
     began = time.monotonic()
     done = composed.up("--scale", "score=3")
     assert done.returncode == 0, done.stdout + done.stderr
+    for stage in ("publish", "train", "evaluate"):
+        assert f"{stage} | {stage} " in done.stdout  # what each prints, in whatever time zone
     seen.append(f"up, to the end of the chain: {time.monotonic() - began:.0f} s")
     return composed
 
@@ -76,6 +78,10 @@ def test_the_image_is_small_says_its_commit_and_runs_as_nobody_special(
     size = int(docker("image", "inspect", "--format", "{{.Size}}", OURS))
     seen.append(f"image susystream: {size / GIB:.2f} GiB")
     assert size < 3.3 * GIB
+    label = '{{index .Config.Labels "org.opencontainers.image.revision"}}'
+    commit = docker("image", "inspect", "--format", label, OURS).strip()
+    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=ROOT)
+    assert commit.removesuffix("-dirty") == head.stdout.strip()
     user = docker("run", "--rm", "--entrypoint", "id", OURS, "-u").strip()
     assert user == "10001"
     files = docker(
@@ -96,6 +102,13 @@ def test_the_results_of_the_chain_are_in_mlflow_and_in_the_store(
     names = {one.path for one in tracking.list_artifacts(evaluate.info.run_id, "plots")}
     assert names, "pictures go through the server: its artifacts are proxied"
     assert chain.secret not in str((train.data, evaluate.data, model.to_json()))
+
+
+def test_no_secret_is_in_what_the_containers_say_or_in_the_image(chain: Composed) -> None:
+    said = [chain.said(one) for one in chain.compose("ps", "--all", "--quiet").split()]
+    assert len(said) >= 9
+    assert not any(chain.secret in one for one in said)
+    assert chain.secret not in docker("history", "--no-trunc", OURS)
 
 
 def test_a_browser_shows_the_runs_and_a_picture_that_came_through_the_server(
@@ -167,6 +180,7 @@ def test_a_training_in_which_a_container_is_killed_ends_with_the_same_weights(
     (training,) = chain.ids("train")
     until(lambda: "epoch 2" in chain.said(training), "two epochs")
     chain.kill(chain.ids(victim)[0])
+    assert chain.state(training)["Running"], "it ended before the kill: it needs more epochs"
     assert chain.ended("train") == 0, chain.said(training)
 
     second = store.load_model("latest")
@@ -245,6 +259,14 @@ def events_of(store: ModelStore, kafka: KafkaConnection) -> tuple[Int64Array, Fl
         assert (str(digest), digest.rows) == (record.digest, record.rows), record.dataset_id
     events, places = np.unique(np.concatenate(numbers), return_index=True)
     return events, np.concatenate(scores)[places]
+
+
+def test_a_stage_that_failed_before_does_not_fail_a_start_of_the_servers(chain: Composed) -> None:
+    chain.variables = {**chain.variables, "OVERRIDES": "evaluate.rowz=3"}
+    chain.compose("up", "--detach", "--no-build", "--no-deps", "--force-recreate", "evaluate")
+    assert chain.ended("evaluate") == 2
+    done = chain.up("kafka", "mongo", "mlflow")
+    assert done.returncode == 0, done.stderr
 
 
 def test_spark_counts_the_same_figures_bit_for_bit(chain: Composed, tracking: MlflowClient) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from composed.containers import FILE, OURS, ROOT, Composed, docker, free_ports
@@ -45,6 +47,35 @@ def test_a_port_in_use_is_told_with_its_service_and_variable(fresh: Composed, se
 
 def test_what_is_no_port_is_told(fresh: Composed) -> None:
     assert "kafka: expected a port from 1 to 65535" in refusal(fresh, KAFKA_PORT="70000")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "expected a file of settings at .*settings.env"),
+        ("two words here\n", "expected lines of NAME=value in .*settings.env"),
+        ("START_SECONDS=abc\n", "expected settings that Compose takes, .*start_period.*'?abcs"),
+    ],
+    ids=["absent", "no settings", "a wrong one"],
+)
+def test_a_file_of_settings_that_is_none_is_told(
+    fresh: Composed, tmp_path: Path, text: str | None, words: str
+) -> None:
+    file = tmp_path / "settings.env"
+    if text is not None:
+        file.write_text(text)
+    assert re.search(words, refusal(fresh, SUSYSTREAM_ENV_FILE=str(file)))
+
+
+def test_a_file_is_read_as_compose_reads_it(fresh: Composed, tmp_path: Path) -> None:
+    file = tmp_path / "settings.env"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        file.write_text(f"export MLFLOW_PORT = '{port}' # mine\n")
+        fresh.variables = {**fresh.variables, "SUSYSTREAM_ENV_FILE": str(file)}
+        fresh.variables.pop("MLFLOW_PORT")  # the environment would win
+        line = refusal(fresh)
+    assert f"mlflow: expected port {port} " in line
 
 
 @pytest.mark.parametrize("name", ["MONGO_PASSWORD", "NOTEBOOK_TOKEN"])
