@@ -15,6 +15,8 @@ file=()
 if [ -f "$settings" ] || [ -n "${SUSYSTREAM_ENV_FILE:-}" ]; then file=(--env-file "$settings"); fi
 compose+=(${file[@]+"${file[@]}"})
 
+servers="kafka mongo mlflow" stages="publish train evaluate evaluate-spark"
+
 fail() { echo "docker/up.sh: $*" >&2; exit 1; }
 
 container() { # of a service, if there is one; a hundred times cheaper than to ask Compose
@@ -123,7 +125,7 @@ commit() { # as the image states it: of this checkout and no other project's, an
 
 told() { # which service stopped it, its last lines, and a cure; servers first, for the others need them
   local service state health code
-  for service in kafka mongo mlflow publish train evaluate evaluate-spark; do full "$service"; done
+  for service in $servers $stages; do full "$service"; done
   while IFS='|' read -r service state health code; do
     case "$service:$state:$health:$code" in
       *:running:healthy:* | *:running:starting:*) continue ;; # the latter waited for another one
@@ -166,19 +168,21 @@ image_of() { # the variable that names it
 
 shown() { # what each stage prints, from when it begins
   local service
-  for service in publish train evaluate evaluate-spark; do follow "$service" & done
+  for service in $stages; do follow "$service" & done
   wait
 }
 
+began() { [[ "$(docker inspect --format '{{.State.StartedAt}}' "$1")" > "$begin" ]]; } # in this start
+
 follow() {
   local id
-  until id=$(container "$1") && [ -n "$id" ] && [[ "$(docker inspect --format '{{.State.StartedAt}}' "$id")" > "$begin" ]]; do sleep 1; done
+  until id=$(container "$1") && [ -n "$id" ] && began "$id"; do sleep 1; done
   docker logs --follow --since "${begin}Z" "$id" 2>&1 | sed "s/^/$1 | /"
 }
 
 well() { # waits for servers that nothing else was started to wait for
   local service id
-  for service in kafka mongo mlflow; do
+  for service in $servers; do
     id=$(container "$service")
     while [ -n "$id" ]; do
       case "$(docker inspect --format '{{.State.Status}} {{.State.Health.Status}}' "$id" 2>/dev/null)" in
@@ -193,7 +197,7 @@ well() { # waits for servers that nothing else was started to wait for
 
 alive() { # a server that ended for good while others wait for it stops all
   local service id state
-  for service in kafka mongo mlflow; do
+  for service in $servers; do
     id=$(container "$service")
     [ -n "$id" ] || continue
     state=$(docker inspect --format '{{.State.Status}} {{.State.FinishedAt}}' "$id")
@@ -205,7 +209,7 @@ ended() { # waits for a part of the chain, if it was started
   local id state
   id=$(container "$1")
   [ -n "$id" ] || return 0
-  [[ "$(docker inspect --format '{{.State.StartedAt}}' "$id")" > "$begin" ]] || return 0 # of an earlier start
+  began "$id" || return 0 # of an earlier start
   while state=$(docker inspect --format '{{.State.Status}} {{.State.ExitCode}}' "$id" 2>/dev/null); do
     case "$state" in created* | "exited 0") return ;; exited*) told ;; esac
     alive
@@ -257,7 +261,7 @@ main() { # read whole before anything runs: the file may be changed meanwhile
   done
   wait $starting || told
   well
-  for service in publish train evaluate evaluate-spark; do ended "$service"; done
+  for service in $stages; do ended "$service"; done
   sleep 1 # for the last lines
   echo "MLflow    http://127.0.0.1:$(value MLFLOW_PORT 5000)"
   echo "notebook  http://127.0.0.1:$(value NOTEBOOK_PORT 8888)  (NOTEBOOK_TOKEN of docker/.env)"

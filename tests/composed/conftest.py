@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from composed.containers import REAL, Composed, build_ours, engine, free_ports, image_of
+from composed.containers import REAL, Composed, build_ours, chosen_ports, engine, image_of
 
 SEEN = pytest.StashKey[list[str]]()
 
@@ -60,7 +60,7 @@ def variables(images: dict[str, str]) -> dict[str, str]:
     """As they would stand in docker/.env; a small chain."""
     chosen = {f"{service.upper()}_IMAGE": image for service, image in images.items()}
     small = "data.rows=60000 train.epochs=8 evaluate.sets.toy_large.rows=200000"
-    return {**chosen, **free_ports(), "OVERRIDES": small, "PARTITIONS": "6"}
+    return {**chosen, **chosen_ports(), "OVERRIDES": small, "PARTITIONS": "6"}
 
 
 @pytest.fixture(scope="session")

@@ -11,12 +11,13 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from susystream.services.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 FILE = "docker/compose.yaml"
@@ -55,10 +56,8 @@ def image_of(service: str) -> str:
     """The real image, or its stand-in where it cannot be pulled."""
     real = REAL[service]
     for words in (["image", "inspect"], ["pull", "--quiet"]):
-        if (
-            subprocess.run(["docker", *words, real], capture_output=True, timeout=900).returncode
-            == 0
-        ):
+        asked = subprocess.run(["docker", *words, real], capture_output=True, timeout=900)
+        if asked.returncode == 0:
             return real
     tag = f"susystream-{service}-standin:0.1.0"
     where = ["--file", "docker/standins/Dockerfile", "--target", service, "--tag", tag]
@@ -66,13 +65,9 @@ def image_of(service: str) -> str:
     return tag
 
 
-def free_ports() -> dict[str, str]:
-    """One for each variable."""
-    taken = [socket.create_server(("127.0.0.1", 0)) for _ in PORTS]
-    found = {name: str(one.getsockname()[1]) for name, one in zip(PORTS, taken, strict=True)}
-    for one in taken:
-        one.close()
-    return found
+def chosen_ports() -> dict[str, str]:
+    """A free one for each variable."""
+    return dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
 
 
 def until(true: Callable[[], object], what: str, *, seconds: float = _DEADLINE_SECONDS) -> None:

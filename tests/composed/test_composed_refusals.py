@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from composed.containers import FILE, OURS, ROOT, Composed, docker, free_ports
+from composed.containers import FILE, OURS, ROOT, Composed, chosen_ports, docker
 
 pytestmark = [pytest.mark.timeout(900)]
 SECONDS = 400.0  # after which it counts as a hang
@@ -20,7 +20,7 @@ SECONDS = 400.0  # after which it counts as a hang
 @pytest.fixture
 def fresh(variables: dict[str, str]) -> Iterator[Composed]:
     """A project of a test's own; three servers that nobody needs are left out where they can be."""
-    with Composed(f"susyrefused{os.getpid()}", {**variables, **free_ports()}) as project:
+    with Composed(f"susyrefused{os.getpid()}", {**variables, **chosen_ports()}) as project:
         yield project
 
 
