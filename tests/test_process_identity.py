@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 
-from susystream.process_identity import has_ended, is_going_on, own_identity
+import pytest
+
+from susystream import process_identity
+from susystream.process_identity import created, has_ended, is_going_on, own_identity
 
 
 def test_one_that_lives_has_not_ended_and_one_that_was_killed_has() -> None:
@@ -31,3 +35,18 @@ def test_another_process_with_the_same_number_is_not_the_same() -> None:
 def test_of_another_machine_nothing_is_known() -> None:
     for told in ("elsewhere/1/1.0", "", "a/b", "elsewhere/x/y"):
         assert (has_ended(told), is_going_on(told)) == (False, False)
+
+
+@pytest.mark.parametrize(("seconds_before", "ended"), [(60, True), (-60, False)])
+def test_what_ran_in_a_container_before_it_started_again_has_ended_and_nothing_else_has(
+    monkeypatch: pytest.MonkeyPatch, seconds_before: int, ended: bool
+) -> None:
+    """A later one is of this life: in a place of its own within the container."""
+    name, mark, _ = own_identity().rsplit("/", 2)[0].rpartition(" pid:")
+    assert mark, "the place says whose the numbers are"
+    former = f"{name} pid:[1]/7/{created(1) - seconds_before}"
+    assert not has_ended(former), "outside of containers that is another machine's"
+    monkeypatch.setattr(process_identity, "_container_id", lambda: platform.node() + "0" * 52)
+    assert (has_ended(former), is_going_on(former)) == (ended, False)
+    monkeypatch.setattr(process_identity, "_container_id", lambda: "another" + "0" * 57)
+    assert not has_ended(former)

@@ -27,7 +27,7 @@ def data() -> None:
 @data.command("list")
 @store_options
 def data_list(home: Path, uri: str | None, database: str, as_json: bool) -> None:
-    """All data sets, the newest first."""
+    """All data sets, the one that was published last first."""
     with open_store(home, uri, database) as store:
         found = [record.model_dump(mode="json") for record in store.list_datasets()]
     if not as_json:
@@ -39,7 +39,7 @@ def data_list(home: Path, uri: str | None, database: str, as_json: bool) -> None
 @click.argument("selector", default="latest")
 @store_options
 def data_show(selector: str, home: Path, uri: str | None, database: str, as_json: bool) -> None:
-    """One data set: an id, its beginning, or latest."""
+    """One data set: an id, its beginning, or latest (the one that was published last)."""
     with open_store(home, uri, database) as store:
         record = store.load_dataset(selector)
     click.echo(json.dumps(record.model_dump(mode="json"), indent=None if as_json else 2))

@@ -14,6 +14,7 @@ import psutil
 
 # the system clock may be set in between; no number is used again so soon
 _TOLERANCE_SECONDS = 1.0
+_FIRST = 1  # the number of a container's first process, in its own place
 
 
 def own_identity() -> str:
@@ -41,7 +42,7 @@ def _lives_here(identity: str) -> bool | None:
     try:
         place, pid, started = identity.rsplit("/", 2)
         if place != _place():
-            return False if _is_earlier_life(place) else None
+            return False if _is_earlier_life(place, float(started)) else None
         return lives(int(pid), float(started))
     except ValueError:
         return None
@@ -59,13 +60,15 @@ def lives(pid: int, started: float) -> bool:
         return True
 
 
-def _is_earlier_life(place: str) -> bool:
+def _is_earlier_life(place: str, started: float) -> bool:
     """Whether it is this container before it was started again, when all of its processes ended.
 
     A container's host name, unless somebody chose another, begins its id, which no other one has.
+    What started after the container's first process is of this life: in a place within it.
     """
     (node, *boot), (our_node, *our_boot) = (one.split(" ")[:-1] for one in (place, _place()))
-    return node == our_node and boot == our_boot and _container_id().startswith(node)
+    here = node == our_node and boot == our_boot and _container_id().startswith(node)
+    return here and started < created(_FIRST)
 
 
 def _container_id() -> str:

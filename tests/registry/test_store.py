@@ -478,6 +478,32 @@ def test_a_data_set_comes_back_equal(store: ModelStore) -> None:
         store.load_dataset("nonsense")
 
 
+def test_the_latest_data_set_is_the_one_that_was_published_last_or_last_again(
+    store: ModelStore,
+) -> None:
+    first, second = record(), record(created_at="2026-02-01T00:00:00.000+00:00")
+    for one in (first, second):
+        store.save_dataset(one)
+    store.published_again(first.dataset_id)
+    assert store.load_dataset("latest") == store.load_dataset("name:toy") == first
+    assert store.load_dataset("2026-03-01") == second, "a time is that of the first publication"
+    assert store.list_datasets() == [first, second]
+    with pytest.raises(NotFound, match="nonsense"):
+        store.published_again("nonsense")
+
+
+def test_a_store_that_never_said_when_data_sets_were_published_goes_by_their_age(
+    store: ModelStore, raw: Any
+) -> None:
+    newer, older = record(created_at="2026-02-01T00:00:00.000+00:00"), record()
+    for one in (newer, older):
+        store.save_dataset(one)
+    raw.datasets.update_many({}, {"$unset": {"published_at": ""}})
+    assert store.list_datasets() == [newer, older]
+    store.save_dataset(latest := record(created_at="2026-01-02T00:00:00.000+00:00"))
+    assert store.list_datasets() == [latest, newer, older], "those were there before it"
+
+
 DAMAGE: dict[str, Callable[[ModelDocument], dict[str, Any]]] = {
     "other weights": lambda d: {"$set": {"weights.0.data": d.weights[1].data}},
     "other architecture": lambda d: {"$set": {"architecture.config": {}}},

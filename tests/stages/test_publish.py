@@ -60,6 +60,18 @@ def test_what_is_published_is_not_published_again(opened: Open, said: io.StringI
     assert "the topic holds these events" in " ".join(said.getvalue().split())
 
 
+def test_what_is_found_published_is_the_latest_again(opened: Open) -> None:
+    """A, B, and A once more: what trains on `latest` trains on A."""
+    with opened() as context:
+        first = publish(context)
+    with opened("data.offset=1000000") as context:
+        assert publish(context).dataset_ids != first.dataset_ids
+    with opened() as context:
+        publish(context)
+        trained = train(context)
+    assert trained.dataset_ids == first.dataset_ids
+
+
 @pytest.mark.parametrize(
     "changed",
     ["stream.reuse=false", "data.offset=1000000", "stream/codec=csv", "stream.topic=another"],

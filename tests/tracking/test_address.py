@@ -198,9 +198,12 @@ def test_the_hint_opens_the_store_in_use() -> None:
 
 
 def test_a_server_whose_ui_is_elsewhere_is_shown_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000/")
     monkeypatch.setenv("SUSYSTREAM_UI_URI", "http://me:sesame@127.0.0.1:5000/")
     assert ui_hint("http://mlflow:5000", place="#/r1") == "http://127.0.0.1:5000/#/r1"
     assert "sqlite" in ui_hint("sqlite:///mlflow.db")
+    another = "http://another:5000"
+    assert ui_hint(another, place="#/r1") == f"{another}/#/r1", "another server has its own UI"
 
 
 def test_a_persons_own_limits_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from susystream.direction import less_is_better
 from susystream.registry.document import PROMOTED, UNPROVEN
 
+PUBLISHED_AT = "published_at"  # beside a data set, for it changes; former stores have none
 SELECTORS = {
     "dataset_id": "an id, its beginning, latest, name:…, run:… or a time (2026-01-31)",
     "model_id": "an id, its beginning, latest, promoted, name:…, run:…, best:<metric> or a time "
@@ -46,13 +47,21 @@ def query(key: str, selector: str) -> tuple[dict[str, Any], list[tuple[str, int]
         return {field: {"$exists": True}, **proven}, [(field, way), *latest(key)]
     moment = moment_of(selector)
     if moment:
-        return {"created_at": {"$lte": moment}, **proven}, latest(key)
+        return {"created_at": {"$lte": moment}, **proven}, newest(key)
     # a range instead of a pattern: nothing a person types is a regular expression
     return {key: {"$gte": selector, "$lt": selector + "\uffff"}}, None
 
 
 def latest(key: str) -> list[tuple[str, int]]:
-    """The order that puts the latest first."""
+    """The order that puts the latest first: of data sets the one that was published last.
+
+    One that was published again is not registered again, for its events were found on the topic.
+    """
+    return [(PUBLISHED_AT, -1), *newest(key)] if key == "dataset_id" else newest(key)
+
+
+def newest(key: str) -> list[tuple[str, int]]:
+    """The order by when they came to be."""
     return [("created_at", -1), (key, -1)]
 
 

@@ -7,7 +7,7 @@ set is passed over and none is learned from twice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from susystream.errors import RegistryError, SettingsError
 from susystream.registry.document import UNPROVEN, DatasetRecord, ModelSummary
@@ -73,7 +73,7 @@ def next_dataset(
     since = _since(context)
     left = [
         record
-        for record in reversed(context.store.list_datasets())  # the oldest first
+        for record in _oldest_first(context.store.list_datasets())
         if record.slice["topic"] == topic
         and record.cluster_id == cluster
         and record.dataset_id not in ids
@@ -86,6 +86,10 @@ def next_dataset(
             passed[record.dataset_id] = f"same events as {seen[record.digest]}"
     new = [record for record in left if record.dataset_id not in passed]
     return next((one for one in reversed(new) if one.digest == new[0].digest), None)
+
+
+def _oldest_first(records: Iterable[DatasetRecord]) -> list[DatasetRecord]:
+    return sorted(records, key=lambda one: (one.created_at, one.dataset_id))
 
 
 def _since(context: StageContext) -> tuple[str, str]:

@@ -22,5 +22,6 @@ def check_extras(settings: Settings) -> None:
         from susystream.evaluate.spark_engine.session import require_pyspark
 
         require_pyspark()
-    if stage in ("train", "pipeline") and settings.stream.reader.name == "tfio":
+    reads = ("publish", "train", "pipeline") if settings.stream.read_back else ("train", "pipeline")
+    if stage in reads and settings.stream.reader.name == "tfio":
         require_tensorflow_io()

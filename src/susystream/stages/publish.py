@@ -50,6 +50,7 @@ def publish(context: StageContext, *, parent_run_id: str | None = None) -> Stage
                 context.note("the topic holds these events: nothing is published again")
                 already_there.unfinished(context, prepared, codec).forget()
                 _read_back(context, record.slice, codec, rows=record.rows, digest=record.digest)
+                context.store.published_again(record.dataset_id)
                 metrics = _metrics(record)
             else:
                 unfinished = already_there.unfinished(context, prepared, codec)

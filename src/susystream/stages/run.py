@@ -48,6 +48,7 @@ def run_stage(
         differs: Settings that are not as usual, by dotted name: runs are named by them.
         variant: Those that are not as in the recipe: runs are tagged with them.
     """
+    check_extras(settings)
     console = Console()
     with open_context(settings, output=output, console=console, differs=differs) as context:
         context.settings = exact_settings(context)
@@ -58,7 +59,6 @@ def run_stage(
 def run_in(context: StageContext) -> StageResult:
     """Runs the stage, writes its result, and says where it is."""
     settings, console = context.settings, context.console
-    check_extras(settings)
     _write_config(settings, context.output)
     result = _stage(context)(context)
     path = result.write(context.output)  # first: what is left for a tracking server may be an error

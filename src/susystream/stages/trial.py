@@ -20,6 +20,7 @@ from susystream.settings import Settings
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
 from susystream.stages.exact_names import exact_settings, with_names
+from susystream.stages.extras import check_extras
 from susystream.stages.finished_before import finished_before
 from susystream.stages.identity import command_tags, variant_tags
 from susystream.stages.objective import Objective, missing_figure, objective_of
@@ -178,6 +179,7 @@ def _run(
     context: StageContext, trial: Trial, objective: Objective, exact: Mapping[str, str]
 ) -> dict[str, Any]:
     """The state and the facts of its outcome."""
+    check_extras(context.settings)
     context.settings = with_names(context.settings, exact)
     context.settings = exact_settings(context)
     tags = command_tags(context.settings)

@@ -88,11 +88,17 @@ def ui_hint(uri: str, *, place: str | None = None) -> str:
     """
     shown = _shown(uri)
     if is_server(uri):
-        shown = public_uri(os.environ.get(UI_URI) or shown)
+        shown = _of_a_browser(uri) or shown
         return f"{shown.rstrip('/')}/{place}" if place else shown
     command = f"mlflow ui --backend-store-uri {shlex.quote(shown)}"
     in_checkout = shown == DEFAULT_URI and Path("MLproject").is_file()
     return f"make ui   ({command})" if in_checkout else command
+
+
+def _of_a_browser(uri: str) -> str | None:
+    """Where a browser finds a server; only that of the environment can have another address."""
+    ours = os.environ.get("MLFLOW_TRACKING_URI", "").rstrip("/") == uri.rstrip("/")
+    return public_uri(os.environ.get(UI_URI) or "") if ours else None
 
 
 def restoring(run_id: str, uri: str) -> str:

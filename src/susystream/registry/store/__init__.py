@@ -26,7 +26,7 @@ from susystream.registry.document import (
     check_test_set,
     now_iso,
 )
-from susystream.registry.selectors import escape, escaped, latest, plain, query
+from susystream.registry.selectors import PUBLISHED_AT, escape, escaped, latest, plain, query
 from susystream.registry.store.connection import Address
 from susystream.registry.store.large import INLINE_BYTES, content_of, file_of, moved_out
 from susystream.registry.store.missing import not_found
@@ -34,6 +34,7 @@ from susystream.registry.store.missing import not_found
 __all__ = ["INLINE_BYTES", "ModelStore"]
 
 SLOWEST_BYTES_A_SECOND = 5e6  # what large weights get beyond the time-out
+_KEYS = {"models": "model_id", "datasets": "dataset_id"}
 _LARGE = ("architecture", "weights", "probe")
 
 
@@ -62,7 +63,7 @@ class ModelStore:
             self._client = self._address.client()
         try:
             with self._address.guarded():
-                for collection, key in (("models", "model_id"), ("datasets", "dataset_id")):
+                for collection, key in _KEYS.items():
                     self._of(collection).create_index(key, unique=True)
                     self._of(collection).create_index([("created_at", -1)])
         except BaseException:
@@ -145,7 +146,7 @@ class ModelStore:
             changes[f"metrics.{escape(name)}"] = float(value)
         for name, identity in (test_sets or {}).items():
             changes[f"test_sets.{escape(name)}"] = escaped(check_test_set(identity))
-        self._change(model_id, changes, self._stale(model_id, metrics, test_sets or {}))
+        self._change("models", model_id, changes, self._stale(model_id, metrics, test_sets or {}))
 
     def _stale(
         self, model_id: str, metrics: Mapping[str, float], test_sets: Mapping[str, object]
@@ -171,7 +172,7 @@ class ModelStore:
             raise DocumentInvalid(
                 f"expected a status out of {', '.join(STATUSES)}, received {status!r}"
             )
-        self._change(model_id, {"status": status})
+        self._change("models", model_id, {"status": status})
 
     def model_id_of(self, selector: str) -> str:
         """The id of the model a selector names; nothing else of it is read.
@@ -201,7 +202,7 @@ class ModelStore:
                 "choose another"
             )
         now = now_iso()
-        self._change(model_id, {"status": PROMOTED, "promoted_at": now})
+        self._change("models", model_id, {"status": PROMOTED, "promoted_at": now})
         with self._address.guarded():  # the earlier ones: of two at a time the later one stays
             earlier = {"status": PROMOTED, "promoted_at": {"$lt": now}}
             self._of("models").update_many(earlier, {"$set": {"status": "trained"}})
@@ -214,7 +215,15 @@ class ModelStore:
             RegistryError: The id is taken.
         """
         with self._address.guarded():
-            self._insert("datasets", record.to_json())
+            self._insert("datasets", {**record.to_json(), PUBLISHED_AT: record.created_at})
+
+    def published_again(self, dataset_id: str) -> None:
+        """Makes a data set the latest, as if it were published now.
+
+        Raises:
+            NotFound: There is no such data set.
+        """
+        self._change("datasets", dataset_id, {PUBLISHED_AT: now_iso()})
 
     def load_dataset(self, selector: str) -> DatasetRecord:
         """The data set a selector names, as `load_model` without `best`.
@@ -223,14 +232,12 @@ class ModelStore:
             NotFound: No data set, or more than one; near ids are listed.
         """
         with self._address.guarded():
-            found = self._find("datasets", "dataset_id", selector)
-        return DatasetRecord.from_json(plain(found))
+            return _record(self._find("datasets", "dataset_id", selector))
 
     def list_datasets(self) -> list[DatasetRecord]:
-        """Every data set, the latest first."""
+        """Every data set, the latest first: the one that was published last, or last again."""
         with self._address.guarded():
-            cursor = self._of("datasets").find({}, sort=latest("dataset_id"))
-            return [DatasetRecord.from_json(plain(found)) for found in cursor]
+            return list(map(_record, self._of("datasets").find({}, sort=latest("dataset_id"))))
 
     def _database(self) -> Database[dict[str, Any]]:
         if self._client is None:
@@ -240,16 +247,19 @@ class ModelStore:
     def _of(self, collection: str) -> Collection[dict[str, Any]]:
         return self._database()[collection]
 
-    def _change(self, model_id: str, changes: dict[str, Any], removed: Sequence[str] = ()) -> None:
+    def _change(
+        self, collection: str, which: str, changes: dict[str, Any], removed: Sequence[str] = ()
+    ) -> None:
         if not changes:
             return
+        key = _KEYS[collection]
         change: dict[str, Any] = {"$set": changes}
         if removed:
             change["$unset"] = dict.fromkeys(removed, "")
         with self._address.guarded():
-            result = self._of("models").update_one({"model_id": model_id}, change)
+            result = self._of(collection).update_one({key: which}, change)
             if not result.matched_count:
-                raise not_found(self._of("models"), "model_id", model_id)
+                raise not_found(self._of(collection), key, which)
 
     def _insert(self, collection: str, stored: dict[str, Any]) -> None:
         self._of(collection).insert_one(escaped(stored))
@@ -275,3 +285,10 @@ class ModelStore:
                 with self._address.guarded(file.length / SLOWEST_BYTES_A_SECOND):
                     text = base64.b64encode(content_of(file)).decode("ascii")
                 weight.update(encoding="base64", data=text)
+
+
+def _record(stored: Mapping[str, Any]) -> DatasetRecord:
+    """The record itself: when it was last published is no part of it."""
+    return DatasetRecord.from_json(
+        {name: value for name, value in plain(stored).items() if name != PUBLISHED_AT}
+    )
