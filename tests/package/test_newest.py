@@ -128,13 +128,21 @@ def test_the_whole_chain_runs_on_the_newest_libraries_and_a_kafka_4_broker(
 
 
 @pytest.mark.parametrize(
-    ("word", "extra"), [("evaluate/engine=spark", "spark"), ("stream/reader=tfio", "tfio")]
+    ("words", "extra"),
+    [
+        ("evaluate/engine=spark", "spark"),
+        ("stream/reader=tfio", "tfio"),
+        ("stage=publish stream/reader=tfio stream.read_back=true", "tfio"),
+        ("stage=evaluate evaluate/engine=spark", "spark"),
+    ],
 )
 @pytest.mark.timeout(BUILDING_SECONDS)
 def test_what_needs_an_extra_names_it_before_anything_is_made(
-    newest: Environment, tmp_path: Path, word: str, extra: str
+    newest: Environment, tmp_path: Path, words: str, extra: str
 ) -> None:
-    done = newest.run("susystream", "run", "data.rows=3000", word, cwd=tmp_path, seconds=600)
+    done = newest.run(
+        "susystream", "run", "data.rows=3000", *words.split(), cwd=tmp_path, seconds=600
+    )
     told = done.stderr.splitlines()[-1]
     assert (done.returncode, done.stdout) == (1, "")
     assert told.startswith("susystream: expected the package ")
