@@ -49,6 +49,7 @@ FLOOR = {
     "commands": 4,
     "flags": 4,
     "help_comments": 4,
+    "home_servers": 4,
     "known_settings": 4,
     "refusals": 4,
     "unreadable": 4,

@@ -33,7 +33,7 @@ def replaced_by(words: Iterable[str], config: Mapping[str, Any]) -> list[Keys]:
     return [
         keys[:-1] if _is_another_kind(keys, value, config) else keys
         for word in typed
-        for keys, value in _of(word)
+        for keys, value in set_in(word)
     ]
 
 
@@ -61,7 +61,8 @@ def _is_another_kind(keys: Keys, value: object, config: Mapping[str, Any]) -> bo
     return keys[:-2] == SETS and keys[-1] == "kind" and value != at(config, keys)
 
 
-def _of(word: str) -> Iterator[tuple[Keys, object]]:
+def set_in(word: str) -> Iterator[tuple[Keys, object]]:
+    """What an override sets, one by one: keys and value."""
     return leaves(keys_of(name_of(word)), _value(word))
 
 

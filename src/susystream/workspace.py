@@ -7,37 +7,25 @@ comparisons, as documents and Polars frames. Nothing is trained and nothing is r
 from __future__ import annotations
 
 import os
-import weakref
-from contextlib import ExitStack
-from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 import polars as pl
-import rich.console
 
-from susystream.composition import composed_settings
-from susystream.errors import NotFound, ServiceError, SettingsError, TrackingError
-from susystream.settings import Settings, public_uri
+from susystream.errors import NotFound, SettingsError
+from susystream.home_servers import HomeServers
 from susystream.settings.engine import LocalEngine
 from susystream.settings.engine import SparkEngine as SparkSettings
-from susystream.stages.console import Console
-from susystream.stages.context import StageContext
-from susystream.tracking.address import sqlite_file
-from susystream.tracking.contact import opened
+from susystream.settings.named_sets import SETS
 from susystream.tracking.tracker import Tracker
+from susystream.typed_names import replaced_by
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from susystream.plots.style import Figure
     from susystream.registry.document import ModelDocument
-    from susystream.registry.store import ModelStore
     from susystream.stages.one_evaluation import Evaluation
 
 __all__ = ["Workspace"]
 
-_FIRST = "run the chain first: susystream run experiment=quickstart"
 _MASTER = "SUSYSTREAM_SPARK_MASTER"
 _SUMMARY = {
     **dict.fromkeys(("model_id", "created_at", "name", "status", "run_id"), pl.String),
@@ -47,7 +35,7 @@ _SUMMARY = {
 Engine = Literal["local", "spark"]
 
 
-class Workspace:
+class Workspace(HomeServers):
     """Models, test sets and servers of one home; they are the commands' own.
 
     Servers are found as by the commands: SUSYSTREAM_REGISTRY_URI, SUSYSTREAM_BOOTSTRAP_SERVERS,
@@ -57,99 +45,15 @@ class Workspace:
     Everything is opened on first use.
 
     Args:
-        overrides: Settings as `susystream run` takes them: `home=/data`, `registry.uri=…`.
+        overrides: Settings as `susystream run` takes them: `home=/data`, `registry.uri=…`,
+            `evaluate.bad_rows=skip`. Of `stream.security`, a notebook keeps what is typed, so that
+            its secrets must come from the environment: `${oc.env:KAFKA_PASSWORD}`.
 
     Example:
         >>> with Workspace("home=/nowhere") as workspace:
         ...     workspace.home.as_posix()
         '/nowhere'
     """
-
-    def __init__(self, *overrides: str) -> None:
-        # before any TensorFlow is loaded: its start-up notices are not for a notebook
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        self._overrides = overrides
-        self._stack = ExitStack()
-        weakref.finalize(self, self._stack.close)  # at the end of the process at the latest
-
-    def __enter__(self) -> Workspace:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Lets go of the servers; what is used afterwards is opened again."""
-        for name in ("_context", "tracking_uri"):
-            self.__dict__.pop(name, None)
-        self._stack.close()
-
-    @cached_property
-    def settings(self) -> Settings:
-        """The checked settings."""
-        found = composed_settings(self._overrides)
-        uri = _database_here_or_above(found.tracking.uri)
-        tracking = found.tracking.model_copy(update={"uri": uri})
-        home = _here_or_above(found.home)
-        return found.model_copy(update={"home": home, "tracking": tracking})
-
-    @property
-    def home(self) -> Path:
-        """Where embedded servers, prepared data and test sets lie."""
-        return self.settings.home
-
-    @property
-    def store(self) -> ModelStore:
-        """The open model store.
-
-        Raises:
-            NotFound: There is neither an address nor a home.
-            StoreUnavailable: No server answers at the address.
-        """
-        folder = self.home / "store"
-        if self.settings.registry.uri is None and not folder.is_dir():
-            raise NotFound(
-                f"expected stored models in a folder {folder}, here or above, or at "
-                f"SUSYSTREAM_REGISTRY_URI, received neither; {_FIRST}"
-            )
-        return self._context.store
-
-    @cached_property
-    def tracking_uri(self) -> str:
-        """The address of a tracking server that answered, for `mlflow.set_tracking_uri`.
-
-        Raises:
-            TrackingError: None answers, or there is no such database.
-        """
-        tracking = self.settings.tracking
-        file = sqlite_file(tracking.uri)
-        if file is not None and not file.exists():
-            raise TrackingError(
-                f"expected runs at {public_uri(tracking.uri)}, received no such file; set "
-                f"MLFLOW_TRACKING_URI, or {_FIRST}"
-            )
-        opened(tracking.uri, timeout_seconds=tracking.timeout_seconds)
-        return tracking.uri
-
-    @property
-    def bootstrap_servers(self) -> str:
-        """The address of the broker; the embedded one is started.
-
-        Raises:
-            ServiceError: There is none in the home, or it did not start.
-        """
-        given, data = self.settings.stream.bootstrap_servers, self.home / "kafka"
-        if given is None and not data.is_dir():
-            raise ServiceError(
-                f"expected an embedded broker's data in {data}, received none; set "
-                f"SUSYSTREAM_BOOTSTRAP_SERVERS, or {_FIRST}"
-            )
-        return self._context.kafka.bootstrap_servers
 
     def models(self) -> pl.DataFrame:
         """All models, the newest first, a row for each."""
@@ -208,30 +112,43 @@ class Workspace:
         return pl.DataFrame(rows, schema=["part", "name", *found.models], orient="row")
 
     def evaluate(
-        self, model: ModelDocument, test_set: str, *, engine: Engine = "local"
+        self, model: ModelDocument, test_set: str, *, engine: Engine | None = None
     ) -> Evaluation:
         """Scores and counts a test set, without a trace in store and tracking server.
 
+        How, say the overrides of this workspace, as for `susystream run stage=evaluate`:
+        `evaluate.scorer`, `precision`, `workers`, `bad_rows`, `batch_rows`.
+
         Args:
             model: The model.
-            test_set: `holdout` or another name that the model's own run knew, a file, a glob,
-                `dataset:…` or `slice:…`.
+            test_set: A file, a glob, `dataset:…`, `slice:…`, or `holdout` or another name that the
+                model's own run knew. That is the set it was then, with the model's seed, unless an
+                override names it (`evaluate.sets.toy_large.rows=…`) or the seed; its files are
+                looked for in the current folder, then beside the home.
             engine: `local` reads by Polars and scores in this process. `spark` does so on the
                 workers of `evaluate.engine.master`, of SUSYSTREAM_SPARK_MASTER, or of `local[2]`.
+                None: that of the overrides, else `local`.
 
         Raises:
-            SettingsError: There is no such set or engine, or the model has seen its events.
-            DataError: Its events cannot be read, or are others than they must be.
+            SettingsError: There is no such set or engine, the engine cannot do what the overrides
+                say, or the model has seen the events.
+            DataError: The events cannot be read, or are others than they must be.
+            ModelError: The model cannot be scored in the way that is set.
             EvaluationError: pyspark is not installed, or Spark failed.
             NotFound, ServiceError: As `store` and `bootstrap_servers`.
         """
-        from susystream.stages.one_evaluation import evaluate_one, reads_the_stream
+        from susystream.stages.one_evaluation import evaluate_one, settings_for
+        from susystream.stages.wanted_set import wanted_set
 
-        chosen = self._engine(engine)
+        replaced = replaced_by(self._overrides, {})
+        seed = self.settings.seed if ("seed",) in replaced else model.training.seed
+        settings = settings_for(self.settings, self._engine(engine), seed=seed)
         _ = self.store  # with its guard: no server is started where there was none
-        if reads_the_stream(test_set):
+        stated = {keys[2] for keys in replaced if len(keys) > 2 and keys[:2] == SETS}
+        wanted = wanted_set(settings, model, test_set, stated=stated)
+        if wanted.reads_the_stream:
             _ = self.bootstrap_servers
-        return evaluate_one(self._context, model, test_set, engine=chosen)
+        return evaluate_one(self._context, settings, model, wanted)
 
     def score(self, model: ModelDocument, events: pl.DataFrame) -> pl.Series:
         """The probability of signal for each event.
@@ -253,6 +170,31 @@ class Workspace:
         logits = scorer_plan_of(model).open().logits(features_of(events))
         return pl.Series("score", sigmoid(logits.astype(float)))
 
+    def events(self, model: ModelDocument) -> pl.DataFrame:
+        """The events of the data set that a model learned from, proven by count and digest.
+
+        Of a broker with TLS or logins, by `stream.security` among the overrides.
+
+        Returns:
+            Columns `susystream.schema.COLUMNS`, in the order of the slice.
+
+        Raises:
+            NotFound: The data set is not known.
+            SusystreamError: No broker or another cluster answers, the log no longer holds the
+                events, or holds others.
+            NotFound, ServiceError: As `store` and `bootstrap_servers`.
+        """
+        from susystream.data.enlarge import frame_of
+        from susystream.schema import LABEL
+        from susystream.stages.recorded_events import slice_events
+
+        record = self.store.load_dataset(model.training.dataset_id)
+        _ = self.bootstrap_servers
+        batches = slice_events(record.model_dump(), self._context.kafka)
+        return pl.concat(
+            [frame_of(one).with_columns(pl.Series(LABEL, one.labels)) for one in batches]
+        )
+
     def features_figure(self, model: ModelDocument, events: pl.DataFrame) -> Figure:
         """The 18 features of events of a model's data set, simulated ones beside real ones.
 
@@ -266,34 +208,12 @@ class Workspace:
         record = self.store.load_dataset(model.training.dataset_id)
         return picture_of(record.name, batch_of(events_of(events), 0), source=record.source)
 
-    @cached_property
-    def _context(self) -> StageContext:
-        lines = rich.console.Console(  # what it draws in a notebook needs another package
-            force_terminal=False, force_jupyter=False, highlight=False, soft_wrap=True
-        )
-        console = Console(lines, every_seconds=30.0)  # they stay in a notebook
-        return StageContext(self.settings, Path(), console, self._stack)
-
-    def _engine(self, name: Engine) -> LocalEngine | SparkSettings:
+    def _engine(self, name: Engine | None) -> LocalEngine | SparkSettings:
+        chosen = self.settings.evaluate.engine
+        if name in (None, chosen.name):
+            return chosen
         if name not in get_args(Engine):
             raise SettingsError(f"expected engine local or spark, received {name!r}; name one")
-        chosen = self.settings.evaluate.engine
         if name == "local":
             return LocalEngine()
-        known = isinstance(chosen, SparkSettings)
-        return chosen if known else SparkSettings(master=os.environ.get(_MASTER) or "local[2]")
-
-
-def _database_here_or_above(uri: str) -> str:
-    """The address, with the file's place where it is a local database."""
-    file = sqlite_file(uri)
-    if file is None or (found := _here_or_above(file)) == file:
-        return uri
-    _, mark, query = uri.partition("?")
-    return f"sqlite:///{found}{mark}{query}"
-
-
-def _here_or_above(path: Path) -> Path:
-    """The path in the current folder, or in the nearest folder above that has it."""
-    places = [Path.cwd(), *Path.cwd().parents] if not path.is_absolute() else []
-    return next((place / path for place in places if (place / path).exists()), path)
+        return SparkSettings(master=os.environ.get(_MASTER) or "local[2]")

@@ -159,7 +159,7 @@ def test_a_mute_master_is_given_up_and_leaves_nothing_and_another_session_may_fo
 def test_without_pyspark_the_extra_is_named(tmp_path: Path) -> None:
     path = f"{SRC}{os.pathsep}{farm(tmp_path / 'farm', without='pyspark')}"
     done = python(SCRIPT, flags=["-S"], env=environment(path))
-    assert "pip install 'susystream[spark]'" in done.stderr.splitlines()[-1]
+    assert "pip install '.[spark]' in the project's folder" in done.stderr.splitlines()[-1]
 
 
 def test_workers_without_susystream_are_named(tmp_path: Path) -> None:

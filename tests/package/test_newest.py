@@ -146,5 +146,5 @@ def test_what_needs_an_extra_names_it_before_anything_is_made(
     told = done.stderr.splitlines()[-1]
     assert (done.returncode, done.stdout) == (1, "")
     assert told.startswith("susystream: expected the package ")
-    assert f"; pip install 'susystream[{extra}]'" in told
+    assert f"; pip install '.[{extra}]' in the project's folder" in told
     assert not (tmp_path / ".susystream").exists()

@@ -6,7 +6,7 @@ In: settings. Out: a `StageContext` whose servers and connections close with it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -112,13 +112,15 @@ class StageContext:
             other.__dict__[name] = getattr(self, name)
         return other
 
-    @contextmanager
-    def for_a_step(self, **groups: dict[str, Any]) -> Iterator[StageContext]:
+    def for_a_step(self, **groups: dict[str, Any]) -> AbstractContextManager[StageContext]:
         """As `with_settings`; what only that context opens closes at the end of the block."""
-        with ExitStack() as stack:
-            other = self.with_settings(**groups)
-            other._stack = stack
-            yield other
+        return self.with_settings(**groups).closing_first()
+
+    @contextmanager
+    def closing_first(self) -> Iterator[StageContext]:
+        """This context; what it opens by itself closes at the end of the block."""
+        with ExitStack() as self._stack:
+            yield self
 
     def note(self, text: str) -> None:
         """Says something below the heading."""

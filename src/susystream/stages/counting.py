@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -63,7 +63,9 @@ class Counting:
         with self.context.console.progress(what, rows, about=about) as progress:
             points = WindowPoints(self.run, self.runs, wanted.name, progress)
             counted = count_windows(
-                self._scored(source),
+                scored_source(
+                    self.context, source, plans=self.plans, scorers=lambda: self._scorers
+                ),
                 models=self.names,
                 journal=journal,
                 window_rows=self.context.settings.evaluate.window_rows,
@@ -87,23 +89,6 @@ class Counting:
         scorers = {name: plan.open() for name, plan in self.plans.items()}
         return with_ensemble(scorers, self.context.settings.evaluate.ensemble)
 
-    def _scored(self, source: Source) -> OpenScored:
-        """How a source is scored: files by worker processes if there are to be some."""
-        chosen = self.context.settings.evaluate
-        skip_bad, rows = chosen.bad_rows == "skip", chosen.window_rows
-        if chosen.workers == 1 or not isinstance(source, FileSource | FilesSource):
-            if chosen.workers > 1:
-                self.context.note(f"{source.name} is no file: one process scores it")
-            scan = partial(_after, source, skip_bad=skip_bad)
-            return scored_here(scan, scorers=self._scorers, window_rows=rows)
-        workers = Workers(self.plans, chosen.ensemble, chosen.workers)
-        return workers.scored(
-            paths_of(source),
-            skip_bad=skip_bad,
-            window_rows=rows,
-            bounded=lambda rows, before: bounded(rows, source, before=before),
-        )
-
     def _journal(self, wanted: NamedSet) -> Journal:
         evaluate, source = self.context.settings.evaluate, wanted.source
         stated: dict[str, Any] = {
@@ -121,6 +106,37 @@ class Counting:
         place = [wanted.name, *self.documents, named_by(source)]
         name = hashlib.sha256(json.dumps(place).encode()).hexdigest()[:16]
         return Journal(self.context.settings.home / "evaluations" / name, stated)
+
+
+def scored_source(
+    context: StageContext,
+    source: Source,
+    *,
+    plans: Mapping[str, ScorerPlan],
+    scorers: Callable[[], Mapping[str, Scorer]],
+) -> OpenScored:
+    """How a source is scored: files by worker processes if there are to be some.
+
+    Args:
+        context: Whose settings say it.
+        source: The events.
+        plans: For the workers.
+        scorers: Called where this process scores.
+    """
+    chosen = context.settings.evaluate
+    skip_bad, rows = chosen.bad_rows == "skip", chosen.window_rows
+    if chosen.workers == 1 or not isinstance(source, FileSource | FilesSource):
+        if chosen.workers > 1:
+            context.note(f"{source.name} is no file: one process scores it")
+        scan = partial(_after, source, skip_bad=skip_bad)
+        return scored_here(scan, scorers=scorers(), window_rows=rows)
+    workers = Workers(plans, chosen.ensemble, chosen.workers)
+    return workers.scored(
+        paths_of(source),
+        skip_bad=skip_bad,
+        window_rows=rows,
+        bounded=lambda rows, before: bounded(rows, source, before=before),
+    )
 
 
 def _check_unchanged(source: Source, files: object) -> None:

@@ -132,7 +132,7 @@ def _count_set(counting: Counting | SparkCounting, wanted: NamedSet) -> Evaluate
     Raises:
         DataError: It holds no event, or other ones than it must.
     """
-    with _told_how_to_skip():
+    with told_how_to_skip():
         differences = precision.auc_differences(counting, wanted)  # first: an error loses no scan
         started = time.monotonic()
         counted = counting.count(wanted)
@@ -162,8 +162,8 @@ def _count_set(counting: Counting | SparkCounting, wanted: NamedSet) -> Evaluate
 
 
 @contextmanager
-def _told_how_to_skip() -> Iterator[None]:
-    """A bad row need not be the end."""
+def told_how_to_skip() -> Iterator[None]:
+    """Says of a bad row that it need not be the end."""
     try:
         yield
     except BadRow as bad:

@@ -1,7 +1,7 @@
 """One stored model on one test set, by either engine; nothing is recorded.
 
-In: a model, the name of a test set or what `evaluate.input` takes. Out: an `Evaluation`: exact
-counts, the figures made of them, and how fast they were counted.
+In: a model, a test set, settings. Out: an `Evaluation`: exact counts, the figures made of them, and
+how fast they were counted.
 """
 
 from __future__ import annotations
@@ -10,26 +10,26 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ValidationError
-
-from susystream.data.files import FilesSource, about_rows, is_glob
+from susystream.data.files import FilesSource, about_rows
 from susystream.data.source import FileSource
-from susystream.errors import SettingsError
 from susystream.evaluate.metrics import metrics
 from susystream.evaluate.tally import Tally
-from susystream.evaluate.windows import Counted, count_windows, scored_here
+from susystream.evaluate.windows import Counted, count_windows
+from susystream.model.scorer_plan import ScorerPlan
 from susystream.registry.document import ModelDocument
-from susystream.settings import EvaluateSettings
-from susystream.settings.data import SliceSet, TestSet, checked_input
-from susystream.settings.data import given_set as input_of
+from susystream.settings import Settings, check_settings
+from susystream.settings.data import FileSet, SliceSet
 from susystream.settings.engine import LocalEngine
 from susystream.settings.engine import SparkEngine as SparkSettings
+from susystream.stages import precision
 from susystream.stages.context import StageContext
-from susystream.stages.evaluate import check_counted
+from susystream.stages.counting import scored_source
+from susystream.stages.evaluate import check_counted, told_how_to_skip
 from susystream.stages.learned import learned_by
 from susystream.stages.models import scorer_plan_of
 from susystream.stages.spark_counting import spark_counting
 from susystream.stages.testsets import NamedSet, given_set, one_set
+from susystream.stages.wanted_set import WantedSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,11 @@ class Evaluation:
         test_set: The set's name.
         engine: `local` or `spark`.
         tally: The counts. Equal tallies have equal figures, to the last bit.
-        figures: As `susystream.evaluate.metrics.metrics` explains them.
+        figures: As `susystream.evaluate.metrics.metrics` explains them; with bfloat16 also what
+            it costs, `bfloat16_auc_difference`.
         digest: Of the events.
         rows: How many events.
+        bad_rows: How many rows were passed over, with `evaluate.bad_rows=skip`.
         seconds: Reading, scoring and counting. Spark's own start is left out; that its workers
             build the network, and that small sets are written as files for them, is not.
     """
@@ -55,6 +57,7 @@ class Evaluation:
     figures: dict[str, float] = field(repr=False)
     digest: str
     rows: int
+    bad_rows: int
     seconds: float
 
     @property
@@ -63,116 +66,103 @@ class Evaluation:
         return self.rows / self.seconds
 
 
+@dataclass(frozen=True, slots=True)
+class _Scoring:
+    """A model, and how its events are scored."""
+
+    context: StageContext
+    documents: dict[str, ModelDocument]
+    plans: dict[str, ScorerPlan]
+
+
+def settings_for(settings: Settings, engine: LocalEngine | SparkSettings, *, seed: int) -> Settings:
+    """The settings of an evaluation of one model.
+
+    Raises:
+        SettingsError: The engine cannot do what `evaluate` says.
+    """
+    evaluate = {"engine": engine.model_dump(), "ensemble": None}  # an ensemble has more members
+    plain: dict[str, Any] = settings.model_dump()
+    return check_settings(plain | {"seed": seed, "evaluate": plain["evaluate"] | evaluate})
+
+
 def evaluate_one(
-    context: StageContext,
-    document: ModelDocument,
-    test_set: str,
-    *,
-    engine: LocalEngine | SparkSettings,
+    context: StageContext, settings: Settings, document: ModelDocument, wanted: WantedSet
 ) -> Evaluation:
     """Counts what a model makes of a test set.
 
     Args:
-        context: Whose settings name test sets beside the model's own.
+        context: Its store and, for events in Kafka, its broker are used; what is opened beside
+            them closes with the evaluation.
+        settings: As `settings_for` gives them; toy sets are of their seed.
         document: The model.
-        test_set: The name of a test set, as when the model was trained: with its seed and rows.
-            Or a file, a glob, `dataset:…` or `slice:…`, as `evaluate.input`.
-        engine: What counts.
+        wanted: The test set.
 
     Raises:
-        SettingsError: There is no such set, or the model has seen its events.
+        SettingsError: The model has seen its events.
         DataError: Its events cannot be read, or are others than they must be.
+        ModelError: The model cannot be scored in the way that is set.
     """
-    settings = context.settings.model_copy(update={"seed": document.training.seed})
-    broker = ("kafka",) if reads_the_stream(test_set) else ()
-    context = context.under(settings, shared=("store", *broker))
-    wanted = _wanted(context, document, test_set)
-    if isinstance(engine, SparkSettings):
-        counted, seconds = _by_spark(context, engine, document, wanted)
-    else:
-        counted, seconds = _here(context, document, wanted)
-    check_counted(wanted, counted)
+    shared = ("store", "kafka") if wanted.reads_the_stream else ("store",)
+    with context.under(settings, shared=shared).closing_first() as inner:
+        named = _named(inner, document, wanted)
+        scoring = _scoring(inner, document)
+        with told_how_to_skip():
+            differences = precision.auc_differences(scoring, named)
+            counted, seconds = _counted(scoring, named)
+    check_counted(named, counted)
     tally = counted.tallies[document.model_id]
+    cost = {precision.NAME: differences[document.model_id]} if differences else {}
     return Evaluation(
         document.model_id,
-        wanted.name,
-        engine.name,
+        named.name,
+        settings.evaluate.engine.name,
         tally,
-        metrics(tally),
+        metrics(tally) | cost,
         str(counted.digest),
         counted.digest.rows,
+        counted.bad.count,
         seconds,
     )
 
 
-def reads_the_stream(test_set: str) -> bool:
-    """Whether a test set is events in Kafka."""
-    return test_set.startswith(("dataset:", "slice:"))
+def _named(context: StageContext, document: ModelDocument, wanted: WantedSet) -> NamedSet:
+    if wanted.name is None and isinstance(wanted.events, FileSet | SliceSet):
+        return given_set(context, wanted.events, learned_by(context, [document]))
+    return one_set(context, str(wanted.name), wanted.events, [document])
 
 
-def _wanted(context: StageContext, document: ModelDocument, text: str) -> NamedSet:
-    own = _own_sets(document)
-    known = {**context.settings.evaluate.sets, **own}
-    chosen = known.get(text)
-    if chosen is not None:
-        return one_set(context, text, chosen, [document])
-    if text in own:
-        raise SettingsError(
-            f"expected test set {text} as model {document.model_id} was trained with it, received "
-            "a form that this version does not know; name another"
-        )
-    try:
-        checked_input(text)
-    except ValueError as error:
-        raise SettingsError(f"test set {text!r}: {error}") from None
-    given = input_of(text)
-    if not isinstance(given, SliceSet) and not is_glob(given.path) and not given.path.exists():
-        raise SettingsError(
-            f"expected a test set out of {', '.join(known)}, a file, a glob, dataset:… or slice:…, "
-            f"received {text!r}; name one of these"
-        )
-    return given_set(context, given, learned_by(context, [document]))
+def _scoring(context: StageContext, document: ModelDocument) -> _Scoring:
+    chosen = context.settings.evaluate
+    plan = scorer_plan_of(document, scorer=chosen.scorer, precision=chosen.precision)
+    return _Scoring(context, {document.model_id: document}, {document.model_id: plan})
 
 
-def _own_sets(document: ModelDocument) -> dict[str, TestSet | None]:
-    """Those of the configuration the model was trained with; an imported one may have none.
-
-    One in a form that is not known is None: today's set of that name has other events.
-    """
-    config: dict[str, Any] = dict(document.training.config)
-    try:
-        stated = dict(config["evaluate"]["sets"])
-    except (KeyError, TypeError, ValueError):
-        return {}
-    return {str(name): _own_set(str(name), one) for name, one in stated.items()}
+def _counted(scoring: _Scoring, wanted: NamedSet) -> tuple[Counted, float]:
+    """The counts, and the seconds they took."""
+    engine = scoring.context.settings.evaluate.engine
+    if not isinstance(engine, SparkSettings):
+        return _here(scoring, wanted)
+    with spark_counting(scoring.context, engine, scoring.documents, scoring.plans) as counting:
+        started = time.monotonic()
+        return counting.count(wanted), time.monotonic() - started
 
 
-def _own_set(name: str, stated: object) -> TestSet | None:
-    try:
-        return EvaluateSettings.model_validate({"sets": {name: stated}}).sets[name]
-    except ValidationError:
-        return None
-
-
-def _here(
-    context: StageContext, document: ModelDocument, wanted: NamedSet
-) -> tuple[Counted, float]:
-    source = wanted.source
+def _here(scoring: _Scoring, wanted: NamedSet) -> tuple[Counted, float]:
+    context, source = scoring.context, wanted.source
     rows = about_rows(source) if isinstance(source, FileSource | FilesSource) else source.rows
-    scorers = {document.model_id: scorer_plan_of(document).open()}
+    opened = scored_source(
+        context,
+        source,
+        plans=scoring.plans,
+        scorers=lambda: {name: plan.open() for name, plan in scoring.plans.items()},
+    )
     what, about, started = f"rows of {wanted.name}", source.rows is None, time.monotonic()
     with context.console.progress(what, rows, about=about) as progress:
-        opened = scored_here(lambda skip: source.batches(), scorers=scorers)
-        counted = count_windows(opened, models=list(scorers), on_progress=progress)
+        counted = count_windows(
+            opened,
+            models=scoring.plans,
+            window_rows=context.settings.evaluate.window_rows,
+            on_progress=progress,
+        )
     return counted, time.monotonic() - started
-
-
-def _by_spark(
-    context: StageContext, engine: SparkSettings, document: ModelDocument, wanted: NamedSet
-) -> tuple[Counted, float]:
-    documents = {document.model_id: document}
-    plans = {document.model_id: scorer_plan_of(document)}
-    with spark_counting(context, engine, documents, plans) as counting:
-        started = time.monotonic()
-        counted = counting.count(wanted)
-        return counted, time.monotonic() - started

@@ -26,5 +26,5 @@ def not_there() -> ReaderUnsupported:
     """The error for an environment without tensorflow-io."""
     return ReaderUnsupported(
         "expected the package tensorflow-io for stream/reader=tfio, received none; "
-        f"pip install 'susystream[tfio]' or {CURE}"
+        f"pip install '.[tfio]' in the project's folder, or {CURE}"
     )

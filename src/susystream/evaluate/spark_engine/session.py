@@ -45,7 +45,7 @@ def require_pyspark() -> None:
     except ImportError as error:
         raise EvaluationError(
             "expected the package pyspark for evaluate/engine=spark, received none; "
-            "pip install 'susystream[spark]'"
+            "pip install '.[spark]' in the project's folder"
         ) from error
 
 
