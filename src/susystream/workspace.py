@@ -179,10 +179,10 @@ class Workspace(HomeServers):
             Columns `susystream.schema.COLUMNS`, in the order of the slice.
 
         Raises:
-            NotFound: The data set is not known.
-            SusystreamError: No broker or another cluster answers, the log no longer holds the
-                events, or holds others.
-            NotFound, ServiceError: As `store` and `bootstrap_servers`.
+            NotFound: The data set is not known, or as `store`.
+            ServiceError: As `bootstrap_servers`.
+            StreamError: No broker or another cluster answers, the log no longer holds the events,
+                or holds others.
         """
         from susystream.data.enlarge import frame_of
         from susystream.schema import LABEL
