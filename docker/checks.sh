@@ -101,13 +101,25 @@ recipe() { # of the stages, where one is to be started
   fail "expected in EXPERIMENT one of ${able//$'\n'/, }, which single stages can do, received $chosen; $cure"
 }
 
+PORTS="KAFKA_PORT kafka 9092
+MONGO_PORT mongo 27017
+MLFLOW_PORT mlflow 5000
+NOTEBOOK_PORT notebook 8888"
+
+numbers() { # of the ports; Compose reads all of them, and would not say whose is wrong
+  local name service port default
+  while read -r name service default; do
+    port=$(value "$name" "$default")
+    [[ "$port" =~ ^[0-9]{1,5}$ ]] && [ "$port" -ge 1 ] && [ "$port" -le 65535 ] ||
+      fail "$service: expected a port from 1 to 65535 in $name, received '$port'; correct it in docker/.env"
+  done <<<"$PORTS"
+}
+
 ports() { # of services that will be started and do not run yet
   local name service port default other taken=
   while read -r name service default; do
     is_wanted "$service" || continue
     port=$(value "$name" "$default")
-    [[ "$port" =~ ^[0-9]{1,5}$ ]] && [ "$port" -ge 1 ] && [ "$port" -le 65535 ] ||
-      fail "$service: expected a port from 1 to 65535 in $name, received '$port'; correct it in docker/.env"
     other=$(sed -n "s/^$port //p" <<<"$taken")
     [ -z "$other" ] || fail "$service: expected a port of its own in $name, received $port, which $other has too; set another in docker/.env"
     taken+="$port $name"$'\n'
@@ -115,12 +127,7 @@ ports() { # of services that will be started and do not run yet
     if (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
       fail "$service: expected port $port of 127.0.0.1 to be free, another program has it; end that program, or set another $name in docker/.env"
     fi
-  done <<'PORTS'
-KAFKA_PORT kafka 9092
-MONGO_PORT mongo 27017
-MLFLOW_PORT mlflow 5000
-NOTEBOOK_PORT notebook 8888
-PORTS
+  done <<<"$PORTS"
 }
 
 room() { # for a build and for the volumes, where the engine's disk is this machine's

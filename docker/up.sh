@@ -85,7 +85,7 @@ well() { # waits for services that nothing else was started to wait for
         "running healthy" | created*) break ;;
         "") fail "$service: expected its container to stay while it starts, it is gone; docker/up.sh again" ;;
         exited* | dead*) if ended_before "$id"; then break; else told; fi ;;
-        *unhealthy) told ;;
+        "running unhealthy") told ;; # one that is being started again is called unhealthy too
       esac
       sleep 1
     done
@@ -151,6 +151,7 @@ main() { # read whole before anything runs: the file may be changed meanwhile
     return
   fi
   secrets
+  numbers
   settle ${words[@]+"${words[@]}"}
   recipe
   ports
