@@ -49,11 +49,14 @@ ui: $(READY) ## open the MLflow UI on 127.0.0.1, PORT=5000, or say where it is
 	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; \
 	esac
 
-check: $(READY) ## lint, types, format
+check: $(READY) ## lint, types, format, shell scripts
 	ruff check .
 	ruff format --check .
 	mypy
+	shellcheck --external-sources --check-sourced $(SCRIPTS)
 
+SCRIPTS := .ci/run docker/up.sh docker/java docker/standins/kafka-broker-api-versions.sh \
+  experiments/continual/run.sh experiments/ensemble/run.sh
 COMPILE := uv pip compile --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
   --no-header --quiet
 ONE_OF = sed -n '/^$(1) = \[/,/^\]/p' pyproject.toml | grep -o '"[^"]*"' | tr -d '"'
@@ -79,19 +82,22 @@ clean: ## stop the servers, remove the environment and everything made by runs
 	rm -rf .venv .susystream mlruns mlartifacts mlflow.db mlflow.db-* mlflow.db.lock
 	rm -rf experiments/runs outputs multirun
 
-# python 3.10 to 3.12; the hashes of the locks are checked
+# python 3.10 to 3.12; the hashes of the locks are checked, also of what builds Hydra's parser, which
+# comes as source only
+LOCKED = sed -n '/^$(1)==/,/[^\]$$/p' requirements.lock
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 $(READY): requirements.lock requirements-dev.lock requirements-notebook.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; ok = (3, 10) <= sys.version_info[:2] <= (3, 12); sys.exit(0 if ok else "expected Python 3.10 to 3.12, received %d.%d; cure: make PYTHON=python3.11" % sys.version_info[:2])'
 	@echo "installing the locked packages into .venv: a minute or two, once"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 --require-hashes -r requirements.lock \
-	  -r requirements-notebook.lock -r requirements-dev.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(call LOCKED,setuptools) | $(PIP) --require-hashes -r /dev/stdin
+	$(call LOCKED,antlr4-python3-runtime) | $(PIP) --use-pep517 --no-build-isolation --require-hashes -r /dev/stdin
+	$(PIP) --use-pep517 --require-hashes -r requirements.lock -r requirements-notebook.lock -r requirements-dev.lock
+	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
 # what only the Spark engine needs; built by the locked setuptools, for Spark comes as source
 $(SPARK): $(READY) requirements-spark.lock
 	@echo "installing Spark into .venv: 0.5 GB, once"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 --no-build-isolation \
-	  --require-hashes -r requirements-spark.lock
+	$(PIP) --use-pep517 --no-build-isolation --require-hashes -r requirements-spark.lock
 	@touch $(SPARK)

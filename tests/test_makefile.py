@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -13,7 +14,8 @@ import pytest
 
 from susystream.services.store import embedded_store
 
-MAKEFILE = Path(__file__).parents[1] / "Makefile"
+ROOT = Path(__file__).parents[1]
+MAKEFILE = ROOT / "Makefile"
 
 
 @pytest.fixture
@@ -67,6 +69,31 @@ def test_what_is_no_port_is_told_so(checkout: Path, port: str) -> None:
     told = f"expected a free port as PORT, received {port} (no number from 1 to 65535); make ui"
     assert told in done.stderr
     assert "in use" not in done.stderr
+
+
+def test_every_shell_script_is_checked(checkout: Path) -> None:
+    folders = (".ci/*", "docker/*", "docker/standins/*", "experiments/*/*")
+    files = [path for folder in folders for path in ROOT.glob(folder) if path.is_file()]
+    shebang = re.compile(rb"#!.*\b(ba)?sh\n")
+    scripts = {path for path in files if shebang.match(path.read_bytes())}
+    (line,) = re.findall(r"^shellcheck .*", make(checkout, "-n", "check").stdout, re.M)
+    assert {ROOT / word for word in line.split()[1:] if not word.startswith("--")} == scripts
+    assert ROOT / "docker/up.sh" in scripts
+
+
+def test_what_comes_as_source_and_what_builds_it_are_installed_first_from_the_lock() -> None:
+    building = ["make", "-n", "--always-make", ".venv/.ready"]
+    said = subprocess.run(building, cwd=ROOT, capture_output=True, text=True, timeout=60).stdout
+    steps = [line.split(" | ") for line in said.splitlines() if line.startswith("sed -n ")]
+    assert all("--require-hashes -r /dev/stdin" in install for _, install in steps)
+    assert "--no-build-isolation" in steps[1][1]
+    read = [
+        subprocess.run(["bash", "-c", words], cwd=ROOT, capture_output=True, text=True).stdout
+        for words, _ in steps
+    ]
+    assert [text.split("==")[0] for text in read] == ["setuptools", "antlr4-python3-runtime"]
+    for text in read:
+        assert re.fullmatch(r"\S+==\S+ \\\n(    --hash=sha256:\w{64}( \\)?\n)+", text)
 
 
 MADE = (

@@ -67,6 +67,11 @@ def test_every_run_command_composes(words: list[str], monkeypatch: pytest.Monkey
         settings_of(compose("config", overrides=overrides))
 
 
-def test_every_relative_link_leads_to_a_file() -> None:
-    for target in re.findall(r"\]\((?!https?:|#)([^)]+)\)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize(
+    "page",
+    [ROOT / "README.md", *ROOT.glob("docker/**/README.md"), *ROOT.glob("experiments/*/README.md")],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_every_relative_link_leads_to_a_file(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target

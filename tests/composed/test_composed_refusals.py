@@ -138,6 +138,59 @@ def test_a_server_that_never_becomes_well_is_told(fresh: Composed) -> None:
     assert "START_SECONDS" in line
 
 
+BROKEN = f"""FROM {OURS}
+USER root
+RUN printf '#!/bin/sh\\necho cannot begin\\nexit 3\\n' >/opt/susystream/bin/susystream && \\
+    cp /opt/susystream/bin/susystream /opt/susystream/bin/jupyter
+USER susystream
+"""
+
+
+@pytest.fixture
+def broken() -> Iterator[str]:
+    """An image of ours in which nothing can begin."""
+    tag = f"susystream-test-broken:{os.getpid()}"
+    build = ["docker", "build", "--quiet", "--tag", tag, "-"]
+    subprocess.run(build, input=BROKEN, text=True, check=True, capture_output=True)
+    yield tag
+    docker("image", "rm", "--force", tag)
+
+
+@pytest.mark.parametrize(("service", "many"), [("notebook", 1), ("score", 2)])
+def test_a_notebook_or_scorers_that_end_are_told_with_the_lines_of_each(
+    fresh: Composed, broken: str, service: str, many: int
+) -> None:
+    fresh.variables = {**fresh.variables, "SUSYSTREAM_IMAGE": broken}
+    done = fresh.up("--no-deps", "--scale", f"{service}={many}", service, seconds=SECONDS)
+    told = done.stderr.strip().splitlines()
+    assert done.returncode != 0
+    assert told[-1].startswith(f"docker/up.sh: {service}: expected it to run, received state ")
+    for number in range(1, many + 1):
+        heading = told.index(f"the last lines of {fresh.project}-{service}-{number}:")
+        assert "cannot begin" in told[heading + 1]
+    restarts = [fresh.state(one)["RestartCount"] for one in fresh.ids(service)]
+    assert max(int(str(one)) for one in restarts) == 5, "it ended for good, after five more tries"
+
+
+def test_a_recipe_of_many_runs_is_refused_before_anything_starts(fresh: Composed) -> None:
+    line = refusal(fresh, EXPERIMENT="ensemble")
+    assert line.startswith("expected in EXPERIMENT one of quickstart, seed_report, ")
+    assert fresh.compose("ps", "--all", "--quiet") == ""
+
+
+def test_services_that_are_named_are_asked_for_the_ports_of_what_they_need(fresh: Composed) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        line = refusal(fresh, "train", MONGO_PORT=port, NOTEBOOK_PORT=port)
+    assert line.startswith(f"mongo: expected port {port} of 127.0.0.1 to be free")
+
+
+def test_one_port_of_two_services_is_told(fresh: Composed) -> None:
+    line = refusal(fresh, MLFLOW_PORT=fresh.variables["MONGO_PORT"])
+    assert line.startswith("mlflow: expected a port of its own in MLFLOW_PORT")
+    assert "which MONGO_PORT has too" in line
+
+
 FULL = [("kafka", "kafka", "2m"), ("mongo", "mongo", "400k"), ("mlflow", "mlflow", "900k")]
 FULL += [("data", "publish", "2m")]
 
