@@ -42,11 +42,22 @@ def test_what_ran_in_a_container_before_it_started_again_has_ended_and_nothing_e
     monkeypatch: pytest.MonkeyPatch, seconds_before: int, ended: bool
 ) -> None:
     """A later one is of this life: in a place of its own within the container."""
+    monkeypatch.setattr(platform, "node", lambda: "0123456789ab")
     name, mark, _ = own_identity().rsplit("/", 2)[0].rpartition(" pid:")
     assert mark, "the place says whose the numbers are"
     former = f"{name} pid:[1]/7/{created(1) - seconds_before}"
     assert not has_ended(former), "outside of containers that is another machine's"
-    monkeypatch.setattr(process_identity, "_container_id", lambda: platform.node() + "0" * 52)
+    monkeypatch.setattr(process_identity, "_container_id", lambda: "0123456789ab" + "0" * 52)
     assert (has_ended(former), is_going_on(former)) == (ended, False)
     monkeypatch.setattr(process_identity, "_container_id", lambda: "another" + "0" * 57)
     assert not has_ended(former)
+
+
+def test_a_host_name_that_somebody_chose_is_no_container_s_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two containers of one machine may both be called `c0`."""
+    monkeypatch.setattr(platform, "node", lambda: "c0")
+    monkeypatch.setattr(process_identity, "_container_id", lambda: "c0" * 32)
+    name = own_identity().rsplit("/", 2)[0].rpartition(" pid:")[0]
+    assert not has_ended(f"{name} pid:[1]/7/1.0")

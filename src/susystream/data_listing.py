@@ -6,16 +6,19 @@ In: selectors, names of topics. Out: tables or JSON.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import click
 
 from susystream.errors import SettingsError
 from susystream.listing import open_store, show, store_options
+from susystream.registry.document import DatasetRecord
 from susystream.stated_security import stated_security
 
+_SECONDS = len("2026-01-31T12:00:00")
 _REFUSAL = "on the command line, where others can read it; give --security {name}=env:VARIABLE"
 
 
@@ -29,20 +32,29 @@ def data() -> None:
 def data_list(home: Path, uri: str | None, database: str, as_json: bool) -> None:
     """All data sets, the one that was published last first."""
     with open_store(home, uri, database) as store:
-        found = [record.model_dump(mode="json") for record in store.list_datasets()]
+        published = store.publications()
+        found = [_listed(record, published) for record in store.list_datasets()]
     if not as_json:
-        found = [{**record, "topic": record["slice"]["topic"]} for record in found]
-    show(found, ("dataset_id", "name", "topic", "rows", "codec"), as_json)
+        found = [
+            {**one, "topic": one["slice"]["topic"], "published": one["published_at"][:_SECONDS]}
+            for one in found
+        ]
+    show(found, ("dataset_id", "name", "topic", "rows", "published"), as_json)
 
 
 @data.command("show")
 @click.argument("selector", default="latest")
 @store_options
 def data_show(selector: str, home: Path, uri: str | None, database: str, as_json: bool) -> None:
-    """One data set: an id, its beginning, or latest (the one that was published last)."""
+    """One data set: an id, its beginning, latest (published last), or a time (first published)."""
     with open_store(home, uri, database) as store:
-        record = store.load_dataset(selector)
-    click.echo(json.dumps(record.model_dump(mode="json"), indent=None if as_json else 2))
+        found = _listed(store.load_dataset(selector), store.publications())
+    click.echo(json.dumps(found, indent=None if as_json else 2))
+
+
+def _listed(record: DatasetRecord, published: Mapping[str, str]) -> dict[str, Any]:
+    """A record, and when it was published last, which makes it the latest."""
+    return {**record.model_dump(mode="json"), "published_at": published[record.dataset_id]}
 
 
 @data.command("topic")

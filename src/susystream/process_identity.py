@@ -14,6 +14,7 @@ import psutil
 
 # the system clock may be set in between; no number is used again so soon
 _TOLERANCE_SECONDS = 1.0
+_SHORT_ID = 12  # digits of a container's id that its host name is
 _FIRST = 1  # the number of a container's first process, in its own place
 
 
@@ -67,7 +68,8 @@ def _is_earlier_life(place: str, started: float) -> bool:
     What started after the container's first process is of this life: in a place within it.
     """
     (node, *boot), (our_node, *our_boot) = (one.split(" ")[:-1] for one in (place, _place()))
-    here = node == our_node and boot == our_boot and _container_id().startswith(node)
+    container = len(node) >= _SHORT_ID and _container_id().startswith(node)
+    here = node == our_node and boot == our_boot and container
     return here and started < created(_FIRST)
 
 

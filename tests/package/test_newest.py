@@ -134,6 +134,7 @@ def test_the_whole_chain_runs_on_the_newest_libraries_and_a_kafka_4_broker(
         ("stream/reader=tfio", "tfio"),
         ("stage=publish stream/reader=tfio stream.read_back=true", "tfio"),
         ("stage=evaluate evaluate/engine=spark", "spark"),
+        ("-m seed=1,2 stage=train stream/reader=tfio", "tfio"),
     ],
 )
 @pytest.mark.timeout(BUILDING_SECONDS)

@@ -487,6 +487,8 @@ def test_the_latest_data_set_is_the_one_that_was_published_last_or_last_again(
     store.published_again(first.dataset_id)
     assert store.load_dataset("latest") == store.load_dataset("name:toy") == first
     assert store.load_dataset("2026-03-01") == second, "a time is that of the first publication"
+    published = store.publications()
+    assert published[second.dataset_id] == second.created_at < published[first.dataset_id]
     assert store.list_datasets() == [first, second]
     with pytest.raises(NotFound, match="nonsense"):
         store.published_again("nonsense")
@@ -500,6 +502,7 @@ def test_a_store_that_never_said_when_data_sets_were_published_goes_by_their_age
         store.save_dataset(one)
     raw.datasets.update_many({}, {"$unset": {"published_at": ""}})
     assert store.list_datasets() == [newer, older]
+    assert store.publications()[older.dataset_id] == older.created_at
     store.save_dataset(latest := record(created_at="2026-01-02T00:00:00.000+00:00"))
     assert store.list_datasets() == [latest, newer, older], "those were there before it"
 

@@ -73,7 +73,6 @@ def document_of(
 ) -> ModelDocument:
     """The document of a trained network."""
     weights = encode_weights(named_weights(network))
-    commit, dirty = code_state()
     names = settings.model.feature_names
     return ModelDocument(
         model_id=new_id("m"),
@@ -95,10 +94,17 @@ def document_of(
         ),
         mlflow=link,
         metrics=dict(metrics),
-        code=Code(commit=commit, dirty=dirty),
+        code=_code(),
         versions=dict(library_versions()),
         probe=_probe(network, names),
     )
+
+
+def _code() -> Code:
+    """Of what is in no checkout, such as an installed wheel, nothing is known."""
+    commit, dirty = code_state()
+    known = commit != "unknown"
+    return Code(commit=commit if known else None, dirty=dirty if known else None)
 
 
 def network_of(document: ModelDocument) -> Network:

@@ -57,6 +57,6 @@ def _events(record: DatasetRecord) -> dict[str, str]:
 
 
 def _code(code: Code) -> str:
-    if code.commit is None:
+    if code.commit in (None, "unknown"):  # the latter in former documents
         return "no commit known"
-    return f"commit {code.commit[:12]}" + (", with changed files" if code.dirty else "")
+    return f"commit {str(code.commit)[:12]}" + (", with changed files" if code.dirty else "")

@@ -21,6 +21,7 @@ from susystream.stages import sweep_report, sweep_screen
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext, open_context
 from susystream.stages.exact_names import names_of_trials, with_names
+from susystream.stages.extras import check_extras_of_trials
 from susystream.stages.identity import config_hash, recipe_tags, variant_tags
 from susystream.stages.moved_names import as_typed, moved_names
 from susystream.stages.naming import read_by
@@ -76,11 +77,13 @@ def open_sweep(
 
     Raises:
         SettingsError: What to optimise is no figure of the stage.
+        EvaluationError, ReaderUnsupported: All trials need what is not installed.
         NotFound: All trials name the same data set or model, which is not there.
         TrialsFailed: Some trial did not finish.
         TrackingError: The tracking address cannot be right; told before any server starts.
     """
     settings = trials[0]
+    check_extras_of_trials(trials)
     objective_of(settings)  # an unknown one is told before anything begins
     if uri := settings.tracking.uri:  # what is wrong is told before servers start
         check_early(uri, timeout_seconds=settings.tracking.timeout_seconds)

@@ -28,6 +28,7 @@ from susystream.registry.document import (
 )
 from susystream.registry.selectors import PUBLISHED_AT, escape, escaped, latest, plain, query
 from susystream.registry.store.connection import Address
+from susystream.registry.store.datasets import publications, record_of
 from susystream.registry.store.large import INLINE_BYTES, content_of, file_of, moved_out
 from susystream.registry.store.missing import not_found
 
@@ -232,12 +233,18 @@ class ModelStore:
             NotFound: No data set, or more than one; near ids are listed.
         """
         with self._address.guarded():
-            return _record(self._find("datasets", "dataset_id", selector))
+            return record_of(self._find("datasets", "dataset_id", selector))
 
     def list_datasets(self) -> list[DatasetRecord]:
         """Every data set, the latest first: the one that was published last, or last again."""
         with self._address.guarded():
-            return list(map(_record, self._of("datasets").find({}, sort=latest("dataset_id"))))
+            return list(map(record_of, self._of("datasets").find({}, sort=latest("dataset_id"))))
+
+    def publications(self) -> dict[str, str]:
+        """When each data set was published last, by its id: UTC, as `created_at`."""
+        with self._address.guarded():
+            fields = {"dataset_id": 1, "created_at": 1, PUBLISHED_AT: 1}
+            return publications(self._of("datasets").find({}, fields))
 
     def _database(self) -> Database[dict[str, Any]]:
         if self._client is None:
@@ -285,10 +292,3 @@ class ModelStore:
                 with self._address.guarded(file.length / SLOWEST_BYTES_A_SECOND):
                     text = base64.b64encode(content_of(file)).decode("ascii")
                 weight.update(encoding="base64", data=text)
-
-
-def _record(stored: Mapping[str, Any]) -> DatasetRecord:
-    """The record itself: when it was last published is no part of it."""
-    return DatasetRecord.from_json(
-        {name: value for name, value in plain(stored).items() if name != PUBLISHED_AT}
-    )
