@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+BUILDING_SECONDS = 1200  # for an environment of its own, of some 3 GB
 FOREIGN = ("MLFLOW_", "PYTHON", "SUSYSTREAM_", "HYDRA_", "VIRTUAL_ENV")
 
 

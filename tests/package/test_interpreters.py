@@ -12,10 +12,18 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from package.building import ROOT, clean
+from package.building import BUILDING_SECONDS, ROOT, Built, clean
+from package.environments import installed
 
 SUPPORTED = ("3.10", "3.11", "3.12")
 FOLDERS = ("src", "tests", "benchmarks", "experiments", "docker")
+TOY = (
+    "data.rows=3000",
+    "train.epochs=2",
+    "stream/reader=tfio",
+    "~evaluate.sets.toy_large",
+    "tracking.system_metrics=false",
+)
 ASK = "import sys; print('%d.%d' % sys.version_info[:2])"
 CHECK = """
 import importlib, json, sys, warnings
@@ -82,6 +90,27 @@ def test_each_supported_python_compiles_all_files_and_has_what_they_import_of_it
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.timeout(BUILDING_SECONDS)
+@pytest.mark.parametrize("version", [one for one in SUPPORTED if one != asked(sys.executable)])
+def test_the_whole_chain_runs_on_each_supported_python_with_the_locked_libraries(
+    version: str, built: Built, empty_database: Path, tmp_path: Path
+) -> None:
+    """The running Python is that of all other tests."""
+    python, untested = interpreter(version), f"the chain on Python {version}"
+    if python is None:
+        pytest.skip(f"not tested: {untested}; it is not found on PATH or in pyenv")
+    lock = ["--require-hashes", "--requirement", str(ROOT / "requirements.lock")]
+    wheel = ["--no-deps", str(built.wheel)]
+    shutil.copy(empty_database, tmp_path)
+    with installed(tmp_path / "venv", lock, wheel, untested=untested, python=python) as environment:
+        done = environment.run("susystream", "run", *TOY, cwd=tmp_path, seconds=600)
+        assert done.returncode == 0, done.stdout + done.stderr
+        result = json.loads((tmp_path / done.stdout.split()[-1]).read_text())
+        verified = environment.run("susystream", "models", "verify", "latest", cwd=tmp_path)
+    assert result["metrics"]["test/real_10k/auc"] > 0.7
+    assert verified.stdout.count(" ok\n") == 3, verified.stdout + verified.stderr
 
 
 def test_the_supported_ones_are_those_that_the_package_names() -> None:

@@ -7,22 +7,18 @@ package index and a Maven repository, or the caches of uv and jgo.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
-from package.building import ROOT, Built, Environment, clean
+from package.building import BUILDING_SECONDS, ROOT, Built, Environment
+from package.environments import installed, unreachable
 from package.kafka4 import KAFKA_4, Kafka4, kafka4_jars
 from packaging.version import Version
 
-BUILDING_SECONDS = 1200
-UNREACHABLE = re.compile(r"Failed to fetch|error sending request|dns error|timed out|offline")
+UNTESTED = f"the newest TensorFlow and Kafka {KAFKA_4}"
 VERSIONS = """
 import importlib.metadata, json
 names = [one.metadata["Name"].lower() for one in importlib.metadata.distributions()]
@@ -31,29 +27,12 @@ print(json.dumps({name: importlib.metadata.version(name) for name in names}))
 TESTED = ("~evaluate.sets.toy_large", "tracking.system_metrics=false")
 
 
-def unreachable(what: str, reason: str) -> NoReturn:
-    """Skips, but in CI, where it must not stay untested."""
-    told = f"{what} cannot be reached: {' '.join(reason.split())[-500:]}"
-    assert not os.environ.get("CI"), told
-    pytest.skip(f"the newest TensorFlow and Kafka {KAFKA_4} were not tested: {told}")
-
-
 @pytest.fixture(scope="module")
 def newest(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     """The wheel and the newest of all it asks for; removed at the end."""
-    environment = Environment(tmp_path_factory.mktemp("newest") / "venv")
-    uv = [sys.executable, "-m", "uv"]
-    venv = [*uv, "venv", "--quiet", "--no-project", "--python", sys.executable]
-    pip = [*uv, "pip", "install", "--quiet", "--python", str(environment.python)]
-    try:
-        for words in ([*venv, str(environment.folder)], [*pip, str(built.wheel)]):
-            done = subprocess.run(words, env=clean(), cwd="/", capture_output=True, text=True)
-            if done.returncode != 0 and UNREACHABLE.search(done.stderr):
-                unreachable("the package index", done.stderr)
-            assert done.returncode == 0, done.stderr
+    folder = tmp_path_factory.mktemp("newest") / "venv"
+    with installed(folder, [str(built.wheel)], untested=UNTESTED) as environment:
         yield environment
-    finally:
-        shutil.rmtree(environment.folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +41,7 @@ def kafka4(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         jars = kafka4_jars()
     except Exception as error:  # jgo raises many kinds
-        unreachable("the Maven repository", str(error))
+        unreachable("the Maven repository", str(error), untested=UNTESTED)
     with Kafka4(tmp_path_factory.mktemp("kafka4"), jars=jars) as broker:
         yield broker.address
 
