@@ -20,6 +20,7 @@ import rich.console
 from susystream.composition import composed_settings
 from susystream.disclosure import SHOWN_SECURITY, unsecret
 from susystream.errors import NotFound, ServiceError, SettingsError, TrackingError
+from susystream.evaluate.worker import refuse_to_run_the_script
 from susystream.settings import Settings, public_uri
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext
@@ -71,6 +72,7 @@ class HomeServers:
         Raises:
             SettingsError: One is wrong, or holds a secret as text.
         """
+        refuse_to_run_the_script()
         _check_secrets(self._overrides)
         found = composed_settings(self._overrides)
         uri = _database_here_or_above(found.tracking.uri)

@@ -134,7 +134,8 @@ class Workspace(HomeServers):
                 say, or the model has seen the events.
             DataError: The events cannot be read, or are others than they must be.
             ModelError: The model cannot be scored in the way that is set.
-            EvaluationError: pyspark is not installed, or Spark failed.
+            EvaluationError: pyspark is not installed, Spark failed, or worker processes ended, as
+                with `evaluate.workers=2` in a script without `if __name__ == "__main__":`.
             NotFound, ServiceError: As `store` and `bootstrap_servers`.
         """
         from susystream.stages.one_evaluation import evaluate_one, settings_for
