@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,11 +63,15 @@ def dataset_record() -> DatasetRecord:
     )
 
 
-def trained(record: DatasetRecord, link: MlflowLink) -> ModelDocument:
+def trained(
+    record: DatasetRecord, link: MlflowLink, *, hidden: Sequence[int] = (8,)
+) -> ModelDocument:
+    dropout = [0.1] * len(hidden)
+    shape = [f"model.hidden={list(hidden)}", f"model.dropout={dropout}"]
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        settings = settings_of(compose("config", ["model.hidden=[8]", "model.dropout=[0.1]"]))
+        settings = settings_of(compose("config", shape))
     network = build_network(
-        features=18, hidden=[8], dropout=[0.1], activation="relu", seed=1, **SCALER
+        features=18, hidden=hidden, dropout=dropout, activation="relu", seed=1, **SCALER
     )
     return document_of(
         network, settings=settings, record=record, link=link, metrics={"validation/auc": 0.75}

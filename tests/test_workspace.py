@@ -5,9 +5,7 @@ That a whole chain's results are found and evaluated is shown by tests/notebooks
 
 from __future__ import annotations
 
-import gc
 import os
-import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -19,8 +17,15 @@ from test_listing import dataset_record, trained
 
 from susystream.data.enlarge import frame_of
 from susystream.data.source import ToySource
-from susystream.errors import DataError, NotFound, ServiceError, SettingsError, TrackingError
-from susystream.registry.document import MlflowLink, ModelDocument
+from susystream.errors import (
+    DataError,
+    ModelError,
+    NotFound,
+    ServiceError,
+    SettingsError,
+    TrackingError,
+)
+from susystream.registry.document import MlflowLink, ModelDocument, Probe
 from susystream.schema import FEATURES, concatenate
 from susystream.tables import Table
 from susystream.tracking.address import sqlite_file
@@ -69,6 +74,18 @@ def test_home_and_database_are_those_of_a_folder_above(
     assert found.settings.tracking.uri == f"sqlite:///{tmp_path}/mlflow.db"
 
 
+def test_the_database_beside_the_home_comes_before_a_nearer_one_that_is_foreign(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".susystream").mkdir()
+    (below := tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(below)
+    (below / "mlflow.db").touch()
+    assert Workspace().settings.tracking.uri == f"sqlite:///{below}/mlflow.db"
+    (tmp_path / "mlflow.db").touch()
+    assert Workspace().settings.tracking.uri == f"sqlite:///{tmp_path}/mlflow.db"
+
+
 def test_addresses_of_the_environment_come_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,8 +98,17 @@ def test_addresses_of_the_environment_come_first(
     assert found.home == Path("/data")
     assert found.settings.registry.uri == "mongodb://mongo:27017/"
     assert found.settings.tracking.uri == "http://mlflow:5000"
-    spark = Workspace("evaluate/engine=spark").settings.evaluate.engine
-    assert spark.model_dump()["master"] == "spark://spark:7077"
+    assert master(Workspace("evaluate/engine=spark"), None) == "spark://spark:7077"
+    assert master(Workspace(), "spark") == "spark://spark:7077"
+
+
+def test_the_spark_master_is_the_commands_default_however_spark_is_chosen() -> None:
+    assert master(Workspace("evaluate/engine=spark"), None) == "local[*]"
+    assert master(Workspace(), "spark") == "local[*]"
+
+
+def master(workspace: Workspace, engine: Engine | None) -> str:
+    return str(workspace._engine(engine).model_dump()["master"])
 
 
 @pytest.mark.parametrize("name", ["./mlflow.db", "lite", "mlflow.db?timeout=9"])
@@ -121,15 +147,6 @@ def test_a_test_set_of_an_unknown_form_is_not_replaced_by_todays(
         workspace.evaluate(model.model_copy(update={"training": training}), "toy_large")
 
 
-def test_a_workspace_that_nobody_has_lets_its_servers_go(workspace: Workspace) -> None:
-    other = Workspace(*workspace._overrides)
-    assert other.models().is_empty()
-    gone = weakref.ref(other)
-    del other
-    gc.collect()
-    assert gone() is None
-
-
 def test_where_there_is_no_home_nothing_is_started_or_made(
     tmp_path: Path, model: ModelDocument
 ) -> None:
@@ -143,6 +160,19 @@ def test_where_there_is_no_home_nothing_is_started_or_made(
     with pytest.raises(ServiceError, match=r"broker's data in .susystream/kafka, received none"):
         _ = Workspace().bootstrap_servers
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("variable", [True, False])
+def test_a_home_that_was_typed_wrong_may_be_corrected(
+    monkeypatch: pytest.MonkeyPatch, variable: bool
+) -> None:
+    name = "SUSYSTREAM_HOME" if variable else "home"
+    if variable:
+        monkeypatch.setenv(name, "/nowhere")
+    found = Workspace() if variable else Workspace("home=/nowhere")
+    for error, of in ((NotFound, "store"), (ServiceError, "bootstrap_servers")):
+        with pytest.raises(error, match=f"/nowhere/.*; .*correct {name}, or run the chain first: "):
+            getattr(found, of)
 
 
 def test_an_empty_store_says_what_makes_the_first_model(workspace: Workspace) -> None:
@@ -203,6 +233,19 @@ def test_what_cannot_be_scored_is_one_line(
 ) -> None:
     with pytest.raises(DataError, match=words):
         workspace.score(model, frame)
+
+
+def test_the_scorer_of_a_frame_is_that_of_the_overrides(model: ModelDocument) -> None:
+    features, logits = model.probe.arrays()  # which OpenVINO has to give, before it is trusted
+    other = model.model_copy(update={"probe": Probe.of(features, logits + 1)})
+    with pytest.raises(ModelError, match="expected OpenVINO to give the recorded logits"):
+        Workspace("evaluate.scorer=openvino").score(other, events(9))
+    assert Workspace("evaluate.scorer=tensorflow").score(other, events(9)).len() == 9
+
+
+def test_a_table_marks_thousands_of_counts_alone() -> None:
+    frame = pl.DataFrame({"year": [2026], "seed": [12345], "rows": [1234567]})
+    assert repr(Table(frame, counts=("rows",))).splitlines()[1] == "2026  12345  1,234,567"
 
 
 def test_a_table_shows_every_row_and_text_as_it_is() -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from textwrap import indent
 from typing import Any, TypeAlias
 from uuid import uuid4
 
@@ -86,6 +89,40 @@ def test_several_processes_count_what_one_does(
 ) -> None:
     one, two = (opened(f"evaluate.workers={n}").evaluate(model, path) for n in (1, 2))
     assert (one.tally, one.figures, one.digest) == (two.tally, two.figures, two.digest)
+
+
+EVALUATES = """
+with Workspace(*sys.argv[1:]) as w:
+    print(w.evaluate(w.model("latest"), "mine.csv").rows)
+"""
+SCRIPT = "import sys\nfrom susystream.workspace import Workspace\n"
+GUARDED = SCRIPT + "if __name__ == '__main__':" + indent(EVALUATES, "    ")
+
+
+@pytest.mark.parametrize(
+    ("guard", "hidden"),
+    [(False, (8,)), (False, (128, 256, 128)), (True, (128, 256, 128))],
+    ids=["unguarded, small", "unguarded", "guarded"],
+)
+def test_a_script_evaluates_by_worker_processes_or_is_told_to_have_a_guard(
+    opened: Open, path: str, guard: bool, hidden: tuple[int, ...]
+) -> None:
+    opened().store.save_model(trained(dataset_record(), LINK, hidden=hidden))
+    Path("mine.py").write_text(GUARDED if guard else SCRIPT + EVALUATES)
+    done = subprocess.run(
+        [sys.executable, "mine.py", *opened()._overrides, "evaluate.workers=2"],
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    last = (done.stdout + done.stderr).splitlines()[-1]
+    if guard:
+        assert (last, done.returncode) == ("3000", 0)
+        return
+    assert last.startswith("susystream.errors.EvaluationError: expected a script that evaluates")
+    assert 'behind `if __name__ == "__main__":`, since each worker process' in last
+    assert (done.stdout.count("3000"), done.returncode) == (0, 1)
+    assert "spawn_main" not in done.stderr, "a worker says something too"
 
 
 def test_the_precision_is_that_of_the_overrides_and_its_cost_is_told(

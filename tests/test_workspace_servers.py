@@ -5,6 +5,7 @@ And what it reads of a broker with TLS and logins, by settings whose secrets are
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -146,6 +147,17 @@ def test_a_named_slice_starts_no_broker_where_there_was_none(home: Path) -> None
     assert not (home / "kafka").exists()
 
 
+def test_a_workspace_that_nobody_has_lets_its_servers_go(home: Path) -> None:
+    workspace = Workspace(f"home='{home}'")
+    assert workspace.models().is_empty()
+    pids = pids_of(home)
+    assert len(pids) == 2
+    assert not any(map(is_gone, pids))
+    del workspace
+    gc.collect()
+    assert all_end(pids)
+
+
 SCRIPT = """
 import sys
 from susystream.workspace import Workspace
@@ -234,3 +246,32 @@ def test_a_secret_as_text_is_refused_and_not_repeated(name: str, value: str) -> 
         _ = Workspace(security(**{name: value})).settings
     assert "hunter2" not in str(told.value)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "cure"),
+    [
+        ("registry.uri=mongodb://me:hunter2@h/", "set SUSYSTREAM_REGISTRY_URI, or write"),
+        ("registry={uri: 'mongodb://me:hunter2@h/?a=b'}", "set SUSYSTREAM_REGISTRY_URI, or write"),
+        ("tracking.uri=http://me:hunter2@h", "set MLFLOW_TRACKING_URI, or write"),
+        ("tracking.uri=http://hunter2@h", "set MLFLOW_TRACKING_URI, or write"),
+        ("registry.uri='mongodb://me:${oc.env:PW,hunter2}@h/'", "or write"),
+        ("registry.uri='mongodb://me:${oc.env:PW}hunter2@h/'", "or write"),
+    ],
+)
+def test_a_login_in_an_address_is_refused_and_not_repeated(typed: str, cure: str) -> None:
+    with pytest.raises(SettingsError, match=r"the login of \w+\.uri from the environment") as told:
+        _ = Workspace(typed).settings
+    assert f"{cure} ${{oc.env:VARIABLE}} in its place" in str(told.value)
+    assert "hunter2" not in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "uri", ["${oc.env:MINE}", "mongodb://me:${oc.env:PW}@h/", "mongodb://${oc.env:ME}@h/"]
+)
+def test_a_login_of_the_environment_is_taken(monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    for name, value in {"MINE": "mongodb://a:b@h/", "PW": "hunter2", "ME": "a:b"}.items():
+        monkeypatch.setenv(name, value)
+    found = str(Workspace(f"registry.uri='{uri}'").settings.registry.uri)
+    assert found in ("mongodb://a:b@h/", "mongodb://me:hunter2@h/")

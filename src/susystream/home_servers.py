@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING, TypeVar
 import rich.console
 
 from susystream.composition import composed_settings
-from susystream.disclosure import SHOWN_SECURITY, unsecret
+from susystream.disclosure import ADDRESSES, SHOWN_SECURITY, unsecret
 from susystream.errors import NotFound, ServiceError, SettingsError, TrackingError
+from susystream.evaluate.worker import refuse_to_run_the_script
 from susystream.settings import Settings, public_uri
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext
 from susystream.tracking.address import sqlite_file
 from susystream.tracking.contact import opened
-from susystream.typed_names import set_in
+from susystream.typed_names import is_replaced, replaced_by, set_in
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -34,7 +35,12 @@ if TYPE_CHECKING:
 
 _Own = TypeVar("_Own", bound="HomeServers")
 _FROM_ENVIRONMENT = re.compile(r"\$\{oc\.env:\w+\}")
-_FIRST = "run the chain first: susystream run experiment=quickstart"
+_NO_PASSWORD = re.compile(r"://(?:[^:@/]*:)?@")  # once what comes from the environment is left out
+_VARIABLES: dict[tuple[str, ...], str] = {  # that the commands read, too
+    ("registry", "uri"): "set SUSYSTREAM_REGISTRY_URI",
+    ("tracking", "uri"): "set MLFLOW_TRACKING_URI",
+}
+_UNUSED = (("stage",), *(("evaluate", name) for name in ("models", "input", "ensemble")))
 
 
 class HomeServers:
@@ -69,13 +75,16 @@ class HomeServers:
         """The checked settings.
 
         Raises:
-            SettingsError: One is wrong, or holds a secret as text.
+            SettingsError: One is wrong, has no use here, or holds a secret as text.
         """
+        refuse_to_run_the_script()
         _check_secrets(self._overrides)
+        _check_used(self._overrides)
         found = composed_settings(self._overrides)
-        uri = _database_here_or_above(found.tracking.uri)
+        place = _place_of(found.home)
+        uri = _database(found.tracking.uri, beside=place)
         tracking = found.tracking.model_copy(update={"uri": uri})
-        home = _here_or_above(found.home)
+        home = found.home if place is None else place / found.home
         return found.model_copy(update={"home": home, "tracking": tracking})
 
     @property
@@ -95,7 +104,7 @@ class HomeServers:
         if self.settings.registry.uri is None and not folder.is_dir():
             raise NotFound(
                 f"expected stored models in a folder {folder}, here or above, or at "
-                f"SUSYSTREAM_REGISTRY_URI, received neither; {_FIRST}"
+                f"SUSYSTREAM_REGISTRY_URI, received neither; {self._first}"
             )
         return self._context.store
 
@@ -111,7 +120,7 @@ class HomeServers:
         if file is not None and not file.exists():
             raise TrackingError(
                 f"expected runs at {public_uri(tracking.uri)}, received no such file; set "
-                f"MLFLOW_TRACKING_URI, or {_FIRST}"
+                f"MLFLOW_TRACKING_URI, or {self._first}"
             )
         opened(tracking.uri, timeout_seconds=tracking.timeout_seconds)
         return tracking.uri
@@ -127,9 +136,17 @@ class HomeServers:
         if given is None and not data.is_dir():
             raise ServiceError(
                 f"expected an embedded broker's data in {data}, received none; set "
-                f"SUSYSTREAM_BOOTSTRAP_SERVERS, or {_FIRST}"
+                f"SUSYSTREAM_BOOTSTRAP_SERVERS, or {self._first}"
             )
         return self._context.kafka.bootstrap_servers
+
+    @property
+    def _first(self) -> str:
+        """What makes a home; a stated one may be mistyped."""
+        stated = ("home",) in replaced_by(self._overrides, {})
+        name = "home" if stated else "SUSYSTREAM_HOME" if os.environ.get("SUSYSTREAM_HOME") else ""
+        correct = f"correct {name}, or " if name else ""
+        return f"{correct}run the chain first: susystream run experiment=quickstart"
 
     @cached_property
     def _context(self) -> StageContext:
@@ -141,26 +158,51 @@ class HomeServers:
 
 
 def _check_secrets(overrides: Iterable[str]) -> None:
-    """Refuses a secret of `stream.security` as text, and what may be one: a misspelt name."""
+    """Refuses a secret as text, and what may be one: a misspelt name of `stream.security`."""
     for keys, value in (one for word in overrides for one in set_in(word)):
-        name, secret = keys[-1], "security" in keys[:-1] and keys[-1] not in SHOWN_SECURITY
-        if secret and not _FROM_ENVIRONMENT.fullmatch(str(value)):
+        name, text = keys[-1], str(value)
+        secret = "security" in keys[:-1] and name not in SHOWN_SECURITY
+        if secret and not _FROM_ENVIRONMENT.fullmatch(text):
+            raise _typed(unsecret(name), "")
+        if name in ADDRESSES and _shows_login(text):
+            cure = _VARIABLES.get(keys)
+            raise _typed(f"the login of {'.'.join(keys)}", f"{cure}, or " if cure else "")
+
+
+def _typed(what: str, cure: str) -> SettingsError:
+    return SettingsError(
+        f"expected {what} from the environment, received it as text, which a notebook keeps; "
+        f"{cure}write ${{oc.env:VARIABLE}} in its place"
+    )
+
+
+def _shows_login(address: str) -> bool:
+    """Whether anything is secret but what comes from the environment."""
+    typed = _NO_PASSWORD.sub("://", _FROM_ENVIRONMENT.sub("", address), count=1)
+    return public_uri(typed) != typed
+
+
+def _check_used(overrides: Iterable[str]) -> None:
+    """Refuses what says which model, events or stage: of a workspace each call says so."""
+    for keys in replaced_by(overrides, {}):
+        if is_replaced(keys, _UNUSED):
             raise SettingsError(
-                f"expected {unsecret(name)} from the environment, received it as text, which a "
-                "notebook keeps; write ${oc.env:VARIABLE} in its place"
+                f"expected settings that a workspace uses, received {'.'.join(keys)}; leave it "
+                "out, name model and test set in evaluate(…), or use susystream run"
             )
 
 
-def _database_here_or_above(uri: str) -> str:
-    """The address, with the file's place where it is a local database."""
+def _database(uri: str, *, beside: Path | None) -> str:
+    """The address; of a local database that of the home found there, else here or above."""
     file = sqlite_file(uri)
-    if file is None or (found := _here_or_above(file)) == file:
+    places = [] if beside is None else [beside]
+    if file is None or (place := _place_of(file, *places)) is None:
         return uri
     _, mark, query = uri.partition("?")
-    return f"sqlite:///{found}{mark}{query}"
+    return f"sqlite:///{place / file}{mark}{query}"
 
 
-def _here_or_above(path: Path) -> Path:
-    """The path in the current folder, or in the nearest folder above that has it."""
-    places = [Path.cwd(), *Path.cwd().parents] if not path.is_absolute() else []
-    return next((place / path for place in places if (place / path).exists()), path)
+def _place_of(path: Path, *first: Path) -> Path | None:
+    """The first folder that has a relative path: of these, the current one and those above."""
+    places = [] if path.is_absolute() else [*first, Path.cwd(), *Path.cwd().parents]
+    return next((place for place in places if (place / path).exists()), None)

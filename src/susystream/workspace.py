@@ -7,6 +7,7 @@ comparisons, as documents and Polars frames. Nothing is trained and nothing is r
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 import polars as pl
@@ -16,6 +17,7 @@ from susystream.home_servers import HomeServers
 from susystream.settings.engine import LocalEngine
 from susystream.settings.engine import SparkEngine as SparkSettings
 from susystream.settings.named_sets import SETS
+from susystream.tables import polars_frame
 from susystream.tracking.tracker import Tracker
 from susystream.typed_names import replaced_by
 
@@ -65,25 +67,29 @@ class Workspace(HomeServers):
     def model(self, selector: str = "latest") -> ModelDocument:
         """A model with its weights and its whole record, its digests proven.
 
+        Wherever else a model is asked for, its selector will do as well.
+
         Args:
             selector: As `susystream.registry.store.ModelStore.load_model` takes it.
 
         Raises:
             NotFound: No model, or more than one; near ids are listed.
+            SettingsError: The selector is no text.
         """
-        return self.store.load_model(selector)
+        return self.store.load_model(_selector(selector))
 
-    def describe(self, model: ModelDocument) -> pl.DataFrame:
+    def describe(self, model: ModelDocument | str) -> pl.DataFrame:
         """What a model is and where it comes from: columns `what` and `is`."""
         from susystream.stages.provenance import provenance
 
+        model = self._document(model)
         try:
             record = self.store.load_dataset(model.training.dataset_id)
         except NotFound:
             record = None
         return pl.DataFrame(list(provenance(model, record).items()), ["what", "is"], orient="row")
 
-    def verify(self, model: ModelDocument) -> dict[str, bool]:
+    def verify(self, model: ModelDocument | str) -> dict[str, bool]:
         """What `susystream models verify` proves, of the model as it is stored now.
 
         Raises:
@@ -92,11 +98,11 @@ class Workspace(HomeServers):
         """
         from susystream.stages.models import checks_of
 
-        stored = self.store.load_model(model.model_id)  # which proves its digests
+        stored = self.store.load_model(_selector(model))  # which proves its digests
         tracker = Tracker(self.tracking_uri, stored.mlflow.experiment)
         return checks_of(stored, tracker.tags_of(stored.mlflow.run_id))
 
-    def compare(self, *selectors: str) -> pl.DataFrame:
+    def compare(self, *models: ModelDocument | str) -> pl.DataFrame:
         """What differs between models: settings, data, code and figures.
 
         Returns:
@@ -107,12 +113,12 @@ class Workspace(HomeServers):
         """
         from susystream.model_comparison import stored_comparison, tables_of
 
-        found = stored_comparison(self.store, selectors)
+        found = stored_comparison(self.store, [_selector(one) for one in models])
         rows = [(part, *row) for part, rows in tables_of(found).items() for row in rows]
         return pl.DataFrame(rows, schema=["part", "name", *found.models], orient="row")
 
     def evaluate(
-        self, model: ModelDocument, test_set: str, *, engine: Engine | None = None
+        self, model: ModelDocument | str, test_set: str | Path, *, engine: Engine | None = None
     ) -> Evaluation:
         """Scores and counts a test set, without a trace in store and tracking server.
 
@@ -126,7 +132,7 @@ class Workspace(HomeServers):
                 override names it (`evaluate.sets.toy_large.rows=…`) or the seed; its files are
                 looked for in the current folder, then beside the home.
             engine: `local` reads by Polars and scores in this process. `spark` does so on the
-                workers of `evaluate.engine.master`, of SUSYSTREAM_SPARK_MASTER, or of `local[2]`.
+                workers of `evaluate.engine.master`, of SUSYSTREAM_SPARK_MASTER, or of `local[*]`.
                 None: that of the overrides, else `local`.
 
         Raises:
@@ -134,24 +140,31 @@ class Workspace(HomeServers):
                 say, or the model has seen the events.
             DataError: The events cannot be read, or are others than they must be.
             ModelError: The model cannot be scored in the way that is set.
-            EvaluationError: pyspark is not installed, or Spark failed.
+            EvaluationError: pyspark is not installed, Spark failed, or worker processes ended, as
+                with `evaluate.workers=2` in a script without `if __name__ == "__main__":`.
             NotFound, ServiceError: As `store` and `bootstrap_servers`.
         """
         from susystream.stages.one_evaluation import evaluate_one, settings_for
         from susystream.stages.wanted_set import wanted_set
 
-        replaced = replaced_by(self._overrides, {})
+        if not isinstance(test_set, str | os.PathLike):
+            raise SettingsError(
+                f"expected a test set's name or file, received {type(test_set).__name__}; name one"
+            )
+        model, replaced = self._document(model), replaced_by(self._overrides, {})
         seed = self.settings.seed if ("seed",) in replaced else model.training.seed
         settings = settings_for(self.settings, self._engine(engine), seed=seed)
         _ = self.store  # with its guard: no server is started where there was none
         stated = {keys[2] for keys in replaced if len(keys) > 2 and keys[:2] == SETS}
-        wanted = wanted_set(settings, model, test_set, stated=stated)
+        wanted = wanted_set(settings, model, os.fspath(test_set), stated=stated)
         if wanted.reads_the_stream:
             _ = self.bootstrap_servers
         return evaluate_one(self._context, settings, model, wanted)
 
-    def score(self, model: ModelDocument, events: pl.DataFrame) -> pl.Series:
+    def score(self, model: ModelDocument | str, events: pl.DataFrame) -> pl.Series:
         """The probability of signal for each event.
+
+        By `evaluate.scorer` and `evaluate.precision` of the overrides, in this process.
 
         Args:
             model: The model.
@@ -162,15 +175,20 @@ class Workspace(HomeServers):
 
         Raises:
             DataError: A column is missing, or a value is no finite number.
+            ModelError: The model cannot be scored in the way that is set.
         """
         from susystream.data.frames import features_of
         from susystream.evaluate.metrics import sigmoid
         from susystream.stages.models import scorer_plan_of
 
-        logits = scorer_plan_of(model).open().logits(features_of(events))
+        features, chosen = features_of(polars_frame(events)), self.settings.evaluate
+        plan = scorer_plan_of(
+            self._document(model), scorer=chosen.scorer, precision=chosen.precision
+        )
+        logits = plan.open().logits(features)
         return pl.Series("score", sigmoid(logits.astype(float)))
 
-    def events(self, model: ModelDocument) -> pl.DataFrame:
+    def events(self, model: ModelDocument | str) -> pl.DataFrame:
         """The events of the data set that a model learned from, proven by count and digest.
 
         Of a broker with TLS or logins, by `stream.security` among the overrides.
@@ -188,14 +206,14 @@ class Workspace(HomeServers):
         from susystream.schema import LABEL
         from susystream.stages.recorded_events import slice_events
 
-        record = self.store.load_dataset(model.training.dataset_id)
+        record = self.store.load_dataset(self._document(model).training.dataset_id)
         _ = self.bootstrap_servers
         batches = slice_events(record.model_dump(), self._context.kafka)
         return pl.concat(
             [frame_of(one).with_columns(pl.Series(LABEL, one.labels)) for one in batches]
         )
 
-    def features_figure(self, model: ModelDocument, events: pl.DataFrame) -> Figure:
+    def features_figure(self, model: ModelDocument | str, events: pl.DataFrame) -> Figure:
         """The 18 features of events of a model's data set, simulated ones beside real ones.
 
         Raises:
@@ -205,8 +223,14 @@ class Workspace(HomeServers):
         from susystream.data.frames import batch_of, events_of
         from susystream.stages.features_picture import picture_of
 
-        record = self.store.load_dataset(model.training.dataset_id)
-        return picture_of(record.name, batch_of(events_of(events), 0), source=record.source)
+        batch = batch_of(events_of(polars_frame(events)), 0)
+        record = self.store.load_dataset(self._document(model).training.dataset_id)
+        return picture_of(record.name, batch, source=record.source)
+
+    def _document(self, model: ModelDocument | str) -> ModelDocument:
+        from susystream.registry.document import ModelDocument
+
+        return model if isinstance(model, ModelDocument) else self.model(model)
 
     def _engine(self, name: Engine | None) -> LocalEngine | SparkSettings:
         chosen = self.settings.evaluate.engine
@@ -216,4 +240,18 @@ class Workspace(HomeServers):
             raise SettingsError(f"expected engine local or spark, received {name!r}; name one")
         if name == "local":
             return LocalEngine()
-        return SparkSettings(master=os.environ.get(_MASTER) or "local[2]")
+        return SparkSettings(master=os.environ.get(_MASTER) or "local[*]")
+
+
+def _selector(model: object) -> str:
+    """Of a model, its id."""
+    from susystream.registry.document import ModelDocument
+
+    if isinstance(model, ModelDocument):
+        return model.model_id
+    if isinstance(model, str):
+        return model
+    raise SettingsError(
+        f"expected a model or its selector (latest, an id, a time, …), received "
+        f"{type(model).__name__}; models() lists those there are"
+    )

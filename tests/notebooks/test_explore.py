@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import polars as pl
 import pytest
 from nbclient.exceptions import CellExecutionError
 
@@ -26,9 +27,12 @@ from susystream.registry.document import DatasetRecord, ModelSummary
 from susystream.registry.store import ModelStore
 from susystream.services.broker import embedded_broker
 from susystream.services.store import embedded_store
+from susystream.tables import Table
+from susystream.workspace import Workspace
 
 FOLDER = Path(__file__).parents[2] / "experiments" / "notebooks"
 PATH = FOLDER / "explore.ipynb"
+README = (FOLDER / "README.md").read_text()
 CELL_SECONDS, CHAIN_SECONDS = 120, 240
 SMALL = [
     *("data.rows=5000", "train.epochs=2", "model.hidden=[16]", "model.dropout=[0]"),
@@ -175,6 +179,32 @@ def test_where_no_chain_ran_one_line_says_what_to_type(tmp_path: Path) -> None:
     assert line.startswith("NotFound: expected stored models in a folder .susystream")
     assert line.endswith("run the chain first: susystream run experiment=quickstart")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_traceback_behind_a_line_is_shown_as_the_readme_says(tmp_path: Path) -> None:
+    (shows,) = re.findall(r"```python\n(import sys, traceback\n.*?)```", README, re.DOTALL)
+    fails = "from susystream.workspace import Workspace\nWorkspace().models()"
+    forms: Any = nbformat.v4
+    cells = [forms.new_code_cell(one) for one in (fails, shows)]
+    cells[0].metadata["tags"] = ["raises-exception"]
+    notebook = forms.new_notebook(cells=cells)
+    made = EXECUTE.executed(notebook, tmp_path, seconds=CELL_SECONDS, env=ENVIRONMENT)
+    (error,) = made.cells[0].outputs
+    assert [line.partition(":")[0] for line in error.traceback] == ["NotFound"]
+    told = "".join(one.text for one in made.cells[1].outputs)
+    assert "Traceback (most recent call last):" in told
+    assert "home_servers.py" in told
+
+
+def test_a_model_without_an_area_is_named_in_all_other_ways(world: World) -> None:
+    home = f"home='{world.project}/.susystream'"
+    with Workspace(home) as full, Workspace(home, "registry.database=arealess") as workspace:
+        model = full.model().model_copy(update={"metrics": {"validation/loss": 0.5}})
+        workspace.store.save_model(model)
+        names: dict[str, Any] = {"workspace": workspace, "model": model, "pl": pl, "Table": Table}
+        exec(code_cells(COMMITTED)["selectors"].source, names)
+    assert len(names["ways"]) == 5
+    assert set(names["named"]) == {model.model_id}
 
 
 def texts(cells: Iterable[Any]) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Inside a worker process: blocks in, scores out.
 
-In: plans of scorers when it starts, then one block after another. Out: the scores of each. One
+In: a file of plans when it starts, then one block after another. Out: the scores of each. One
 processor serves a worker, so each library in it is told to use one thread. Libraries are loaded
 after that, and none of them is TensorFlow unless a plan asks for it.
 """
@@ -13,6 +13,7 @@ import pickle
 import signal
 import threading
 from dataclasses import dataclass
+from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from susystream.evaluate.scored import ScoredRows
     from susystream.schema import Float32Array, Int64Array, UInt8Array
 
-_shipped: list[bytes] = []  # plans as they came; opened with the first block, so that an error
+UNGUARDED = 87  # the status of one that a script without a guard would have opened a workspace in
+_shipped: list[Path] = []  # where the plans lie; read with the first block, so that an error
 _scorers: dict[str, Any] = {}  # is that block's and reaches the parent
 
 
@@ -75,8 +77,34 @@ class BlockScores:
         )
 
 
-def start(shipped: bytes) -> None:
-    """Prepares this process: Ctrl-C is the parent's to handle, and its end is ours too."""
+class ScoringProcess(SpawnProcess):
+    """A worker; the name of its class begins its own, which it knows before it runs a script."""
+
+
+class ScoringContext(SpawnContext):
+    """Processes that are spawned, for a fork would copy held locks."""
+
+    Process = ScoringProcess
+
+
+def refuse_to_run_the_script() -> None:
+    """Ends a worker that runs its parent's script again, as each one does when it starts.
+
+    For what a script does without a guard, every worker would do too, and start workers. Nothing
+    is said here: the parent knows the status.
+    """
+    own = multiprocessing.current_process()
+    if getattr(own, "_inheriting", False) and own.name.startswith(ScoringProcess.__name__):
+        raise SystemExit(UNGUARDED)
+
+
+def start(shipped: Path) -> None:
+    """Prepares this process: Ctrl-C is the parent's to handle, and its end is ours too.
+
+    Args:
+        shipped: A file of pickled plans and their mean. What is sent to a process that starts must
+            fit into a pipe: if it died, the parent would write for ever.
+    """
     _shipped.append(shipped)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["POLARS_MAX_THREADS"] = "1"
@@ -110,7 +138,8 @@ def _opened() -> dict[str, Any]:
     from susystream.evaluate.ensemble import with_ensemble
 
     if not _scorers:
-        plans, mean = pickle.loads(_shipped[0])  # noqa: S301  # by our own parent, not from outside
+        content = _shipped[0].read_bytes()
+        plans, mean = pickle.loads(content)  # noqa: S301  # by our own parent, not from outside
         scorers = {name: plan.open(threads=1) for name, plan in plans.items()}
         _scorers.update(with_ensemble(scorers, mean))
     return _scorers

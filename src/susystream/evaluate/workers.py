@@ -6,11 +6,11 @@ journal and all figures are those of a single process, bit for bit.
 
 from __future__ import annotations
 
-import multiprocessing
 import pickle
+import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -80,27 +80,50 @@ class Workers:
 
     @contextmanager
     def _pool(self) -> Iterator[ProcessPoolExecutor]:
-        shipped = pickle.dumps((dict(self.plans), self.mean))
-        pool = ProcessPoolExecutor(
-            self.processes,
-            mp_context=multiprocessing.get_context("spawn"),  # a fork would copy held locks
-            initializer=worker.start,
-            initargs=(shipped,),
+        with tempfile.NamedTemporaryFile(prefix="susystream-plans-") as shipped:  # ours alone
+            pickle.dump((dict(self.plans), self.mean), shipped)
+            shipped.flush()
+            pool: Any = ProcessPoolExecutor(
+                self.processes,
+                mp_context=worker.ScoringContext(),
+                initializer=worker.start,
+                initargs=(Path(shipped.name),),
+            )
+            try:
+                yield pool
+            except BrokenProcessPool as error:
+                processes = list((pool._processes or {}).values())
+                _kill(pool)
+                raise EvaluationError(
+                    _broken(self.processes, {one.exitcode for one in processes})
+                ) from error
+            except BaseException:
+                _kill(pool)  # one that is halted would not let the pool end
+                raise
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+
+def _broken(processes: int, statuses: Collection[int | None]) -> str:
+    """Why workers ended, of which none should."""
+    if worker.UNGUARDED in statuses:
+        return (
+            'expected a script that evaluates behind `if __name__ == "__main__":`, since each '
+            "worker process runs the script too, received one that does so without; put it there, "
+            "or set evaluate.workers=1"
         )
-        try:
-            yield pool
-        except BrokenProcessPool as error:
-            _kill(pool)
-            raise EvaluationError(
-                f"expected {self.processes} worker processes to live, received the end of one "
-                "(killed, often for lack of memory); lower evaluate.workers and run again, which "
-                "goes on after the last finished window"
-            ) from error
-        except BaseException:
-            _kill(pool)  # one that is halted would not let the pool end
-            raise
-        finally:
-            pool.shutdown(cancel_futures=True)
+    own = [one for one in statuses if one is not None and one > 0]
+    if own:
+        return (
+            f"expected {processes} worker processes to live, received the end of one by itself, "
+            f"with status {own[0]}; see what it printed, and put what a script does behind "
+            '`if __name__ == "__main__":`, since each worker process runs the script too'
+        )
+    return (
+        f"expected {processes} worker processes to live, received the end of one "
+        "(killed, often for lack of memory); lower evaluate.workers and run again, which "
+        "goes on after the last finished window"
+    )
 
 
 def _in_order(

@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from susystream.direction import less_is_better
+from susystream.errors import NotFound
 from susystream.registry.document import PROMOTED, UNPROVEN
 
 PUBLISHED_AT = "published_at"  # beside a data set, for it changes; former stores have none
@@ -29,7 +30,13 @@ _TIME = re.compile(
 
 
 def query(key: str, selector: str) -> tuple[dict[str, Any], list[tuple[str, int]] | None]:
-    """What to look for, and in which order; no order means that only one may be found."""
+    """What to look for, and in which order; no order means that only one may be found.
+
+    Raises:
+        NotFound: The selector is empty, which begins every id.
+    """
+    if not selector:
+        raise NotFound(f"expected {SELECTORS[key]}, received an empty text; name one")
     kind, mark, value = selector.partition(":")
     proven: dict[str, Any] = {"status": {"$ne": UNPROVEN}} if key == "model_id" else {}
     if selector == "latest":

@@ -75,7 +75,8 @@ def _given(text: str, known: Collection[str]) -> TestSet:
     except ValueError as error:
         raise SettingsError(f"test set {text!r}: {error}") from None
     given = given_set(text)
-    if isinstance(given, FileSet) and not is_glob(given.path) and not given.path.exists():
+    no_file = isinstance(given, FileSet) and not is_glob(given.path) and not given.path.exists()
+    if no_file or not text:  # which would be the current folder
         raise SettingsError(
             f"expected a test set out of {', '.join(known)}, a file, a glob, dataset:… or slice:…, "
             f"received {text!r}; name one of these"
