@@ -8,7 +8,8 @@ file=()
 if [ -f "$settings" ] || [ -n "${SUSYSTREAM_ENV_FILE:-}" ]; then file=(--env-file "$settings"); fi
 compose+=(${file[@]+"${file[@]}"})
 
-servers="kafka mongo mlflow" stages="publish train evaluate evaluate-spark"
+servers="kafka mongo mlflow" workers="spark-master spark-worker"
+stages="publish train evaluate evaluate-spark"
 
 fail() { echo "docker/up.sh: $*" >&2; exit 1; }
 
@@ -115,7 +116,7 @@ numbers() { # of the ports; Compose reads all of them, and would not say whose i
   done <<<"$PORTS"
 }
 
-ports() { # of services that will be started and do not run yet
+ports() { # of services that will be started and do not have them yet
   local name service port default other taken=
   while read -r name service default; do
     is_wanted "$service" || continue
@@ -123,7 +124,7 @@ ports() { # of services that will be started and do not run yet
     other=$(sed -n "s/^$port //p" <<<"$taken")
     [ -z "$other" ] || fail "$service: expected a port of its own in $name, received $port, which $other has too; set another in docker/.env"
     taken+="$port $name"$'\n'
-    if [ "$(docker inspect --format '{{.State.Running}}' "$(container "$service")" 2>/dev/null)" = true ]; then continue; fi
+    if docker port "$(container "$service")" 2>/dev/null | grep -q ":$port\$"; then continue; fi
     if (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
       fail "$service: expected port $port of 127.0.0.1 to be free, another program has it; end that program, or set another $name in docker/.env"
     fi
@@ -131,11 +132,12 @@ ports() { # of services that will be started and do not run yet
 }
 
 room() { # for a build and for the volumes, where the engine's disk is this machine's
-  local root free
+  local root free need=1
   root=$(docker info --format '{{.DockerRootDir}}')
   [ -d "$root" ] || return 0
+  if [ -z "$(value SUSYSTREAM_IMAGE "")" ] && ! docker image inspect susystream:0.1.0 >/dev/null 2>&1; then need=10; fi
   free=$(df -Pk "$root" | awk 'NR == 2 {print $4}')
-  [ "$free" -ge 6000000 ] || fail "expected 6 GB free below $root, received $((free / 1000)) MB; make room (docker system prune)"
+  [ "$free" -ge $((need * 1000000)) ] || fail "expected $need GB free below $root, received $((free / 1000)) MB; make room (docker system prune)"
 }
 
 images() { # ours is built unless another is named; the others are pulled
@@ -149,6 +151,7 @@ images() { # ours is built unless another is named; the others are pulled
   fi
   while read -r name service default; do
     image=$(value "$name" "$default")
+    if [ "$name" != SUSYSTREAM_IMAGE ] && ! is_wanted "$service"; then continue; fi
     docker image inspect "$image" >/dev/null 2>&1 || docker pull --quiet "$image" >/dev/null ||
       fail "$service: expected the image $image, none is here and none could be pulled; correct $name in docker/.env, or see to the network"
   done <<IMAGES

@@ -13,10 +13,11 @@ set -euo pipefail
 
 told() { # which service stopped it, the last lines of each of its containers, and a cure
   local service name state health code bad
-  for service in $servers $stages score notebook; do full "$service"; done
+  for service in $servers $stages $workers score notebook; do full "$service"; done
   bad=$("${compose[@]}" ps --all --format '{{.Service}}|{{.Name}}|{{.State}}|{{.Health}}|{{.ExitCode}}' | in_order | ended_badly)
   [ -n "$bad" ] || fail "the engine could not start all of it: $(tail -n 1 "$said" | cut -c -400)"
   IFS='|' read -r service name state health code <<<"$bad"
+  if [ "$state" = created ]; then not_started "$service"; fi
   sed -n "s/^$service|\([^|]*\)|.*/\1/p" <<<"$bad" | while read -r name; do
     echo "the last lines of $name:" >&2
     lines_of "$name" | tail -n 5 | cut -c -400 | sed 's/^/  /' >&2
@@ -24,7 +25,21 @@ told() { # which service stopped it, the last lines of each of its containers, a
   if [ "$health" = unhealthy ]; then
     fail "$service: expected it to be well after $(value START_SECONDS 90) s, it is not; correct what its lines say, its image ($(image_of "$service")), or START_SECONDS in docker/.env"
   fi
-  fail "$service: expected it to run, received state $state, exit status $code; correct what its lines say, or its image ($(image_of "$service")); all lines: docker compose --file docker/compose.yaml logs $service"
+  if [ "$(docker inspect --format '{{.State.OOMKilled}}' "$name")" = true ]; then
+    fail "$service: expected it to do with the memory it may have, it was ended for more; raise MEMORY in docker/.env, or a server's mem_limit in docker/compose.yaml"
+  fi
+  fail "$service: expected it to run, received state $state, exit status $code; correct what its lines say, $(settings_of "$service"), or its image ($(image_of "$service")); all lines: docker compose --file docker/compose.yaml logs $service"
+}
+
+not_started() { # $1, or the one that the engine names: a port may have been taken since it was asked for
+  local service why
+  why=$(tail -n 1 "$said" | cut -c -400)
+  for service in $servers notebook $1; do if [[ "$why" == *"-$service-"* ]]; then break; fi; done
+  fail "$service: expected its container to start, the engine says: $why; correct its port or image in docker/.env, then docker/up.sh again"
+}
+
+settings_of() { # what of docker/.env a service is started with
+  case "$1" in spark-*) echo "SPARK_CORES or SPARK_MEMORY in docker/.env" ;; *) echo "its settings in docker/.env" ;; esac
 }
 
 ended_badly() { # of lines service|container|state|health|status those that stopped it
@@ -70,10 +85,18 @@ shown() { # what each stage prints, from when it begins
 
 began() { [[ "$(docker inspect --format '{{.State.StartedAt}}' "$1")" > "$begin" ]]; } # in this start
 
-follow() {
-  local id
-  until id=$(container "$1") && [ -n "$id" ] && began "$id"; do sleep 1; done
-  docker logs --follow --since "${begin}Z" "$id" 2>&1 | sed "s/^/$1 | /"
+follow() { # each life of it, if it is started again; $$ is up.sh itself, which may have been killed
+  local id state since=${begin}Z
+  until id=$(container "$1") && [ -n "$id" ] && began "$id"; do
+    kill -0 $$ 2>/dev/null || exit
+    sleep 1
+  done
+  while kill -0 $$ 2>/dev/null; do
+    docker logs --follow --since "$since" "$id" 2>&1 | sed "s/^/$1 | /"
+    state=$(docker inspect --format '{{.State.Status}} {{.State.FinishedAt}}' "$id" 2>/dev/null) || return
+    case "$state" in running* | restarting*) since=${state#* } ;; *) return ;; esac
+    sleep 1
+  done
 }
 
 well() { # waits for services that nothing else was started to wait for
@@ -81,8 +104,9 @@ well() { # waits for services that nothing else was started to wait for
   for service; do
     id=$(container "$service")
     while [ -n "$id" ]; do
-      case "$(docker inspect --format '{{.State.Status}} {{.State.Health.Status}}' "$id" 2>/dev/null)" in
+      case "$(docker inspect --format '{{.State.Status}} {{with .State.Health}}{{.Status}}{{end}}' "$id" 2>/dev/null)" in
         "running healthy" | created*) break ;;
+        paused*) fail "$service: expected it to run, it is paused; docker unpause $id" ;;
         "") fail "$service: expected its container to stay while it starts, it is gone; docker/up.sh again" ;;
         exited* | dead*) if ended_before "$id"; then break; else told; fi ;;
         "running unhealthy") told ;; # one that is being started again is called unhealthy too
@@ -92,14 +116,31 @@ well() { # waits for services that nothing else was started to wait for
   done
 }
 
-alive() { # a server that ended for good while others wait for it stops all
+alive() { # what ended for good while others wait for it stops all
   local service id state
-  for service in $servers; do
-    id=$(container "$service")
-    [ -n "$id" ] || continue
-    state=$(docker inspect --format '{{.State.Status}} {{.State.FinishedAt}}' "$id")
-    if [[ "$state" == exited* && "${state#exited }" > "$begin" ]]; then told; fi
+  for service in $servers $workers; do
+    for id in $(containers "$service"); do
+      state=$(docker inspect --format '{{.State.Status}} {{.State.FinishedAt}}' "$id")
+      if [[ "$state" == exited* && "${state#exited }" > "$begin" ]]; then told; fi
+    done
   done
+}
+
+halted() { # stages that an earlier start left running would never see what this one makes
+  local service id
+  for service in $stages; do
+    is_wanted "$service" || continue
+    for id in $(containers "$service"); do
+      case "$(docker inspect --format '{{.State.Status}}' "$id")" in running | restarting | paused) ;; *) continue ;; esac
+      echo "stopping $service, which an earlier start left running; it begins again in its turn"
+      docker stop "$id" >/dev/null || fail "$service: expected it to stop, it does not; docker kill $id, then docker/up.sh again"
+    done
+  done
+}
+
+now() { # by the engine's clock, in which it tells when things began and ended; to the second
+  local time; time=$(docker info --format '{{.SystemTime}}')
+  case "$time" in *Z) echo "${time%%[.Z]*}" ;; *) date -u -d "$time" +%FT%T ;; esac
 }
 
 ended() { # waits for a part of the chain, if it was started
@@ -116,20 +157,21 @@ ended() { # waits for a part of the chain, if it was started
 }
 
 steady() { # waits until scorers have run for 15 s: one that cannot start has ended by then
-  local id state
+  local id state life since=$SECONDS
   for id in $(containers score); do
+    life=
     while state=$(docker inspect --format '{{.State.Status}} {{.State.ExitCode}} {{.State.StartedAt}}' "$id" 2>/dev/null); do
       case "$state" in
-        created* | "exited 0 "*) break ;;
+        created* | paused* | "exited 0 "*) break ;;
         exited* | dead*) if ended_before "$id"; then break; else told; fi ;;
-        running*) if [[ "${state##* }" < "$(ago 15)" ]]; then break; fi ;;
+        running*) began "$id" || break ;;
       esac
+      if [ "$state" != "$life" ]; then life=$state since=$SECONDS; fi
+      if [ $((SECONDS - since)) -ge 15 ]; then break; fi
       sleep 1
     done
   done
 }
-
-ago() { date -u -d "$1 seconds ago" +%FT%T 2>/dev/null || date -u -v "-$1S" +%FT%T; } # GNU's date, or BSD's
 
 main() { # read whole before anything runs: the file may be changed meanwhile
   if [ "${1:-}" = --help ] || [ "${1:-}" = -h ]; then sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit; fi
@@ -157,8 +199,9 @@ main() { # read whole before anything runs: the file may be changed meanwhile
   ports
   room
   images
+  halted
   said=$(mktemp)
-  begin=$(date -u +%FT%T)
+  begin=$(now)
   echo "starting the servers: docker compose --file docker/compose.yaml logs --follow shows theirs"
   set -m # a process group of its own, which ends with us
   shown &
@@ -173,13 +216,13 @@ main() { # read whole before anything runs: the file may be changed meanwhile
   done
   wait $starting || told
   # shellcheck disable=SC2086 # names, one a word
-  well $servers
+  well $servers $workers
   for service in $stages; do ended "$service"; done
   well notebook
   steady
   sleep 1 # for the last lines
-  echo "MLflow    http://127.0.0.1:$(value MLFLOW_PORT 5000)"
-  echo "notebook  http://127.0.0.1:$(value NOTEBOOK_PORT 8888)  (NOTEBOOK_TOKEN of docker/.env)"
+  if is_wanted mlflow; then echo "MLflow    http://127.0.0.1:$(value MLFLOW_PORT 5000)"; fi
+  if is_wanted notebook; then echo "notebook  http://127.0.0.1:$(value NOTEBOOK_PORT 8888)  (NOTEBOOK_TOKEN of docker/.env)"; fi
   echo "stop      docker/up.sh --down   (--down --volumes: and forget everything)"
 }
 

@@ -33,7 +33,9 @@ def test_every_variable_of_the_composition_is_in_the_example() -> None:
 
 def test_the_example_shows_the_defaults() -> None:
     for name, value in re.findall(
-        r"^#?([A-Z_]+_(?:PORT|IMAGE)|MEMORY|PARTITIONS)=(.+)$", EXAMPLE, re.M
+        r"^#?([A-Z_]+_(?:PORT|IMAGE)|[A-Z_]*MEMORY|PARTITIONS|SPARK_CORES|START_SECONDS|EXPERIMENT)=(.+)$",
+        EXAMPLE,
+        re.M,
     ):
         assert f"${{{name}:-{value}}}" in COMPOSE or name == "MLFLOW_IMAGE", name
 
@@ -50,7 +52,7 @@ def test_the_broker_is_the_one_that_the_tests_know() -> None:
     assert f"apache/kafka:{KAFKA_VERSION}" in COMPOSE
 
 
-@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize("name", [*SERVERS, "notebook", "spark-master", "spark-worker"])
 def test_a_server_is_asked_whether_it_is_well(name: str) -> None:
     asked = SERVICES[name]["healthcheck"]
     assert asked["test"][0] in ("CMD", "CMD-SHELL")
@@ -72,6 +74,9 @@ def test_a_stage_waits_for_what_it_needs_and_its_command_composes(name: str) -> 
     service = SERVICES[name]
     waited = {one: how["condition"] for one, how in service["depends_on"].items()}
     assert all(waited[server] == "service_healthy" for server in SERVERS)
+    before = {"train": "publish", "evaluate": "train", "score": "train", "evaluate-spark": "train"}
+    if name in before:
+        assert waited[before[name]] == "service_completed_successfully"
     words = [*service["entrypoint"], *service["command"].split()]
     assert words[:2] == ["susystream", "run"]
     composed_settings([default(word) for word in words[2:] if default(word)])

@@ -14,7 +14,7 @@ from susystream.java import find_java
 from susystream.services.kafka_jars import cache_folder
 
 PROPERTIES = Path("/opt/kafka/server.properties")
-MEMORY = os.environ.get("KAFKA_HEAP_OPTS", "-Xms256m -Xmx768m").split()
+MEMORY = os.environ.get("KAFKA_HEAP_OPTS", "").split()
 
 
 def java(*words: str) -> list[str]:

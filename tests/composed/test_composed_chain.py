@@ -4,6 +4,7 @@ killed in the middle of its work costs nothing. The tests go on with what those 
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -107,6 +108,7 @@ def test_the_results_of_the_chain_are_in_mlflow_and_in_the_store(
 def test_no_secret_is_in_what_the_containers_say_or_in_the_image(chain: Composed) -> None:
     said = [chain.said(one) for one in chain.compose("ps", "--all", "--quiet").split()]
     assert len(said) >= 9
+    said += [docker("top", one) for one in chain.compose("ps", "--quiet").split()]
     assert not any(chain.secret in one for one in said)
     assert chain.secret not in docker("history", "--no-trunc", OURS)
 
@@ -269,15 +271,36 @@ def test_a_stage_that_failed_before_does_not_fail_a_start_of_the_servers(chain: 
     assert done.returncode == 0, done.stderr
 
 
-def test_spark_counts_the_same_figures_bit_for_bit(chain: Composed, tracking: MlflowClient) -> None:
-    chain.variables = {**chain.variables, "OVERRIDES": "evaluate.sets.toy_large.rows=200000"}
+def test_a_port_that_is_taken_stops_no_service_that_runs(chain: Composed) -> None:
+    (broker,) = chain.ids("kafka")
+    own = chain.variables
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        chain.variables = {**own, "KAFKA_PORT": str(taken.getsockname()[1])}
+        done = chain.up("kafka", "mongo", "mlflow")
+    chain.variables = own
+    assert "docker/up.sh: kafka: expected port" in done.stderr
+    assert chain.ids("kafka") == [broker]
+    assert chain.state(broker)["Status"] == "running"
+
+
+def test_a_stage_that_an_earlier_start_left_running_sees_what_this_one_makes(
+    chain: Composed, tracking: MlflowClient, store: ModelStore
+) -> None:
+    few = "data.rows=20000 train.epochs=1 evaluate.sets.toy_large.rows=20000000"
+    chain.variables = {**chain.variables, "OVERRIDES": few}
     chain.compose("up", "--detach", "--no-build", "--no-deps", "--force-recreate", "evaluate")
-    assert chain.ended("evaluate") == 0
-    spark = ["spark-master", "spark-worker", "evaluate-spark"]
-    chain.compose("--profile", "spark", "up", "--detach", "--no-build", "--no-deps", *spark)
-    (container,) = chain.compose("--profile", "spark", "ps", "-aq", "evaluate-spark").split()
-    until(lambda: chain.state(container)["Status"] == "exited", "the end of Spark's evaluation")
-    assert chain.state(container)["ExitCode"] == 0, chain.said(container)
+    done = chain.up()
+    assert done.returncode == 0, done.stderr
+    assert "stopping evaluate, which an earlier start left running" in done.stdout
+    assert runs_of(tracking, "evaluate")[0].data.tags["model_id"] == store.model_id_of("latest")
+
+
+def test_spark_counts_the_same_figures_bit_for_bit(chain: Composed, tracking: MlflowClient) -> None:
+    few = "data.rows=20000 train.epochs=1 evaluate.sets.toy_large.rows=200000"
+    chain.variables = {**chain.variables, "OVERRIDES": few}
+    done = chain.up("--profile", "spark")
+    assert done.returncode == 0, done.stderr
+    assert "evaluate-spark | evaluate " in done.stdout
     by_spark, by_polars, *_ = (_figures(one) for one in runs_of(tracking, "evaluate"))
     assert by_spark == by_polars
     assert len(by_spark) > 20

@@ -185,6 +185,13 @@ def test_services_that_are_named_are_asked_for_the_ports_of_what_they_need(fresh
     assert line.startswith(f"mongo: expected port {port} of 127.0.0.1 to be free")
 
 
+def test_a_spark_worker_that_ends_is_told_with_what_it_was_started_with(fresh: Composed) -> None:
+    words = ["--profile", "spark", "--no-deps", "spark-master", "spark-worker"]
+    line = refusal(fresh, *words, SPARK_CORES="abc")
+    assert line.startswith("spark-worker: expected it to run")
+    assert "SPARK_CORES or SPARK_MEMORY in docker/.env" in line
+
+
 def test_one_port_of_two_services_is_told(fresh: Composed) -> None:
     line = refusal(fresh, MLFLOW_PORT=fresh.variables["MONGO_PORT"])
     assert line.startswith("mlflow: expected a port of its own in MLFLOW_PORT")
