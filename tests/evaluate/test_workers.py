@@ -304,6 +304,7 @@ def test_workers_end_with_a_parent_that_is_killed(paths: tuple[Path, ...], tmp_p
     )
     parent = subprocess.Popen(
         [sys.executable, str(tmp_path / "run.py"), str(tmp_path / "plans")],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -318,6 +319,7 @@ def test_workers_end_with_a_parent_that_is_killed(paths: tuple[Path, ...], tmp_p
     while any(_runs(pid) for pid in workers):
         assert time.monotonic() < deadline, "a worker outlives its parent"
         time.sleep(0.1)
+    assert list(tmp_path.glob("susystream-*")) == []
 
 
 def _runs(pid: int) -> bool:

@@ -149,4 +149,5 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
+        _shipped[0].unlink(missing_ok=True)  # a parent that was killed could not
         os._exit(1)  # nothing to save, and the pool would wait for work for ever
