@@ -63,15 +63,32 @@ secrets() {
   done
 }
 
-named() { # the services among what was typed
-  local word all
-  all=$("${compose[@]}" --profile spark config --services 2>/dev/null) || return 0
-  for word; do if grep -qxF -- "$word" <<<"$all"; then echo "$word"; fi; done
+typed() { # sets $services, those among the words; a word that is neither one nor Compose's is told
+  local word before='' all
+  all=$("${compose[@]}" --profile spark config --services 2>/dev/null) || return 0 # told by settle
+  services=
+  for word; do
+    case "$before $word" in
+      "--scale "*) scaled "$word" "$all" ;;
+      "--timeout "* | "-t "* | "--wait-timeout "* | "--pull "* | "--attach "* | "--no-attach "* | "--exit-code-from "*) ;;
+      *" --scale="*) scaled "${word#*=}" "$all" ;;
+      *" -"*) before=$word && continue ;;
+      *) grep -qxF -- "$word" <<<"$all" || fail "expected a service out of ${all//$'\n'/, }, received $word; correct it"
+        services+=" $word" ;;
+    esac
+    before=
+  done
+  [ "$before" != --scale ] || fail "expected a service and a number after --scale, as in score=3, received nothing; add them"
+}
+
+scaled() { # what follows --scale
+  if [[ "$1" =~ ^([a-z-]+)=[0-9]+$ ]] && grep -qxF -- "${BASH_REMATCH[1]}" <<<"$2"; then return; fi
+  fail "expected a service and a number after --scale, as in score=3, received $1; correct it"
 }
 
 settle() { # reads the composition: its project, and the services to be started, with what they need
-  local services said
-  services=$(named "$@")
+  local services='' said
+  typed "$@"
   # shellcheck disable=SC2086 # names, one a word
   said=$("${compose[@]}" config $services 2>&1) ||
     fail "expected settings that Compose takes, received: $(tail -n 1 <<<"$said" | cut -c -300); correct $settings"
@@ -111,7 +128,7 @@ numbers() { # of the ports; Compose reads all of them, and would not say whose i
   local name service port default
   while read -r name service default; do
     port=$(value "$name" "$default")
-    [[ "$port" =~ ^[0-9]{1,5}$ ]] && [ "$port" -ge 1 ] && [ "$port" -le 65535 ] ||
+    [[ "$port" =~ ^[1-9][0-9]{0,4}$ ]] && [ "$port" -le 65535 ] ||
       fail "$service: expected a port from 1 to 65535 in $name, received '$port'; correct it in docker/.env"
   done <<<"$PORTS"
 }

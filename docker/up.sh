@@ -18,6 +18,10 @@ told() { # which service stopped it, the last lines of each of its containers, a
   [ -n "$bad" ] || fail "the engine could not start all of it: $(tail -n 1 "$said" | cut -c -400)"
   IFS='|' read -r service name state health code <<<"$bad"
   if [ "$state" = created ]; then not_started "$service"; fi
+  if [ "$code" = 2 ] && [[ " $stages score " == *" $service "* ]]; then # its words are shown above
+    lines_of "$name" | tail -n 1 | cut -c -400 | sed "s/^/$service | /" >&2
+    fail "$service: expected settings that it takes, received others; correct $(settings_of "$service")"
+  fi
   sed -n "s/^$service|\([^|]*\)|.*/\1/p" <<<"$bad" | while read -r name; do
     echo "the last lines of $name:" >&2
     lines_of "$name" | tail -n 5 | cut -c -400 | sed 's/^/  /' >&2
@@ -39,7 +43,12 @@ not_started() { # $1, or the one that the engine names: a port may have been tak
 }
 
 settings_of() { # what of docker/.env a service is started with
-  case "$1" in spark-*) echo "SPARK_CORES or SPARK_MEMORY in docker/.env" ;; *) echo "its settings in docker/.env" ;; esac
+  local names='its settings'
+  case "$1" in
+    spark-*) names="SPARK_CORES or SPARK_MEMORY" ;;
+    publish | train | evaluate | evaluate-spark) names="OVERRIDES or EXPERIMENT" ;;
+  esac
+  echo "$names in docker/.env"
 }
 
 ended_badly() { # of lines service|container|state|health|status those that stopped it
@@ -173,17 +182,22 @@ steady() { # waits until scorers have run for 15 s: one that cannot start has en
   done
 }
 
+profile() {
+  [ "$1" = spark ] || fail "expected --profile spark, received ${1:-none}; correct it"
+  compose+=(--profile spark)
+}
+
 main() { # read whole before anything runs: the file may be changed meanwhile
   if [ "${1:-}" = --help ] || [ "${1:-}" = -h ]; then sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit; fi
   local words=() down=
   while [ $# -gt 0 ]; do
     case "$1" in
-      --profile) compose+=(--profile "${2:?expected a profile after --profile: spark}"); shift ;;
-      --profile=*) compose+=("$1") ;;
+      --profile) profile "${2:-}"; shift ;;
+      --profile=*) profile "${1#*=}" ;;
       --down) down=yes ;;
       *) words+=("$1") ;;
     esac
-    shift
+    if [ $# -gt 0 ]; then shift; fi
   done
   engine
   known

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,9 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 def command(stored: Stored, tmp_path: Path) -> Command:
     """Runs a command in an empty folder; the store is the one of `stored`."""
 
-    def run(*words: str, **options: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        *words: str, variables: Mapping[str, str] | None = None, **options: str
+    ) -> subprocess.CompletedProcess[str]:
         given = {"--uri": stored.uri, "--database": stored.database, **options}
         flags = [word for pair in given.items() for word in pair]
         names = ("MLFLOW_", "SUSYSTREAM_")
@@ -117,7 +119,7 @@ def command(stored: Stored, tmp_path: Path) -> Command:
             text=True,
             timeout=120,
             cwd=tmp_path,
-            env={**environment, "MLFLOW_TRACKING_URI": stored.tracking},
+            env={**environment, "MLFLOW_TRACKING_URI": stored.tracking, **(variables or {})},
         )
 
     return run
@@ -291,6 +293,9 @@ def test_a_topic_is_shown_with_its_offsets_its_form_and_its_data_sets(
     datasets = [(one["dataset_id"], one["whole"]) for one in found["datasets"]]
     assert datasets == [(record.dataset_id, False)]
     assert "expected topic nowhere" in one_line(command("data", "topic", "nowhere", **given))
+    address = given.pop("--bootstrap-servers")
+    variables = {"SUSYSTREAM_BOOTSTRAP_SERVERS": address}
+    assert command("data", "topic", topic, variables=variables, **given).stdout == done.stdout
 
 
 def test_a_secret_is_taken_from_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:

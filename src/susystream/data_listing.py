@@ -59,7 +59,12 @@ def _listed(record: DatasetRecord, published: Mapping[str, str]) -> dict[str, An
 
 @data.command("topic")
 @click.argument("name")
-@click.option("--bootstrap-servers", help="Kafka's address; none: the embedded broker.")
+@click.option(
+    "--bootstrap-servers",
+    envvar="SUSYSTREAM_BOOTSTRAP_SERVERS",
+    show_envvar=True,
+    help="Kafka's address; none: the embedded broker.",
+)
 @click.option(
     "--security",
     "stated",

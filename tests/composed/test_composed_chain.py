@@ -271,6 +271,16 @@ def test_a_stage_that_failed_before_does_not_fail_a_start_of_the_servers(chain: 
     assert done.returncode == 0, done.stderr
 
 
+def test_a_setting_that_a_stage_does_not_take_is_told_with_its_variable(chain: Composed) -> None:
+    chain.variables = {**chain.variables, "OVERRIDES": "train.epochs=zz"}
+    done = chain.up("publish")
+    assert done.returncode != 0
+    line = done.stderr.strip().splitlines()[-1]
+    assert line.startswith("docker/up.sh: publish: expected settings that it takes")
+    assert line.endswith("correct OVERRIDES or EXPERIMENT in docker/.env")
+    assert "received 'zz'" in done.stdout + done.stderr
+
+
 def test_a_port_that_is_taken_stops_no_service_that_runs(chain: Composed) -> None:
     (broker,) = chain.ids("kafka")
     own = chain.variables

@@ -192,6 +192,23 @@ def test_a_spark_worker_that_ends_is_told_with_what_it_was_started_with(fresh: C
     assert "SPARK_CORES or SPARK_MEMORY in docker/.env" in line
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("publsh", "expected a service out of .*publish.*, received publsh"),
+        ("kafka --scale scorer=3", "after --scale, as in score=3, received scorer=3"),
+        ("--scale=score=x", "after --scale, as in score=3, received score=x"),
+        ("--build --scale", "after --scale, as in score=3, received nothing"),
+        ("--profile sparc", "expected --profile spark, received sparc"),
+        ("--profile", "expected --profile spark, received none"),
+    ],
+)
+def test_a_mistyped_word_is_told_before_anything_starts(
+    fresh: Composed, words: str, told: str
+) -> None:
+    assert re.search(told, refusal(fresh, *words.split()))
+
+
 def test_one_port_of_two_services_is_told(fresh: Composed) -> None:
     line = refusal(fresh, MLFLOW_PORT=fresh.variables["MONGO_PORT"])
     assert line.startswith("mlflow: expected a port of its own in MLFLOW_PORT")
