@@ -296,7 +296,7 @@ def test_a_port_that_is_taken_stops_no_service_that_runs(chain: Composed) -> Non
 def test_a_stage_that_an_earlier_start_left_running_sees_what_this_one_makes(
     chain: Composed, tracking: MlflowClient, store: ModelStore
 ) -> None:
-    few = "data.rows=20000 train.epochs=1 evaluate.sets.toy_large.rows=20000000"
+    few = "data.rows=20000 train.epochs=1 evaluate.sets.toy_large.rows=10000000"
     chain.variables = {**chain.variables, "OVERRIDES": few}
     chain.compose("up", "--detach", "--no-build", "--no-deps", "--force-recreate", "evaluate")
     done = chain.up()
