@@ -215,7 +215,7 @@ def test_events_of_a_secured_broker_come_by_settings_with_secrets_of_the_environ
     learned, live = published(kafka, start=0), published(kafka, start=10**6)
     address = secure.addresses["LOGIN"]
     ours = [f"registry.uri='{store_uri}'", f"registry.database=w{uuid4().hex}"]
-    ours += ["home=h", f"stream.bootstrap_servers='{address}'"]
+    ours += ["home=h", f"stream.bootstrap_servers='{address}'", "stream.timeout_seconds=60"]
     files = {"ssl.ca.location": str(secure.authority.path)}
     stated = security(**files, **{"sasl.password": "${oc.env:MY_KAFKA_PASSWORD}"})
     model = trained(learned, LINK)
