@@ -197,7 +197,7 @@ main() { # read whole before anything runs: the file may be changed meanwhile
       --down) down=yes ;;
       *) words+=("$1") ;;
     esac
-    if [ $# -gt 0 ]; then shift; fi
+    shift
   done
   engine
   known

@@ -49,3 +49,12 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureBroker]:
     """A real Kafka broker with TLS and logins."""
     with secure_broker(tmp_path_factory.mktemp("secure")) as running:
         yield running
+
+
+@pytest.fixture
+def no_addresses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An empty current folder, and no server that the environment names."""
+    for name in os.environ:
+        if name.startswith(("SUSYSTREAM_", "MLFLOW_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)

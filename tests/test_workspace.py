@@ -5,7 +5,6 @@ That a whole chain's results are found and evaluated is shown by tests/notebooks
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -31,15 +30,8 @@ from susystream.tables import Table
 from susystream.tracking.address import sqlite_file
 from susystream.workspace import Engine, Workspace
 
+pytestmark = pytest.mark.usefixtures("no_addresses")
 LINK = MlflowLink(experiment="susystream", run_id="r1", tracking_uri="sqlite:///mlflow.db")
-
-
-@pytest.fixture(autouse=True)
-def _no_addresses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in os.environ:
-        if name.startswith(("SUSYSTREAM_", "MLFLOW_")):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ And what it reads of a broker with TLS and logins, by settings whose secrets are
 from __future__ import annotations
 
 import gc
-import os
 import subprocess
 import sys
 import time
@@ -32,17 +31,10 @@ from susystream.stream.producer import publish
 from susystream.stream.topics import cluster_id
 from susystream.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("no_addresses")
 LINK = MlflowLink(experiment="susystream", run_id="r1", tracking_uri="sqlite:///mlflow.db")
 EVENTS = 500
 ENDS_SECONDS = 60
-
-
-@pytest.fixture(autouse=True)
-def _no_addresses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in os.environ:
-        if name.startswith(("SUSYSTREAM_", "MLFLOW_")):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

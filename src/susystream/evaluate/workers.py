@@ -15,6 +15,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ class Workers:
             try:
                 yield pool
             except BrokenProcessPool as error:
-                processes = list((pool._processes or {}).values())
+                processes = _workers_of(pool)
                 _kill(pool)
                 raise EvaluationError(
                     _broken(self.processes, {one.exitcode for one in processes})
@@ -157,7 +158,7 @@ def _result(pool: Any, scores: Future[BlockScores]) -> BlockScores:
     ends = time.monotonic() + _BLOCK_SECONDS
     while not scores.done() and time.monotonic() < ends:
         wait([scores], timeout=_POLL_SECONDS)
-        workers = list((pool._processes or {}).values())
+        workers = _workers_of(pool)
         if not scores.done() and any(not one.is_alive() for one in workers):
             _kill(pool)
             wait([scores], timeout=_END_SECONDS)
@@ -171,6 +172,11 @@ def _result(pool: Any, scores: Future[BlockScores]) -> BlockScores:
     return scores.result()
 
 
+def _workers_of(pool: Any) -> list[BaseProcess]:
+    """Its processes; a pool that ended has none."""
+    return list((pool._processes or {}).values())
+
+
 def _kill(pool: Any) -> None:
     """Ends the workers, and what the pool's own threads wait for.
 
@@ -180,7 +186,7 @@ def _kill(pool: Any) -> None:
     the waiting. The pool's thread may close them itself, and two at once would close a descriptor
     twice: so it comes first.
     """
-    for one in list((pool._processes or {}).values()):
+    for one in _workers_of(pool):
         one.kill()
     thread = pool._executor_manager_thread
     if thread is not None:
