@@ -63,6 +63,13 @@ secrets() {
   done
 }
 
+flags() { # of `docker compose $1`, which reads them before it shows its help
+  local verb=$1 said
+  shift
+  said=$(docker compose "$verb" --help "$@" 2>&1) ||
+    fail "expected what docker compose $verb takes, it says: ${said##*$'\n'}; correct it (docker/up.sh --help)"
+}
+
 typed() { # sets $services, those among the words; a word that is neither one nor Compose's is told
   local word before='' all
   all=$("${compose[@]}" --profile spark config --services 2>/dev/null) || return 0 # told by settle

@@ -188,10 +188,10 @@ profile() {
 }
 
 main() { # read whole before anything runs: the file may be changed meanwhile
-  if [ "${1:-}" = --help ] || [ "${1:-}" = -h ]; then sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit; fi
   local words=() down=
   while [ $# -gt 0 ]; do
     case "$1" in
+      --help | -h) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit ;;
       --profile) profile "${2:-}"; shift ;;
       --profile=*) profile "${1#*=}" ;;
       --down) down=yes ;;
@@ -202,6 +202,7 @@ main() { # read whole before anything runs: the file may be changed meanwhile
   engine
   known
   if [ -n "$down" ]; then
+    flags down ${words[@]+"${words[@]}"}
     MONGO_PASSWORD=${MONGO_PASSWORD:-none} NOTEBOOK_TOKEN=${NOTEBOOK_TOKEN:-none} \
       "${compose[@]}" --profile spark down ${words[@]+"${words[@]}"}
     return
@@ -209,6 +210,7 @@ main() { # read whole before anything runs: the file may be changed meanwhile
   secrets
   numbers
   settle ${words[@]+"${words[@]}"}
+  flags up ${words[@]+"${words[@]}"}
   recipe
   ports
   room

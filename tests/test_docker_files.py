@@ -69,6 +69,17 @@ def test_a_service_has_limits_starts_again_and_listens_on_this_machine_only(name
         assert port.startswith("127.0.0.1:"), port
 
 
+@pytest.mark.parametrize("name", [one for one in SERVICES if one not in ("kafka", "mongo")])
+def test_a_service_of_ours_has_no_privileges(name: str) -> None:
+    assert SERVICES[name]["cap_drop"] == ["ALL"]
+    assert SERVICES[name]["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_only_who_opens_the_store_is_given_its_password() -> None:
+    given = {name for name in SERVICES if "MONGO_PASSWORD" in str(SERVICES[name])}
+    assert given == {"mongo", *STAGES, "score", "notebook"}
+
+
 @pytest.mark.parametrize("name", ["publish", "train", "evaluate", "score", "evaluate-spark"])
 def test_a_stage_waits_for_what_it_needs_and_its_command_composes(name: str) -> None:
     service = SERVICES[name]

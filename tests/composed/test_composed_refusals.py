@@ -201,6 +201,8 @@ def test_a_spark_worker_that_ends_is_told_with_what_it_was_started_with(fresh: C
         ("--build --scale", "after --scale, as in score=3, received nothing"),
         ("--profile sparc", "expected --profile spark, received sparc"),
         ("--profile", "expected --profile spark, received none"),
+        ("--bulid", "expected what docker compose up takes, it says: unknown flag: --bulid"),
+        ("--down --volmes", "expected what docker compose down takes, it says: unknown flag"),
     ],
 )
 def test_a_mistyped_word_is_told_before_anything_starts(
