@@ -1,6 +1,7 @@
 # What docker/up.sh asks before anything starts: an engine, settings, secrets, ports, room, images.
 # In: what was typed, docker/.env. Out: $project, $wanted (the services to be started); or one line and an end.
 # shellcheck shell=bash
+export LC_ALL=C # times are compared as texts
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 settings=${SUSYSTREAM_ENV_FILE:-$here/.env}
 compose=(docker compose --progress quiet --file "$here/compose.yaml")
@@ -81,7 +82,7 @@ typed() { # sets $services, those among the words; a word that is neither one no
       *" --scale="*) scaled "${word#*=}" "$all" ;;
       *" -"*) before=$word && continue ;;
       *) grep -qxF -- "$word" <<<"$all" || fail "expected a service out of ${all//$'\n'/, }, received $word; correct it"
-        services+=" $word" ;;
+        services+=$word$'\n' ;;
     esac
     before=
   done
@@ -155,7 +156,7 @@ ports() { # of services that will be started and do not have them yet
   done <<<"$PORTS"
 }
 
-room() { # for a build and for the volumes, where the engine's disk is this machine's
+room() { # for a first build and for the volumes, where the engine's disk is this machine's
   local root free need=1
   root=$(docker info --format '{{.DockerRootDir}}')
   [ -d "$root" ] || return 0

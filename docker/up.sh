@@ -10,17 +10,19 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=checks.sh
 . "$(dirname "$0")/checks.sh"
+# shellcheck source-path=SCRIPTDIR source=waits.sh
+. "$(dirname "$0")/waits.sh"
 
 told() { # which service stopped it, the last lines of each of its containers, and a cure
   local service name state health code bad
   for service in $servers $stages $workers score notebook; do full "$service"; done
   bad=$("${compose[@]}" ps --all --format '{{.Service}}|{{.Name}}|{{.State}}|{{.Health}}|{{.ExitCode}}' | in_order | ended_badly)
-  [ -n "$bad" ] || fail "the engine could not start all of it: $(tail -n 1 "$said" | cut -c -400)"
+  [ -n "$bad" ] || fail "the engine could not start all of it: $(tail -n 1 "$said" | cut -c -400); docker/up.sh again"
   IFS='|' read -r service name state health code <<<"$bad"
   if [ "$state" = created ]; then not_started "$service"; fi
   if [ "$code" = 2 ] && [[ " $stages score " == *" $service "* ]]; then # its words are shown above
     lines_of "$name" | tail -n 1 | cut -c -400 | sed "s/^/$service | /" >&2
-    fail "$service: expected settings that it takes, received others; correct $(settings_of "$service")"
+    fail "$service: expected settings that it takes, received others; correct $(cure_of "$service")"
   fi
   sed -n "s/^$service|\([^|]*\)|.*/\1/p" <<<"$bad" | while read -r name; do
     echo "the last lines of $name:" >&2
@@ -32,7 +34,7 @@ told() { # which service stopped it, the last lines of each of its containers, a
   if [ "$(docker inspect --format '{{.State.OOMKilled}}' "$name")" = true ]; then
     fail "$service: expected it to do with the memory it may have, it was ended for more; raise MEMORY in docker/.env, or a server's mem_limit in docker/compose.yaml"
   fi
-  fail "$service: expected it to run, received state $state, exit status $code; correct what its lines say, $(settings_of "$service"), or its image ($(image_of "$service")); all lines: docker compose --file docker/compose.yaml logs $service"
+  fail "$service: expected it to run, received state $state, exit status $code; correct what its lines say, or $(cure_of "$service"); all lines: docker compose --file docker/compose.yaml logs $service"
 }
 
 not_started() { # $1, or the one that the engine names: a port may have been taken since it was asked for
@@ -42,13 +44,13 @@ not_started() { # $1, or the one that the engine names: a port may have been tak
   fail "$service: expected its container to start, the engine says: $why; correct its port or image in docker/.env, then docker/up.sh again"
 }
 
-settings_of() { # what of docker/.env a service is started with
-  local names='its settings'
+cure_of() { # what of docker/.env a service is started with
+  local names=''
   case "$1" in
-    spark-*) names="SPARK_CORES or SPARK_MEMORY" ;;
-    publish | train | evaluate | evaluate-spark) names="OVERRIDES or EXPERIMENT" ;;
+    spark-*) names="SPARK_CORES, SPARK_MEMORY or " ;;
+    publish | train | evaluate | evaluate-spark) names="OVERRIDES, EXPERIMENT or " ;;
   esac
-  echo "$names in docker/.env"
+  echo "$names$(image_of "$1") in docker/.env"
 }
 
 ended_badly() { # of lines service|container|state|health|status those that stopped it
@@ -63,8 +65,6 @@ ended_badly() { # of lines service|container|state|health|status those that stop
     echo "$service|$name|$state|$health|$code"
   done
 }
-
-ended_before() { [[ ! "$(docker inspect --format '{{.State.FinishedAt}}' "$1")" > "$begin" ]]; } # this start
 
 full() { # whether a service found no room; MongoDB says it is well all the same
   local id
@@ -86,55 +86,6 @@ image_of() { # the variable that names it
   case "$1" in kafka) echo KAFKA_IMAGE ;; mongo) echo MONGO_IMAGE ;; mlflow) echo MLFLOW_IMAGE ;; *) echo SUSYSTREAM_IMAGE ;; esac
 }
 
-shown() { # what each stage prints, from when it begins
-  local service
-  for service in $stages; do follow "$service" & done
-  wait
-}
-
-began() { [[ "$(docker inspect --format '{{.State.StartedAt}}' "$1")" > "$begin" ]]; } # in this start
-
-follow() { # each life of it, if it is started again; $$ is up.sh itself, which may have been killed
-  local id state since=${begin}Z
-  until id=$(container "$1") && [ -n "$id" ] && began "$id"; do
-    kill -0 $$ 2>/dev/null || exit
-    sleep 1
-  done
-  while kill -0 $$ 2>/dev/null; do
-    docker logs --follow --since "$since" "$id" 2>&1 | sed "s/^/$1 | /"
-    state=$(docker inspect --format '{{.State.Status}} {{.State.FinishedAt}}' "$id" 2>/dev/null) || return
-    case "$state" in running* | restarting*) since=${state#* } ;; *) return ;; esac
-    sleep 1
-  done
-}
-
-well() { # waits for services that nothing else was started to wait for
-  local service id
-  for service; do
-    id=$(container "$service")
-    while [ -n "$id" ]; do
-      case "$(docker inspect --format '{{.State.Status}} {{with .State.Health}}{{.Status}}{{end}}' "$id" 2>/dev/null)" in
-        "running healthy" | created*) break ;;
-        paused*) fail "$service: expected it to run, it is paused; docker unpause $id" ;;
-        "") fail "$service: expected its container to stay while it starts, it is gone; docker/up.sh again" ;;
-        exited* | dead*) if ended_before "$id"; then break; else told; fi ;;
-        "running unhealthy") told ;; # one that is being started again is called unhealthy too
-      esac
-      sleep 1
-    done
-  done
-}
-
-alive() { # what ended for good while others wait for it stops all
-  local service id state
-  for service in $servers $workers; do
-    for id in $(containers "$service"); do
-      state=$(docker inspect --format '{{.State.Status}} {{.State.FinishedAt}}' "$id")
-      if [[ "$state" == exited* && "${state#exited }" > "$begin" ]]; then told; fi
-    done
-  done
-}
-
 halted() { # stages that an earlier start left running would never see what this one makes
   local service id
   for service in $stages; do
@@ -143,41 +94,6 @@ halted() { # stages that an earlier start left running would never see what this
       case "$(docker inspect --format '{{.State.Status}}' "$id")" in running | restarting | paused) ;; *) continue ;; esac
       echo "stopping $service, which an earlier start left running; it begins again in its turn"
       docker stop "$id" >/dev/null || fail "$service: expected it to stop, it does not; docker kill $id, then docker/up.sh again"
-    done
-  done
-}
-
-now() { # by the engine's clock, in which it tells when things began and ended; to the second
-  local time; time=$(docker info --format '{{.SystemTime}}')
-  case "$time" in *Z) echo "${time%%[.Z]*}" ;; *) date -u -d "$time" +%FT%T ;; esac
-}
-
-ended() { # waits for a part of the chain, if it was started
-  local id state
-  id=$(container "$1")
-  [ -n "$id" ] || return 0
-  began "$id" || return 0 # of an earlier start
-  while state=$(docker inspect --format '{{.State.Status}} {{.State.ExitCode}}' "$id" 2>/dev/null); do
-    case "$state" in created* | "exited 0") return ;; exited*) told ;; esac
-    alive
-    sleep 2
-  done
-  fail "$1: expected its container to stay until it ends, it is gone; docker/up.sh again"
-}
-
-steady() { # waits until scorers have run for 15 s: one that cannot start has ended by then
-  local id state life since=$SECONDS
-  for id in $(containers score); do
-    life=
-    while state=$(docker inspect --format '{{.State.Status}} {{.State.ExitCode}} {{.State.StartedAt}}' "$id" 2>/dev/null); do
-      case "$state" in
-        created* | paused* | "exited 0 "*) break ;;
-        exited* | dead*) if ended_before "$id"; then break; else told; fi ;;
-        running*) began "$id" || break ;;
-      esac
-      if [ "$state" != "$life" ]; then life=$state since=$SECONDS; fi
-      if [ $((SECONDS - since)) -ge 15 ]; then break; fi
-      sleep 1
     done
   done
 }

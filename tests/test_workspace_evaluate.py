@@ -95,7 +95,9 @@ EVALUATES = """
 with Workspace(*sys.argv[1:]) as w:
     print(w.evaluate(w.model("latest"), "mine.csv").rows)
 """
-SCRIPT = "import sys\nfrom susystream.workspace import Workspace\n"
+SCRIPT = (
+    "import sys\nfrom susystream.workspace import Workspace\nHOME = Workspace(*sys.argv[1:]).home\n"
+)
 GUARDED = SCRIPT + "if __name__ == '__main__':" + indent(EVALUATES, "    ")
 
 

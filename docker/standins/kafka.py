@@ -41,7 +41,7 @@ def format_once(folder: Path) -> None:
 
 def main() -> None:
     if len(sys.argv) > 1:
-        command = java("-Xmx128m", "-XX:TieredStopAtLevel=1", *sys.argv[1:])
+        command = java(*MEMORY, "-XX:TieredStopAtLevel=1", *sys.argv[1:])
     else:
         known = settings()
         PROPERTIES.write_text("".join(f"{name}={value}\n" for name, value in known.items()))

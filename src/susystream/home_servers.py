@@ -20,7 +20,6 @@ import rich.console
 from susystream.composition import composed_settings
 from susystream.disclosure import ADDRESSES, SHOWN_SECURITY, unsecret
 from susystream.errors import NotFound, ServiceError, SettingsError, TrackingError
-from susystream.evaluate.worker import refuse_to_run_the_script
 from susystream.settings import Settings, public_uri
 from susystream.stages.console import Console
 from susystream.stages.context import StageContext
@@ -77,7 +76,6 @@ class HomeServers:
         Raises:
             SettingsError: One is wrong, has no use here, or holds a secret as text.
         """
-        refuse_to_run_the_script()
         _check_secrets(self._overrides)
         _check_used(self._overrides)
         found = composed_settings(self._overrides)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import polars as pl
 
 from susystream.errors import NotFound, SettingsError
+from susystream.evaluate.worker import refuse_to_run_the_script
 from susystream.home_servers import HomeServers
 from susystream.settings.engine import LocalEngine
 from susystream.settings.engine import SparkEngine as SparkSettings
@@ -147,6 +148,7 @@ class Workspace(HomeServers):
         from susystream.stages.one_evaluation import evaluate_one, settings_for
         from susystream.stages.wanted_set import wanted_set
 
+        refuse_to_run_the_script()
         if not isinstance(test_set, str | os.PathLike):
             raise SettingsError(
                 f"expected a test set's name or file, received {type(test_set).__name__}; name one"

@@ -178,7 +178,8 @@ class Composed:
         `docker kill` would not do: what a person stops stays stopped.
         """
         before = int(str(self.state(container)["RestartCount"]))
-        killing = ["docker", "exec", "--user", "0", container, "sh", "-c", "kill -9 -1"]
+        killing = ["docker", "exec", "--privileged", "--user", "0", container]
+        killing += ["sh", "-c", "kill -9 -1"]
         subprocess.run(killing, capture_output=True, timeout=60)
         until(
             lambda: int(str(self.state(container)["RestartCount"])) > before, f"restart {container}"

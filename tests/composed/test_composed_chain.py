@@ -277,7 +277,7 @@ def test_a_setting_that_a_stage_does_not_take_is_told_with_its_variable(chain: C
     assert done.returncode != 0
     line = done.stderr.strip().splitlines()[-1]
     assert line.startswith("docker/up.sh: publish: expected settings that it takes")
-    assert line.endswith("correct OVERRIDES or EXPERIMENT in docker/.env")
+    assert line.endswith("correct OVERRIDES, EXPERIMENT or SUSYSTREAM_IMAGE in docker/.env")
     assert "received 'zz'" in done.stdout + done.stderr
 
 
@@ -297,8 +297,10 @@ def test_a_stage_that_an_earlier_start_left_running_sees_what_this_one_makes(
     chain: Composed, tracking: MlflowClient, store: ModelStore
 ) -> None:
     few = "data.rows=20000 train.epochs=1 evaluate.sets.toy_large.rows=10000000"
-    chain.variables = {**chain.variables, "OVERRIDES": few}
+    chain.variables = {**chain.variables, "OVERRIDES": few, "SUSYSTREAM_IMAGE": OURS}
     chain.compose("up", "--detach", "--no-build", "--no-deps", "--force-recreate", "evaluate")
+    (left,) = chain.ids("evaluate")
+    assert chain.state(left)["Status"] == "running"
     done = chain.up()
     assert done.returncode == 0, done.stderr
     assert "stopping evaluate, which an earlier start left running" in done.stdout

@@ -45,6 +45,13 @@ def test_a_port_in_use_is_told_with_its_service_and_variable(fresh: Composed, se
     assert f"set another {name} in docker/.env" in line
 
 
+def test_a_port_in_use_is_told_of_services_without_what_they_need(fresh: Composed) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        line = refusal(fresh, "--no-deps", "mongo", "kafka", KAFKA_PORT=port)
+    assert line.startswith(f"kafka: expected port {port} of 127.0.0.1 to be free")
+
+
 def test_what_is_no_port_is_told(fresh: Composed) -> None:
     assert "kafka: expected a port from 1 to 65535" in refusal(fresh, KAFKA_PORT="70000")
 
@@ -189,7 +196,7 @@ def test_a_spark_worker_that_ends_is_told_with_what_it_was_started_with(fresh: C
     words = ["--profile", "spark", "--no-deps", "spark-master", "spark-worker"]
     line = refusal(fresh, *words, SPARK_CORES="abc")
     assert line.startswith("spark-worker: expected it to run")
-    assert "SPARK_CORES or SPARK_MEMORY in docker/.env" in line
+    assert "SPARK_CORES, SPARK_MEMORY or SUSYSTREAM_IMAGE in docker/.env" in line
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ import pickle
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -39,20 +41,25 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "a.csv"
 
 
-def starting(folder: Path, path: Path, at_the_top: str) -> subprocess.Popen[str]:
-    """A script whose plans are more than a pipe takes."""
+@contextmanager
+def starting(folder: Path, path: Path, at_the_top: str) -> Iterator[subprocess.Popen[str]]:
+    """A script whose plans are more than a pipe takes; it is ended at the latest with the test."""
     layers = (Dense(np.ones((18, 4096), np.float32), np.ones(4096, np.float32)),)
     shipped = pickle.dumps(({"a": OpenVinoPlan(layers, tuple(range(18)))}, (path,)))
     assert len(shipped) > 1 << 17
     (folder / "plans").write_bytes(shipped)
     (folder / "run.py").write_text(STARTS.format(at_the_top=at_the_top))
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, str(folder / "run.py"), str(folder / "plans")],
         env={**os.environ, "TMPDIR": str(folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
+    ) as parent:
+        try:
+            yield parent
+        finally:
+            parent.kill()  # else leaving waits for one that hangs
 
 
 def workers_of(pid: int) -> list[psutil.Process]:

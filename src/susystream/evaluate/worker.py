@@ -149,5 +149,6 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        _shipped[0].unlink(missing_ok=True)  # a parent that was killed could not
+        _shipped[0].unlink(missing_ok=True)  # a parent that was killed could not; if all of us
+        # are killed at once, nobody does: it stays among the temporary files
         os._exit(1)  # nothing to save, and the pool would wait for work for ever
