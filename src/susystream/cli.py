@@ -8,7 +8,6 @@ handled: who interrupts a command at once sees no traceback either.
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from typing import NoReturn
 
@@ -18,8 +17,6 @@ from susystream.interruption import INTERRUPTED, end_on_signals, leave_on_interr
 def main() -> NoReturn:
     """Runs the command line and exits."""
     end_on_signals()
-    # before any TensorFlow is loaded: its start-up notices are not for a terminal
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         from susystream.commands import status_of_command  # takes a third of a second
 
