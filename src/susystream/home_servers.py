@@ -46,8 +46,6 @@ class HomeServers:
     """What a workspace opens, and lets go."""
 
     def __init__(self, *overrides: str) -> None:
-        # before any TensorFlow is loaded: its start-up notices are not for a notebook
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         self._overrides = overrides
         self._stack = ExitStack()
         weakref.finalize(self, self._stack.close)  # at the end of the process at the latest

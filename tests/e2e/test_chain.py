@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from mlflow import MlflowClient
 
@@ -124,6 +126,28 @@ def test_an_unreachable_server_is_one_line_without_secrets(
     assert len(said.strip().splitlines()) == 1, said
     assert all(word in said for word in words), said
     assert "hunter2" not in said
+
+
+def test_a_command_that_said_what_is_wrong_ends_without_more_work(desk: Desk) -> None:
+    """Processor time is measured: a loaded machine stretches any other."""
+    words = [sys.executable, "-m", "susystream", "run", *desk.addresses, *SMALL, "stage=publish"]
+    with socket.socket() as taken:  # bound but not listening: nobody else gets the port
+        taken.bind(("127.0.0.1", 0))
+        words += [f"stream.bootstrap_servers=127.0.0.1:{taken.getsockname()[1]}"]
+        with subprocess.Popen(
+            words,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=desk.folder,
+            env={**os.environ, "MLFLOW_TRACKING_URI": ""},
+        ) as process:
+            assert process.stderr
+            assert "expected a Kafka broker" in process.stderr.readline()
+            before = sum(psutil.Process(process.pid).cpu_times()[:4])  # its children's too
+            assert process.stderr.read() == ""
+            _, _, used = os.wait4(process.pid, 0)
+    assert used.ru_utime + used.ru_stime - before < 0.7  # seconds: 0.1, or 1.5 with a search
 
 
 def test_what_a_run_leaves_on_disk_holds_its_configuration_and_no_secret(desk: Desk) -> None:

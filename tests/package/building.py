@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 BUILDING_SECONDS = 1200  # for an environment of its own, of some 3 GB
-FOREIGN = ("MLFLOW_", "PYTHON", "SUSYSTREAM_", "HYDRA_", "VIRTUAL_ENV")
+FOREIGN = ("MLFLOW_", "PYTHON", "SUSYSTREAM_", "HYDRA_", "VIRTUAL_ENV", "TF_CPP_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def build(source: Path, target: Path) -> Built:
 
 
 def clean() -> dict[str, str]:
-    """This process's variables without those that would lead back to the checkout."""
+    """This process's variables, but for those that lead back to the checkout or are for tests."""
     return {name: one for name, one in os.environ.items() if not name.startswith(FOREIGN)}
 
 

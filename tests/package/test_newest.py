@@ -62,7 +62,10 @@ def versions(newest: Environment, folder: Path) -> dict[str, Version]:
 
 
 def ran(environment: Environment, folder: Path, *words: str) -> str:
-    """What a command told; no line of ours did what a library will not take any more."""
+    """What a command told; no line of ours did what a library will not take any more.
+
+    TensorFlow's notices are not among what stands on standard error.
+    """
     told = {"PYTHONWARNINGS": "default"}
     done = environment.run("susystream", *words, cwd=folder, seconds=600, variables=told)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -70,6 +73,7 @@ def ran(environment: Environment, folder: Path, *words: str) -> str:
         one for one in done.stderr.splitlines() if re.search(r"/susystream/\S+Warning: ", one)
     ]
     assert not warned
+    assert not re.findall(r"^(?:WARNING: |[IWEF]\d{4} ).*", done.stderr, re.M)
     return done.stdout
 
 

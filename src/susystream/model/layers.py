@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, cast, get_args
 
-import keras
 import numpy as np
 
 from susystream.errors import ModelError
 from susystream.model.plan import Activation, ActivationName, Dense, Layer, Plan, Scaling
+from susystream.quiet_tensorflow import keras
 from susystream.schema import Float32Array
 
 _CURE = "set evaluate.scorer=tensorflow"

@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from susystream.errors import ModelError
+from susystream.quiet_tensorflow import keras
 
 Network: TypeAlias = keras.Model
 LAYERS: dict[str, type[keras.layers.Layer]] = {

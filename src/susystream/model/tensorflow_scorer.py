@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from susystream.errors import ModelError
 from susystream.model.scorer import blocks
+from susystream.quiet_tensorflow import keras, tf
 from susystream.schema import FEATURES, Float32Array
 
 

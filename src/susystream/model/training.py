@@ -12,14 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
-from tensorflow.python.framework import config, ops  # a switch off, a registry: not exported
 
 from susystream.errors import ModelError
 from susystream.evaluate.metrics import metrics
 from susystream.evaluate.tally import Tally
+from susystream.quiet_tensorflow import config, keras, ops, tf
 from susystream.stream.dataset import SliceDataset
 
 STEPS_PER_EXECUTION = 32  # steps between returns to Python: twice the speed at batch 64

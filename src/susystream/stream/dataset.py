@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from susystream.errors import DigestMismatch, SettingsError, SliceTruncated
+from susystream.quiet_tensorflow import tf
 from susystream.schema import FEATURES, EventBatch, Float32Array, concatenate
 from susystream.stream.ahead import ahead
 from susystream.stream.slices import ContentDigest

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import tensorflow as tf
-
 from susystream.errors import ReaderUnsupported, StreamError, StreamStalled
+from susystream.quiet_tensorflow import tf
 from susystream.schema import EventBatch
+from susystream.stderr import stderr_without
 from susystream.stream.codec import Codec, Message
 from susystream.stream.connection import KafkaConnection, why_silent
 from susystream.stream.ordering import (
@@ -38,7 +38,6 @@ from susystream.stream.ordering import (
 )
 from susystream.stream.security import HOST_CHECK, secrets_of, uses_tls, without_secrets
 from susystream.stream.slices import TopicSlice
-from susystream.stream.stderr import stderr_without
 from susystream.stream.tfio_extra import CURE, not_there
 from susystream.stream.topics import watermarks
 
