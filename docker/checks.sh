@@ -4,6 +4,8 @@
 export LC_ALL=C # times are compared as texts
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 settings=${SUSYSTREAM_ENV_FILE:-$here/.env}
+where=${SUSYSTREAM_ENV_FILE:-docker/.env} # as people know it
+if [ "$where" = /dev/null ]; then where=docker/.env; fi
 compose=(docker compose --progress quiet --file "$here/compose.yaml")
 file=()
 if [ -f "$settings" ] || [ -n "${SUSYSTREAM_ENV_FILE:-}" ]; then file=(--env-file "$settings"); fi
@@ -36,10 +38,12 @@ at_least() { # whether a version $2 is $1 or newer
 }
 
 VARIABLES="MONGO_PASSWORD NOTEBOOK_TOKEN KAFKA_PORT MONGO_PORT MLFLOW_PORT NOTEBOOK_PORT START_SECONDS
-  SUSYSTREAM_IMAGE KAFKA_IMAGE MONGO_IMAGE MLFLOW_IMAGE EXPERIMENT"
+  SUSYSTREAM_IMAGE KAFKA_IMAGE MONGO_IMAGE MLFLOW_IMAGE EXPERIMENT OVERRIDES PARTITIONS MEMORY SPARK_CORES SPARK_MEMORY"
 
 known() { # the variables as Compose reads them, from the environment and the file
   local name
+  [[ "${COMPOSE_PROJECT_NAME:-susystream}" =~ ^[a-z0-9][a-z0-9_-]*$ ]] ||
+    fail "expected small letters, digits, - and _ in COMPOSE_PROJECT_NAME, received '$COMPOSE_PROJECT_NAME'; correct it"
   [ -e "$settings" ] || [ -z "${SUSYSTREAM_ENV_FILE:-}" ] ||
     fail "expected a file of settings at $settings (SUSYSTREAM_ENV_FILE), there is none; correct it"
   values=$({
@@ -59,7 +63,7 @@ secrets() {
   local name secret
   for name in MONGO_PASSWORD NOTEBOOK_TOKEN; do
     secret=$(value "$name" "")
-    [ -n "$secret" ] || fail "expected a secret in $name, received none; set it in docker/.env (cp docker/env.example docker/.env)"
+    [ -n "$secret" ] || fail "expected a secret in $name, received none; set it in $where (cp docker/env.example $where)"
     [[ "$secret" =~ ^[A-Za-z0-9._~-]+$ ]] || fail "expected letters, digits, . _ ~ and - in $name, received others (not shown); choose another"
   done
 }
@@ -77,21 +81,21 @@ typed() { # sets $services, those among the words; a word that is neither one no
   services=
   for word; do
     case "$before $word" in
-      "--scale "*) scaled "$word" "$all" ;;
+      "--scale "*) scaled "$word" ;;
       "--timeout "* | "-t "* | "--wait-timeout "* | "--pull "* | "--attach "* | "--no-attach "* | "--exit-code-from "*) ;;
-      *" --scale="*) scaled "${word#*=}" "$all" ;;
+      *" --scale="*) scaled "${word#*=}" ;;
       *" -"*) before=$word && continue ;;
       *) grep -qxF -- "$word" <<<"$all" || fail "expected a service out of ${all//$'\n'/, }, received $word; correct it"
         services+=$word$'\n' ;;
     esac
     before=
   done
-  [ "$before" != --scale ] || fail "expected a service and a number after --scale, as in score=3, received nothing; add them"
+  [ "$before" != --scale ] || fail "expected score or spark-worker and a number after --scale, as in score=3, received nothing; add them"
 }
 
 scaled() { # what follows --scale
-  if [[ "$1" =~ ^([a-z-]+)=[0-9]+$ ]] && grep -qxF -- "${BASH_REMATCH[1]}" <<<"$2"; then return; fi
-  fail "expected a service and a number after --scale, as in score=3, received $1; correct it"
+  [[ "$1" =~ ^(score|spark-worker)=[0-9]+$ ]] ||
+    fail "expected score or spark-worker and a number after --scale, as in score=3, received $1; correct it"
 }
 
 settle() { # reads the composition: its project, and the services to be started, with what they need
@@ -99,7 +103,7 @@ settle() { # reads the composition: its project, and the services to be started,
   typed "$@"
   # shellcheck disable=SC2086 # names, one a word
   said=$("${compose[@]}" config $services 2>&1) ||
-    fail "expected settings that Compose takes, received: $(tail -n 1 <<<"$said" | cut -c -300); correct $settings"
+    fail "expected settings that Compose takes, received: $(tail -n 1 <<<"$said" | cut -c -300); correct $where"
   project=$(sed -n 's/^name: //p' <<<"$said")
   wanted=$(sed -n '/^services:/,/^[^ ]/s/^  \([a-z-]*\):$/\1/p' <<<"$said")
   if [[ " $* " == *" --no-deps "* ]]; then wanted=${services:-$wanted}; fi
@@ -115,7 +119,7 @@ recipes() { # that single stages can do; the others are many runs
 }
 
 recipe() { # of the stages, where one is to be started
-  local service chosen able how cure="correct it in docker/.env"
+  local service chosen able how cure="correct it in $where"
   for service in $stages none; do if is_wanted "$service"; then break; fi; done
   chosen=$(value EXPERIMENT quickstart) able=$(recipes)
   if [ "$service" = none ] || grep -qxF -- "$chosen" <<<"$able"; then return; fi
@@ -132,13 +136,26 @@ MONGO_PORT mongo 27017
 MLFLOW_PORT mlflow 5000
 NOTEBOOK_PORT notebook 8888"
 
-numbers() { # of the ports; Compose reads all of them, and would not say whose is wrong
-  local name service port default
+forms() { # of values; Compose and the stages would not say whose is wrong
+  local name service port default form words found
   while read -r name service default; do
     port=$(value "$name" "$default")
     [[ "$port" =~ ^[1-9][0-9]{0,4}$ ]] && [ "$port" -le 65535 ] ||
-      fail "$service: expected a port from 1 to 65535 in $name, received '$port'; correct it in docker/.env"
+      fail "$service: expected a port from 1 to 65535 in $name, received '$port'; correct it in $where"
   done <<<"$PORTS"
+  while read -r name default form words; do
+    found=$(value "$name" "$default")
+    [[ "$found" =~ ^$form$ ]] || fail "expected $words in $name, received '$found'; correct it in $where"
+  done <<'FORMS'
+START_SECONDS 90 [0-9]+ a number of seconds
+PARTITIONS 6 [1-9][0-9]* a number
+SPARK_CORES 2 [1-9][0-9]* a number
+MEMORY 4g [0-9.]+[bkmgBKMG]?[bB]? a size as 4g
+SPARK_MEMORY 2g [1-9][0-9]*[kmgKMG][bB]? a size as 2g
+FORMS
+  found=$(value OVERRIDES "")
+  [[ ! " $found" =~ [[:space:]](-[^[:space:]]*|stage=[^[:space:]]*) ]] ||
+    fail "expected settings of stages in OVERRIDES, received ${BASH_REMATCH[1]}, which changes what a service does; leave it out of $where"
 }
 
 ports() { # of services that will be started and do not have them yet
@@ -147,13 +164,21 @@ ports() { # of services that will be started and do not have them yet
     is_wanted "$service" || continue
     port=$(value "$name" "$default")
     other=$(sed -n "s/^$port //p" <<<"$taken")
-    [ -z "$other" ] || fail "$service: expected a port of its own in $name, received $port, which $other has too; set another in docker/.env"
+    [ -z "$other" ] || fail "$service: expected a port of its own in $name, received $port, which $other has too; set another in $where"
     taken+="$port $name"$'\n'
-    if docker port "$(container "$service")" 2>/dev/null | grep -q ":$port\$"; then continue; fi
+    if has_port "$service" "$port"; then continue; fi
     if (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-      fail "$service: expected port $port of 127.0.0.1 to be free, another program has it; end that program, or set another $name in docker/.env"
+      fail "$service: expected port $port of 127.0.0.1 to be free, another program has it; end that program, or set another $name in $where"
     fi
   done <<<"$PORTS"
+}
+
+has_port() { # whether a service has a port already
+  local id
+  for id in $(containers "$1"); do
+    if docker port "$id" 2>/dev/null | grep -q ":$2\$"; then return 0; fi
+  done
+  return 1
 }
 
 room() { # for a first build and for the volumes, where the engine's disk is this machine's
@@ -172,13 +197,13 @@ images() { # ours is built unless another is named; the others are pulled
   if [ -z "$(value SUSYSTREAM_IMAGE "")" ]; then
     echo "building the image susystream: some five minutes the first time, then seconds"
     "${compose[@]}" build publish >&2 ||
-      fail "publish: the image could not be built, the lines above say why; if the base image cannot be had, correct PYTHON_IMAGE in docker/.env"
+      fail "publish: the image could not be built, the lines above say why; if the base image cannot be had, correct PYTHON_IMAGE in $where"
   fi
   while read -r name service default; do
     image=$(value "$name" "$default")
     if [ "$name" != SUSYSTREAM_IMAGE ] && ! is_wanted "$service"; then continue; fi
     docker image inspect "$image" >/dev/null 2>&1 || docker pull --quiet "$image" >/dev/null ||
-      fail "$service: expected the image $image, none is here and none could be pulled; correct $name in docker/.env, or see to the network"
+      fail "$service: expected the image $image, none is here and none could be pulled; correct $name in $where, or see to the network"
   done <<IMAGES
 SUSYSTREAM_IMAGE publish susystream:0.1.0
 KAFKA_IMAGE kafka apache/kafka:3.9.1

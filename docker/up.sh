@@ -29,10 +29,10 @@ told() { # which service stopped it, the last lines of each of its containers, a
     lines_of "$name" | tail -n 5 | cut -c -400 | sed 's/^/  /' >&2
   done
   if [ "$health" = unhealthy ]; then
-    fail "$service: expected it to be well after $(value START_SECONDS 90) s, it is not; correct what its lines say, its image ($(image_of "$service")), or START_SECONDS in docker/.env"
+    fail "$service: expected it to be well after $(value START_SECONDS 90) s, it is not; correct what its lines say, its image ($(image_of "$service")), or START_SECONDS in $where"
   fi
   if [ "$(docker inspect --format '{{.State.OOMKilled}}' "$name")" = true ]; then
-    fail "$service: expected it to do with the memory it may have, it was ended for more; raise MEMORY in docker/.env, or a server's mem_limit in docker/compose.yaml"
+    fail "$service: expected it to do with the memory it may have, it was ended for more; raise MEMORY in $where, or a server's mem_limit in docker/compose.yaml"
   fi
   fail "$service: expected it to run, received state $state, exit status $code; correct what its lines say, or $(cure_of "$service"); all lines: docker compose --file docker/compose.yaml logs $service"
 }
@@ -40,17 +40,18 @@ told() { # which service stopped it, the last lines of each of its containers, a
 not_started() { # $1, or the one that the engine names: a port may have been taken since it was asked for
   local service why
   why=$(tail -n 1 "$said" | cut -c -400)
-  for service in $servers notebook $1; do if [[ "$why" == *"-$service-"* ]]; then break; fi; done
-  fail "$service: expected its container to start, the engine says: $why; correct its port or image in docker/.env, then docker/up.sh again"
+  for service in $servers notebook some; do if [[ "$why" == *"-$service-"* ]]; then break; fi; done
+  fail "${service/#some/$1 or another}: expected its container to start, the engine says: $why; correct what that names in $where (a port, an image, MEMORY), then docker/up.sh again"
 }
 
 cure_of() { # what of docker/.env a service is started with
   local names=''
   case "$1" in
     spark-*) names="SPARK_CORES, SPARK_MEMORY or " ;;
-    publish | train | evaluate | evaluate-spark) names="OVERRIDES, EXPERIMENT or " ;;
+    publish) names="OVERRIDES, EXPERIMENT, PARTITIONS or " ;;
+    train | evaluate | evaluate-spark) names="OVERRIDES, EXPERIMENT or " ;;
   esac
-  echo "$names$(image_of "$1") in docker/.env"
+  echo "$names$(image_of "$1") in $where"
 }
 
 ended_badly() { # of lines service|container|state|health|status those that stopped it
@@ -124,7 +125,7 @@ main() { # read whole before anything runs: the file may be changed meanwhile
     return
   fi
   secrets
-  numbers
+  forms
   settle ${words[@]+"${words[@]}"}
   flags up ${words[@]+"${words[@]}"}
   recipe
@@ -140,21 +141,24 @@ main() { # read whole before anything runs: the file may be changed meanwhile
   shower=$!
   set +m
   trap 'rm -f "$said"; kill -- -$shower $(jobs -p) 2>/dev/null || true' EXIT
+  trap 'echo "docker/up.sh: interrupted; what has started goes on: docker/up.sh again, or docker/up.sh --down" >&2; exit 130' INT
   "${compose[@]}" up --detach --no-build ${words[@]+"${words[@]}"} >/dev/null 2>"$said" &
   starting=$!
   while kill -0 $starting 2>/dev/null; do
+    let_in
     alive
     sleep 2
   done
   wait $starting || told
   # shellcheck disable=SC2086 # names, one a word
   well $servers $workers
+  let_in
   for service in $stages; do ended "$service"; done
   well notebook
   steady
   sleep 1 # for the last lines
   if is_wanted mlflow; then echo "MLflow    http://127.0.0.1:$(value MLFLOW_PORT 5000)"; fi
-  if is_wanted notebook; then echo "notebook  http://127.0.0.1:$(value NOTEBOOK_PORT 8888)  (NOTEBOOK_TOKEN of docker/.env)"; fi
+  if is_wanted notebook; then echo "notebook  http://127.0.0.1:$(value NOTEBOOK_PORT 8888)  (NOTEBOOK_TOKEN of $where)"; fi
   echo "stop      docker/up.sh --down   (--down --volumes: and forget everything)"
 }
 

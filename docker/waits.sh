@@ -51,6 +51,22 @@ alive() { # what ended for good while others wait for it stops all
   ended_ids=$ids
 }
 
+asked_mongo='' # its container that was asked
+
+let_in() { # asks each MongoDB once, as soon as it is well: it keeps the password of its first start
+  local id said
+  # shellcheck disable=SC2016 # its own shell is to expand it
+  local login='HOME=/tmp mongosh --quiet --host mongo --username "$MONGO_INITDB_ROOT_USERNAME" --password "$MONGO_INITDB_ROOT_PASSWORD" --eval "db.adminCommand({ping: 1})"'
+  id=$(container mongo)
+  if [ "$asked_mongo" = "$id" ]; then return 0; fi
+  if [[ "$(docker inspect --format '{{.State.Status}} {{with .State.Health}}{{.Status}}{{end}}' "$id" 2>/dev/null)" != "running healthy" ]]; then return 0; fi
+  asked_mongo=$id
+  said=$(docker exec "$id" sh -c "$login" 2>&1) || true
+  if grep -qi 'authentication failed' <<<"$said"; then
+    fail "mongo: expected the MONGO_PASSWORD of its first start, received another; set that one in $where, or forget all it holds: docker/up.sh --down --volumes"
+  fi
+}
+
 well() { # waits for services that nothing else was started to wait for
   local service id
   for service; do

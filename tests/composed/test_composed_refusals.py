@@ -61,9 +61,13 @@ def test_what_is_no_port_is_told(fresh: Composed) -> None:
     [
         (None, "expected a file of settings at .*settings.env"),
         ("two words here\n", "expected lines of NAME=value in .*settings.env"),
-        ("START_SECONDS=abc\n", "expected settings that Compose takes, .*start_period.*'?abcs"),
+        ("START_SECONDS=abc\n", "a number of seconds in START_SECONDS, received 'abc'.*in .*env$"),
+        ("OVERRIDES='a=\"b'\n", "expected settings that Compose takes, .*invalid command line"),
+        ("OVERRIDES='seed=1 stage=train'\n", "of stages in OVERRIDES, received stage=train, which"),
+        ("PARTITIONS=zero\n", "expected a number in PARTITIONS, received 'zero'"),
+        ("MEMORY=lots\n", "expected a size as 4g in MEMORY, received 'lots'"),
     ],
-    ids=["absent", "no settings", "a wrong one"],
+    ids=["absent", "no settings", "seconds", "quote", "stage", "partitions", "memory"],
 )
 def test_a_file_of_settings_that_is_none_is_told(
     fresh: Composed, tmp_path: Path, text: str | None, words: str
@@ -71,7 +75,16 @@ def test_a_file_of_settings_that_is_none_is_told(
     file = tmp_path / "settings.env"
     if text is not None:
         file.write_text(text)
+        for name in ("OVERRIDES", "PARTITIONS"):  # the environment would win
+            del fresh.variables[name]
     assert re.search(words, refusal(fresh, SUSYSTREAM_ENV_FILE=str(file)))
+
+
+def test_a_project_that_cannot_be_is_told(fresh: Composed) -> None:
+    own = fresh.variables
+    line = refusal(fresh, COMPOSE_PROJECT_NAME="My Project")
+    fresh.variables = own
+    assert "in COMPOSE_PROJECT_NAME, received 'My Project'" in line
 
 
 def test_a_file_is_read_as_compose_reads_it(fresh: Composed, tmp_path: Path) -> None:
@@ -94,6 +107,16 @@ def test_a_missing_or_unusable_secret_is_told_and_not_shown(fresh: Composed, nam
     line = refusal(fresh, **{name: "sesame@open"})
     assert f"{name}, received others (not shown)" in line
     assert "sesame" not in line
+
+
+def test_another_password_than_that_of_the_first_start_is_told(fresh: Composed) -> None:
+    done = fresh.up("mongo")
+    assert done.returncode == 0, done.stderr
+    line = refusal(fresh, "publish", MONGO_PASSWORD="another")
+    assert line.startswith(
+        "mongo: expected the MONGO_PASSWORD of its first start, received another"
+    )
+    assert "docker/up.sh --down --volumes" in line
 
 
 def test_plain_compose_tells_of_a_missing_secret_too(fresh: Composed) -> None:
@@ -202,6 +225,7 @@ def test_a_spark_worker_that_ends_is_told_with_what_it_was_started_with(fresh: C
 @pytest.mark.parametrize(
     ("words", "told"),
     [
+        ("kafka --scale kafka=2", "expected score or spark-worker.* after --scale.*kafka=2"),
         ("publsh", "expected a service out of .*publish.*, received publsh"),
         ("kafka --scale scorer=3", "after --scale, as in score=3, received scorer=3"),
         ("--scale=score=x", "after --scale, as in score=3, received score=x"),

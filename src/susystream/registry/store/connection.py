@@ -74,7 +74,7 @@ class Address:
             # the client's text may repeat the address with its password
             raise StoreUnavailable(
                 f"expected a MongoDB address mongodb://host:port/, received one the client "
-                f"refuses ({type(error).__name__}); correct registry.uri"
+                f"refuses ({type(error).__name__}; is its password empty?); correct registry.uri"
             ) from None
         except PyMongoError as error:
             raise self._mapped(error) from None
@@ -89,7 +89,10 @@ class Address:
                 f"{self.timeout_seconds:g} s; start it, or correct registry.uri"
             )
         if isinstance(error, OperationFailure) and error.code in (13, 18):
-            return StoreUnavailable(f"expected to be let in at {place}, the server refused")
+            return StoreUnavailable(
+                f"expected to be let in at {place}, the server refused; correct user and password "
+                "in SUSYSTREAM_REGISTRY_URI (registry.uri)"
+            )
         return RegistryError(f"expected {place} to do as asked, it says: {line(error)}")
 
     def _shown(self) -> str:
