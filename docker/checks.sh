@@ -5,7 +5,7 @@ export LC_ALL=C # times are compared as texts
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 settings=${SUSYSTREAM_ENV_FILE:-$here/.env}
 where=${SUSYSTREAM_ENV_FILE:-docker/.env} # as people know it
-if [ "$where" = /dev/null ]; then where=docker/.env; fi
+if [ "$where" = /dev/null ]; then where='the environment'; fi
 compose=(docker compose --progress quiet --file "$here/compose.yaml")
 file=()
 if [ -f "$settings" ] || [ -n "${SUSYSTREAM_ENV_FILE:-}" ]; then file=(--env-file "$settings"); fi
@@ -60,10 +60,11 @@ value() { # of a variable, else $2
 }
 
 secrets() {
-  local name secret
+  local name secret copy=''
+  [ -e "$settings" ] || copy=" (cp docker/env.example $where)"
   for name in MONGO_PASSWORD NOTEBOOK_TOKEN; do
     secret=$(value "$name" "")
-    [ -n "$secret" ] || fail "expected a secret in $name, received none; set it in $where (cp docker/env.example $where)"
+    [ -n "$secret" ] || fail "expected a secret in $name, received none; set it in $where$copy"
     [[ "$secret" =~ ^[A-Za-z0-9._~-]+$ ]] || fail "expected letters, digits, . _ ~ and - in $name, received others (not shown); choose another"
   done
 }
@@ -82,7 +83,7 @@ typed() { # sets $services, those among the words; a word that is neither one no
   for word; do
     case "$before $word" in
       "--scale "*) scaled "$word" ;;
-      "--timeout "* | "-t "* | "--wait-timeout "* | "--pull "* | "--attach "* | "--no-attach "* | "--exit-code-from "*) ;;
+      "--timeout "* | "-t "* | "--wait-timeout "* | "--pull "* | "--no-attach "*) ;;
       *" --scale="*) scaled "${word#*=}" ;;
       *" -"*) before=$word && continue ;;
       *) grep -qxF -- "$word" <<<"$all" || fail "expected a service out of ${all//$'\n'/, }, received $word; correct it"
@@ -150,11 +151,11 @@ forms() { # of values; Compose and the stages would not say whose is wrong
 START_SECONDS 90 [0-9]+ a number of seconds
 PARTITIONS 6 [1-9][0-9]* a number
 SPARK_CORES 2 [1-9][0-9]* a number
-MEMORY 4g [0-9.]+[bkmgBKMG]?[bB]? a size as 4g
-SPARK_MEMORY 2g [1-9][0-9]*[kmgKMG][bB]? a size as 2g
+MEMORY 4g [0-9.]+[kmgtKMGT]?i?[bB]? a size as 4g
+SPARK_MEMORY 2g [1-9][0-9]*[kmgtKMGT][bB]? a size as 2g
 FORMS
-  found=$(value OVERRIDES "")
-  [[ ! " $found" =~ [[:space:]](-[^[:space:]]*|stage=[^[:space:]]*) ]] ||
+  found=$(value OVERRIDES "") form="[[:space:]](-[a-zA-Z-][^[:space:]]*|[\"'+]*stage=[^[:space:]]*)"
+  [[ ! " $found" =~ $form ]] ||
     fail "expected settings of stages in OVERRIDES, received ${BASH_REMATCH[1]}, which changes what a service does; leave it out of $where"
 }
 

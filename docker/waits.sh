@@ -7,7 +7,7 @@ now() { # by the engine's clock, in which it tells when things began and ended
   case "$time" in
     *Z) echo "${time%Z}" ;;
     ?*) date -u -d "$time" +%FT%T.%N 2>/dev/null ;;
-    *) return 1 ;;
+    *) false ;;
   esac || fail "expected the engine's time in UTC, received '$time'; see whether docker info shows one"
 }
 
@@ -55,13 +55,12 @@ asked_mongo='' # its container that was asked
 
 let_in() { # asks each MongoDB once, as soon as it is well: it keeps the password of its first start
   local id said
-  # shellcheck disable=SC2016 # its own shell is to expand it
-  local login='HOME=/tmp mongosh --quiet --host mongo --username "$MONGO_INITDB_ROOT_USERNAME" --password "$MONGO_INITDB_ROOT_PASSWORD" --eval "db.adminCommand({ping: 1})"'
+  local login='db.getSiblingDB("admin").auth(process.env.MONGO_INITDB_ROOT_USERNAME, process.env.MONGO_INITDB_ROOT_PASSWORD)'
   id=$(container mongo)
   if [ "$asked_mongo" = "$id" ]; then return 0; fi
   if [[ "$(docker inspect --format '{{.State.Status}} {{with .State.Health}}{{.Status}}{{end}}' "$id" 2>/dev/null)" != "running healthy" ]]; then return 0; fi
   asked_mongo=$id
-  said=$(docker exec "$id" sh -c "$login" 2>&1) || true
+  said=$(docker exec --env HOME=/tmp "$id" timeout 30 mongosh --quiet --host mongo --eval "$login" 2>&1) || true
   if grep -qi 'authentication failed' <<<"$said"; then
     fail "mongo: expected the MONGO_PASSWORD of its first start, received another; set that one in $where, or forget all it holds: docker/up.sh --down --volumes"
   fi

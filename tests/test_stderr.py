@@ -81,9 +81,11 @@ with stderr_without(["hush"]):
     assert (done.stdout, done.stderr) == ("came\n", "after it\n")
 
 
-def test_a_process_without_standard_error_keeps_its_other_files() -> None:
+@pytest.mark.parametrize("shown", ["sys.stderr", "sys.stdout"])
+def test_a_process_without_standard_error_keeps_its_other_files(shown: str) -> None:
     done = run_in_python(
-        """
+        f"""
+sys.stderr = {shown}
 with stderr_without(["hush"]):
     print("fine")
 """,

@@ -14,10 +14,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 _STDERR = 2
-_END_SECONDS = 5.0  # only a process that was started meanwhile, and writes on, takes longer
+_END_SECONDS = 5.0  # only a process that another thread started meanwhile, and lives, takes longer
 _FILTER = """
 import json, sys
-texts = [one.encode(errors="surrogateescape") for one in json.loads(sys.stdin.buffer.readline())]
+given = json.loads(sys.stdin.buffer.readline() or "[]")  # nothing: interrupted before
+texts = [one.encode(errors="surrogateescape") for one in given]
 for line in sys.stdin.buffer:
     if not any(text in line for text in texts):
         sys.stdout.buffer.write(line)
@@ -33,11 +34,11 @@ def stderr_without(texts: Sequence[str]) -> Iterator[None]:
     Another process does it, until nobody writes any more: this one may crash, or be killed, and its
     last lines are seen all the same.
     """
-    if not texts or sys.stderr is None:  # None: it was closed when Python started
+    if not texts or None in (sys.stderr, sys.__stderr__):  # None: closed when Python started
         yield
         return
     with _one_at_a_time:
-        before, process = os.dup(_STDERR), _started_filter()
+        process, before = _started_filter(), os.dup(_STDERR)
         try:
             _write_to(process, texts)
             yield

@@ -42,7 +42,7 @@ def test_a_port_in_use_is_told_with_its_service_and_variable(fresh: Composed, se
         port = str(taken.getsockname()[1])
         line = refusal(fresh, **{name: port})
     assert line.startswith(f"{service}: expected port {port} of 127.0.0.1 to be free")
-    assert f"set another {name} in docker/.env" in line
+    assert f"set another {name} in the environment" in line
 
 
 def test_a_port_in_use_is_told_of_services_without_what_they_need(fresh: Composed) -> None:
@@ -64,10 +64,22 @@ def test_what_is_no_port_is_told(fresh: Composed) -> None:
         ("START_SECONDS=abc\n", "a number of seconds in START_SECONDS, received 'abc'.*in .*env$"),
         ("OVERRIDES='a=\"b'\n", "expected settings that Compose takes, .*invalid command line"),
         ("OVERRIDES='seed=1 stage=train'\n", "of stages in OVERRIDES, received stage=train, which"),
+        ("OVERRIDES='+stage=train'\n", r"of stages in OVERRIDES, received \+stage=train, which"),
+        ("OVERRIDES='-m seed=1,2'\n", "of stages in OVERRIDES, received -m, which"),
         ("PARTITIONS=zero\n", "expected a number in PARTITIONS, received 'zero'"),
         ("MEMORY=lots\n", "expected a size as 4g in MEMORY, received 'lots'"),
     ],
-    ids=["absent", "no settings", "seconds", "quote", "stage", "partitions", "memory"],
+    ids=[
+        "absent",
+        "no settings",
+        "seconds",
+        "quote",
+        "stage",
+        "stage added",
+        "sweep",
+        "partitions",
+        "memory",
+    ],
 )
 def test_a_file_of_settings_that_is_none_is_told(
     fresh: Composed, tmp_path: Path, text: str | None, words: str
@@ -101,8 +113,7 @@ def test_a_file_is_read_as_compose_reads_it(fresh: Composed, tmp_path: Path) -> 
 @pytest.mark.parametrize("name", ["MONGO_PASSWORD", "NOTEBOOK_TOKEN"])
 def test_a_missing_or_unusable_secret_is_told_and_not_shown(fresh: Composed, name: str) -> None:
     assert refusal(fresh, **{name: ""}) == (
-        f"expected a secret in {name}, received none; set it in docker/.env "
-        "(cp docker/env.example docker/.env)"
+        f"expected a secret in {name}, received none; set it in the environment"
     )
     line = refusal(fresh, **{name: "sesame@open"})
     assert f"{name}, received others (not shown)" in line
@@ -139,7 +150,7 @@ def test_an_image_that_is_nowhere_is_told_with_its_variable(fresh: Composed, ser
     name = f"{service.upper()}_IMAGE"
     line = refusal(fresh, **{name: "susystream-nowhere:0"})
     assert line.startswith(f"{service}: expected the image susystream-nowhere:0")
-    assert f"correct {name} in docker/.env" in line
+    assert f"correct {name} in the environment" in line
 
 
 def test_an_image_of_something_else_is_told(fresh: Composed) -> None:
@@ -219,17 +230,18 @@ def test_a_spark_worker_that_ends_is_told_with_what_it_was_started_with(fresh: C
     words = ["--profile", "spark", "--no-deps", "spark-master", "spark-worker"]
     line = refusal(fresh, *words, SPARK_CORES="abc")
     assert line.startswith("spark-worker: expected it to run")
-    assert "SPARK_CORES, SPARK_MEMORY or SUSYSTREAM_IMAGE in docker/.env" in line
+    assert "SPARK_CORES, SPARK_MEMORY or SUSYSTREAM_IMAGE in the environment" in line
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
+        ("kafka --wait", "expected what docker/up.sh can do, received --wait; leave it out"),
         ("kafka --scale kafka=2", "expected score or spark-worker.* after --scale.*kafka=2"),
         ("publsh", "expected a service out of .*publish.*, received publsh"),
         ("kafka --scale scorer=3", "after --scale, as in score=3, received scorer=3"),
         ("--scale=score=x", "after --scale, as in score=3, received score=x"),
-        ("--build --scale", "after --scale, as in score=3, received nothing"),
+        ("--pull never --scale", "after --scale, as in score=3, received nothing"),
         ("--profile sparc", "expected --profile spark, received sparc"),
         ("--profile", "expected --profile spark, received none"),
         ("--bulid", "expected what docker compose up takes, it says: unknown flag: --bulid"),

@@ -142,11 +142,14 @@ def test_a_command_that_said_what_is_wrong_ends_without_more_work(desk: Desk) ->
             cwd=desk.folder,
             env={**os.environ, "MLFLOW_TRACKING_URI": ""},
         ) as process:
-            assert process.stderr
-            assert "expected a Kafka broker" in process.stderr.readline()
-            before = sum(psutil.Process(process.pid).cpu_times()[:4])  # its children's too
-            assert process.stderr.read() == ""
-            _, _, used = os.wait4(process.pid, 0)
+            try:
+                assert process.stderr
+                assert "expected a Kafka broker" in process.stderr.readline()
+                before = sum(psutil.Process(process.pid).cpu_times()[:4])  # its children's too
+                assert process.stderr.read() == ""
+                _, _, used = os.wait4(process.pid, 0)
+            finally:
+                process.kill()  # else leaving waits for one that hangs
     assert used.ru_utime + used.ru_stime - before < 0.7  # seconds: 0.1, or 1.5 with a search
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from susystream.evaluate.scored import ScoredRows
     from susystream.schema import Float32Array, Int64Array, UInt8Array
 
-UNGUARDED = 87  # the status of one that a script without a guard would have opened a workspace in
+UNGUARDED = 87  # the status of one in which a script without a guard would have evaluated
 _shipped: list[Path] = []  # where the plans lie; read with the first block, so that an error
 _scorers: dict[str, Any] = {}  # is that block's and reaches the parent
 

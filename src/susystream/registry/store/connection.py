@@ -91,7 +91,7 @@ class Address:
         if isinstance(error, OperationFailure) and error.code in (13, 18):
             return StoreUnavailable(
                 f"expected to be let in at {place}, the server refused; correct user and password "
-                "in SUSYSTREAM_REGISTRY_URI (registry.uri)"
+                "in SUSYSTREAM_REGISTRY_URI (registry.uri), or give that user the right to write"
             )
         return RegistryError(f"expected {place} to do as asked, it says: {line(error)}")
 
