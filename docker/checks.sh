@@ -82,9 +82,9 @@ typed() { # sets $services, those among the words; a word that is neither one no
   services=
   for word; do
     case "$before $word" in
-      "--scale "*) scaled "$word" ;;
+      "--scale "*) scaled "$word" "$all" ;;
       "--timeout "* | "-t "* | "--wait-timeout "* | "--pull "* | "--no-attach "*) ;;
-      *" --scale="*) scaled "${word#*=}" ;;
+      *" --scale="*) scaled "${word#*=}" "$all" ;;
       *" -"*) before=$word && continue ;;
       *) grep -qxF -- "$word" <<<"$all" || fail "expected a service out of ${all//$'\n'/, }, received $word; correct it"
         services+=$word$'\n' ;;
@@ -95,8 +95,10 @@ typed() { # sets $services, those among the words; a word that is neither one no
 }
 
 scaled() { # what follows --scale
-  [[ "$1" =~ ^(score|spark-worker)=[0-9]+$ ]] ||
-    fail "expected score or spark-worker and a number after --scale, as in score=3, received $1; correct it"
+  if [[ "$1" =~ ^([a-z-]+)=([0-9]+)$ ]] && grep -qxF -- "${BASH_REMATCH[1]}" <<<"$2"; then
+    case "${BASH_REMATCH[1]}:${BASH_REMATCH[2]}" in score:* | spark-worker:* | *:0 | *:1) return ;; esac
+  fi
+  fail "expected score or spark-worker and a number after --scale, as in score=3, received $1; correct it"
 }
 
 settle() { # reads the composition: its project, and the services to be started, with what they need

@@ -277,7 +277,9 @@ def test_a_setting_that_a_stage_does_not_take_is_told_with_its_variable(chain: C
     assert done.returncode != 0
     line = done.stderr.strip().splitlines()[-1]
     assert line.startswith("docker/up.sh: publish: expected settings that it takes")
-    assert line.endswith("correct OVERRIDES, EXPERIMENT or SUSYSTREAM_IMAGE in the environment")
+    assert line.endswith(
+        "correct OVERRIDES, EXPERIMENT, PARTITIONS or SUSYSTREAM_IMAGE in the environment"
+    )
     assert "received 'zz'" in done.stdout + done.stderr
 
 

@@ -228,7 +228,7 @@ def test_services_that_are_named_are_asked_for_the_ports_of_what_they_need(fresh
 
 def test_a_spark_worker_that_ends_is_told_with_what_it_was_started_with(fresh: Composed) -> None:
     words = ["--profile", "spark", "--no-deps", "spark-master", "spark-worker"]
-    line = refusal(fresh, *words, SPARK_CORES="abc")
+    line = refusal(fresh, *words, SPARK_MEMORY="1k")
     assert line.startswith("spark-worker: expected it to run")
     assert "SPARK_CORES, SPARK_MEMORY or SUSYSTREAM_IMAGE in the environment" in line
 
