@@ -29,7 +29,7 @@ def private_names(path: Path) -> set[str]:
     own = {one.attr for one in found if ast.unparse(one.value) in ("self", "cls")}
     own |= {one.name for one in nodes if isinstance(one, ast.FunctionDef | ast.ClassDef)}
     imported = {part for name in imports(path) for part in name.split(".")}
-    asked = {one.attr for one in found} | imported | asked_in_words(nodes)
+    asked = {one.attr for one in found} | imported | asked_in_words(nodes) | variables(nodes)
     return {one for one in asked - own - PUBLIC if re.match("_[^_]", one)}
 
 
@@ -38,6 +38,12 @@ def asked_in_words(nodes: list[ast.AST]) -> set[str]:
     calls = [one for one in nodes if isinstance(one, ast.Call) and len(one.args) > 1]
     names = [one.args[1] for one in calls if ast.unparse(one.func) == "getattr"]
     return {str(one.value) for one in names if isinstance(one, ast.Constant)}
+
+
+def variables(nodes: list[ast.AST]) -> set[str]:
+    """Of the environment, as in `_PYSPARK_DRIVER_CONN_INFO_PATH`."""
+    texts = {str(one.value) for one in nodes if isinstance(one, ast.Constant)}
+    return {one for one in texts if re.fullmatch("_[A-Z]+(_[A-Z]+)+", one)}
 
 
 def test_the_private_names_in_use_are_those_that_are_listed() -> None:

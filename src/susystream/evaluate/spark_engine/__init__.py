@@ -20,11 +20,11 @@ from typing import Any, TypeVar
 from susystream.data.bad_rows import BadRows
 from susystream.errors import DataError, EvaluationError
 from susystream.evaluate.ensemble import NAME, Mean
-from susystream.evaluate.spark_engine import session as driver
-from susystream.evaluate.spark_engine import worker
+from susystream.evaluate.spark_engine import session, worker
 from susystream.evaluate.spark_engine.failures import explained, is_sparks
 from susystream.evaluate.spark_engine.first_task import run_first_task
 from susystream.evaluate.spark_engine.inputs import blocks_of, frame_of, rows_of
+from susystream.evaluate.spark_engine.process import DriverProcess
 from susystream.evaluate.tally import Tally
 from susystream.evaluate.windows import Counted
 from susystream.model.scorer_plan import ScorerPlan
@@ -69,10 +69,11 @@ class SparkEngine:
         self._given_up = False
 
     def __enter__(self) -> SparkEngine:
-        driver.require_pyspark()
-        driver.check_reachable(self.master)
-        driver.check_alone()
+        session.require_pyspark()
+        session.check_reachable(self.master)
+        session.check_alone()
         self._folder = tempfile.TemporaryDirectory(prefix="susystream-spark-")
+        self._driver = DriverProcess(Path(self._folder.name))
         # one thread asks Spark, so that another can hold deadlines and show progress
         self._pool = ThreadPoolExecutor(1, "spark")
         try:
@@ -92,7 +93,8 @@ class SparkEngine:
             self._end(seconds=0.0)
             return
         with suppress(Exception):  # what does not close is ended below
-            self._within(self._timeout, lambda: driver.close_session(self._session))
+            self._within(self._timeout, lambda: session.close_session(self._session))
+        self._driver.let_go()
         self._end()
 
     def count(
@@ -154,15 +156,14 @@ class SparkEngine:
         return _proven(found, job)
 
     def _open(self) -> None:
-        folder = Path(self._folder.name)
-        settings = driver.settings_of(
+        settings = session.settings_of(
             self.master,
-            folder,
+            Path(self._folder.name),
             memory=self._memory,
             batch_rows=self._batch_rows,
             options=self._options,
         )
-        self._session = driver.open_session(settings, folder)
+        self._session = session.open_session(settings, self._driver)
         run_first_task(self._session)
 
     def _within(self, seconds: float, work: Callable[[], _T]) -> _T:
@@ -184,14 +185,14 @@ class SparkEngine:
             if not is_sparks(error):
                 raise
             # without a session the driver itself may have failed, which only its log tells
-            log = driver.last_words(Path(self._folder.name)) if self._session is None else ""
-            ended = self._session is not None and driver.has_ended()
+            log = self._driver.last_words() if self._session is None else ""
+            ended = self._session is not None and self._driver.has_ended()
             raise explained(error, master=self.master, log=log, ended=ended) from error
 
     def _end(self, **deadline: float) -> None:
-        driver.end_driver(Path(self._folder.name), **deadline)
+        self._driver.end(**deadline)
         self._pool.shutdown()
-        driver.forget_driver()
+        session.forget_session()
         self._folder.cleanup()
 
 
