@@ -83,7 +83,7 @@ typed() { # sets $services, those among the words; a word that is neither one no
   for word; do
     case "$before $word" in
       "--scale "*) scaled "$word" "$all" ;;
-      "--timeout "* | "-t "* | "--wait-timeout "* | "--pull "* | "--no-attach "*) ;;
+      "--timeout "* | "-t "* | "--pull "* | "--no-attach "*) ;;
       *" --scale="*) scaled "${word#*=}" "$all" ;;
       *" -"*) before=$word && continue ;;
       *) grep -qxF -- "$word" <<<"$all" || fail "expected a service out of ${all//$'\n'/, }, received $word; correct it"

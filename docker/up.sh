@@ -113,7 +113,7 @@ main() { # read whole before anything runs: the file may be changed meanwhile
       --profile=*) profile "${1#*=}" ;;
       --down) down=yes ;;
       --build | --detach | -d) ;; # as always
-      --attach* | --abort-on-* | --exit-code-from* | --watch | -w | --wait)
+      --attach* | --abort-on-* | --exit-code-from* | --watch | -w | --wait*)
         fail "expected what docker/up.sh can do, received $1; leave it out: it shows and waits for the stages itself" ;;
       *) words+=("$1") ;;
     esac

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -118,6 +119,28 @@ def test_a_missing_or_unusable_secret_is_told_and_not_shown(fresh: Composed, nam
     line = refusal(fresh, **{name: "sesame@open"})
     assert f"{name}, received others (not shown)" in line
     assert "sesame" not in line
+
+
+def test_before_any_settings_the_first_step_is_told(fresh: Composed, tmp_path: Path) -> None:
+    files = ["docker/up.sh", "docker/checks.sh", "docker/waits.sh", "docker/compose.yaml"]
+    (tmp_path / "docker").mkdir()
+    for one in files:
+        shutil.copy(ROOT / one, tmp_path / one)
+    own = ("MONGO_PASSWORD", "SUSYSTREAM_ENV_FILE")
+    surroundings = {k: v for k, v in fresh.environment.items() if k not in own}
+    done = subprocess.run(
+        ["docker/up.sh"],
+        cwd=tmp_path,
+        env=surroundings,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr.splitlines() == [
+        "docker/up.sh: expected a secret in MONGO_PASSWORD, received none; set it in docker/.env "
+        "(cp docker/env.example docker/.env)"
+    ]
 
 
 def test_another_password_than_that_of_the_first_start_is_told(fresh: Composed) -> None:
