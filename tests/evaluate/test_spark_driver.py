@@ -11,6 +11,8 @@ import sys
 import sysconfig
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,11 @@ from typing import Any
 import psutil
 import pyspark
 import pytest
+from pyspark.errors import PySparkRuntimeError
 
 from susystream.errors import EvaluationError
 from susystream.evaluate.spark_engine import SparkEngine
-from susystream.evaluate.spark_engine.process import java_home
+from susystream.evaluate.spark_engine.process import DriverProcess, java_home
 from susystream.services.ports import free_ports, listens
 
 SRC = Path(__file__).parents[2] / "src"
@@ -175,19 +178,68 @@ sleep 1000
 """
 
 
+@pytest.fixture
+def hanging(tmp_path: Path, temporary: Path) -> dict[str, str]:
+    """Variables under which Java never gets ready, and by which its processes are known."""
+    java = tmp_path / "java"
+    java.write_text(JAVA_THAT_HANGS)
+    java.chmod(0o755)
+    return {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "TMPDIR": str(temporary)}
+
+
+def living(temporary: Path) -> list[psutil.Process]:
+    """Processes anywhere that were started with a temporary folder, also those of no parent."""
+    found = []
+    for one in psutil.process_iter():
+        with suppress(psutil.Error):
+            if one.environ().get("TMPDIR") == str(temporary):
+                found.append(one)
+    return found
+
+
 def test_a_driver_that_never_gets_ready_is_given_up_and_leaves_nothing(
-    tmp_path: Path, temporary: Path
+    temporary: Path, hanging: dict[str, str]
 ) -> None:
-    hanging = tmp_path / "java"
-    hanging.write_text(JAVA_THAT_HANGS)
-    hanging.chmod(0o755)
-    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-    given = {"PATH": path, "TMPDIR": str(temporary)}
-    done = python(UNREADY, "3", env={**environment(), **given})
+    done = python(UNREADY, "3", env={**environment(), **hanging})
     assert (done.returncode, done.stderr, [*temporary.iterdir()]) == (0, "", [])
     error, rest = done.stdout.splitlines()
     assert error.startswith("EvaluationError: expected Spark at local[1] to run a task within 3 s")
-    assert rest == "True []"
+    assert (rest, living(temporary)) == ("True []", [])
+
+
+def test_a_driver_that_is_ended_while_it_starts_others_leaves_none_of_them(
+    temporary: Path, hanging: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in hanging.items():
+        monkeypatch.setenv(name, value)
+    for number in range(12):
+        folder = temporary / str(number)
+        folder.mkdir()
+        driver = DriverProcess(folder)
+        with ThreadPoolExecutor(1) as pool:
+            future = pool.submit(driver.start, {"spark.master": "local[1]"})
+            while driver._process is None:
+                time.sleep(0.001)
+            time.sleep(0.004 * number)
+            driver.end(seconds=0)
+            assert isinstance(future.exception(10), PySparkRuntimeError)
+        assert living(temporary) == []
+
+
+def test_a_process_that_has_the_number_of_a_driver_that_is_gone_is_left_alone(
+    temporary: Path,
+) -> None:
+    driver = DriverProcess(temporary)
+    stranger = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    try:
+        driver._process = subprocess.Popen(["true"], stdin=subprocess.PIPE)
+        assert driver._process.wait(10) == 0
+        driver._process.pid = stranger.pid
+        driver.end(seconds=0)
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait(10)
 
 
 def test_a_driver_that_ends_well_before_it_is_ready_is_told_at_once(temporary: Path) -> None:
@@ -195,8 +247,16 @@ def test_a_driver_that_ends_well_before_it_is_ready_is_told_at_once(temporary: P
     done = python(UNREADY, "90", env={**environment(), **given})
     assert (done.returncode, done.stderr, [*temporary.iterdir()]) == (0, "", [])
     error, rest = done.stdout.splitlines()
-    assert error.startswith("EvaluationError: expected Spark at local[1] to count, received")
+    assert "expected the driver of Spark at local[1] to get ready, received its end" in error
+    assert error.endswith("correct PYSPARK_SUBMIT_ARGS and SPARK_HOME, or unset them")
     assert rest == "True []"
+
+
+@pytest.mark.parametrize("home", ["", "/nowhere"])
+def test_a_folder_of_spark_that_is_none_is_told(home: str) -> None:
+    done = python(UNREADY, "90", env={**environment(), "SPARK_HOME": home})
+    error = done.stdout.splitlines()[0]
+    assert f"expected a folder of Spark in SPARK_HOME, received '{home}', which has no" in error
 
 
 def test_without_pyspark_the_extra_is_named(tmp_path: Path) -> None:

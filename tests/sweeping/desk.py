@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,10 +67,12 @@ class SweepDesk:
 
     def close(self) -> None:
         """Kills what a test that failed left running, and shows what it said."""
+        left = [one for one in self._started if one.poll() is None]
         for process in self._started:
-            if process.poll() is None:
+            with suppress(ProcessLookupError):  # its group lives as long as one of it does
                 os.killpg(process.pid, signal.SIGKILL)
-                print(*process.communicate(timeout=20), sep="\n")
+        for process in left:
+            print(*process.communicate(timeout=20), sep="\n")
 
     def run(self, *words: str) -> tuple[int, str, str]:
         """Exit status, standard output, standard error."""
@@ -123,8 +125,11 @@ def rows_of_uci(count: int) -> str:
 def until(holds: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
     """Waits, at most two minutes, and no longer than a process that is to bring it about lives."""
     deadline = time.monotonic() + 120
-    while not holds():
-        assert process is None or process.poll() is None, process.communicate(timeout=20)
+    while True:
+        ended = process is not None and process.poll() is not None  # before it is looked whether
+        if holds():
+            return
+        assert process is None or not ended, process.communicate(timeout=20)
         assert time.monotonic() < deadline
         time.sleep(0.02)
 

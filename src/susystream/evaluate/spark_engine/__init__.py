@@ -94,7 +94,6 @@ class SparkEngine:
             return
         with suppress(Exception):  # what does not close is ended below
             self._within(self._timeout, lambda: session.close_session(self._session))
-        self._driver.let_go()
         self._end()
 
     def count(
@@ -190,10 +189,12 @@ class SparkEngine:
             raise explained(error, master=self.master, log=log, ended=ended) from error
 
     def _end(self, **deadline: float) -> None:
-        self._driver.end(**deadline)
-        self._pool.shutdown()
-        session.forget_session()
-        self._folder.cleanup()
+        try:
+            self._driver.end(**deadline)
+        finally:  # also where even kill did not help
+            self._pool.shutdown()
+            session.forget_session()
+            self._folder.cleanup()
 
 
 def _merged(parts: Any) -> Any:

@@ -63,6 +63,11 @@ def explained(
             f"expected the driver of Spark at {master} to live until the end, received its end; "
             "give it more memory (evaluate.engine.memory), or see what killed it"
         )
+    if "JAVA_GATEWAY_EXITED" in text and not _CAUSE.search(text):
+        return EvaluationError(
+            f"expected the driver of Spark at {master} to get ready, received its end after: "
+            f"{_cause(text)}; correct PYSPARK_SUBMIT_ARGS and SPARK_HOME, or unset them"
+        )
     return EvaluationError(
         f"expected Spark at {master} to count, received: {_cause(text)}; -v shows all"
     )

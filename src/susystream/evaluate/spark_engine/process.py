@@ -1,7 +1,7 @@
 """The process of Spark's driver, which is Java: started, reached, and gone when we are.
 
 In: Spark's settings. Out: the gateway through which pyspark commands it. We start it, not pyspark,
-whose wait for it has no deadline and whose hold on it is lost where it does not get ready.
+which waits for ever for a driver that was ended or ends well before it is ready.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 import psutil
 
 from susystream.disclosure import public_settings
+from susystream.errors import EvaluationError
 from susystream.java import find_java
 
 _JAVA_OPTIONS = ("spark.driver.defaultJavaOptions", "spark.driver.extraJavaOptions")
@@ -37,7 +38,7 @@ exec {java} "$@"
 class DriverProcess:
     """A driver, which ends by itself when its standard input does, so also when we are killed.
 
-    One thread may start it while another ends it.
+    One thread may start it while another ends it, which also ends the start.
 
     Args:
         folder: For what it leaves: its output (`log`), how to reach it, and the Java it runs under.
@@ -54,6 +55,7 @@ class DriverProcess:
 
         Raises:
             pyspark.errors.PySparkRuntimeError: It ended before it was; see `last_words`.
+            EvaluationError: SPARK_HOME is no folder of Spark.
             ServiceError: There is no Java.
         """
         from pyspark.java_gateway import launch_gateway
@@ -63,15 +65,12 @@ class DriverProcess:
         while not ready.exists():
             self._check_alive()
             time.sleep(_POLL_SECONDS)
-        port, length = struct.unpack_from("!ii", found := ready.read_bytes())
-        secret = found[8 : 8 + length].decode()
-        with environment(PYSPARK_GATEWAY_PORT=str(port), PYSPARK_GATEWAY_SECRET=secret):
+        told = ready.read_bytes()
+        ready.unlink()
+        port, length = struct.unpack_from("!ii", told)
+        secret = told[8 : 8 + length].decode()
+        with variables_set(PYSPARK_GATEWAY_PORT=str(port), PYSPARK_GATEWAY_SECRET=secret):
             return launch_gateway()
-
-    def let_go(self) -> None:
-        """Asks it to end."""
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
 
     def has_ended(self) -> bool:
         """Whether it is gone; one that was just killed takes a moment."""
@@ -82,19 +81,21 @@ class DriverProcess:
         return self._process.poll() is not None
 
     def end(self, *, seconds: float = _END_SECONDS) -> None:
-        """Waits for its end, then ends it and what it started; none is started afterwards."""
+        """Asks it to end, waits, then ends it and what it started; none is started afterwards."""
         with self._starting:
             self._given_up = True
         if self._process is None:
             return
-        family = _family(self._process.pid)
-        _, alive = psutil.wait_procs(family, seconds)
-        for ask in (psutil.Process.terminate, psutil.Process.kill):  # first, so a cluster is told
-            for one in alive:
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        psutil.wait_procs(self._family(), seconds)
+        # terminated first, so that a cluster is told; what it started meanwhile is seen each time
+        for ask in (psutil.Process.terminate, psutil.Process.kill, psutil.Process.kill):
+            family = self._family()
+            for one in family:
                 with suppress(psutil.NoSuchProcess):
                     ask(one)
-            _, alive = psutil.wait_procs(alive, _TERM_SECONDS)
-        self.let_go()
+            psutil.wait_procs(family, _TERM_SECONDS)
         self._process.wait(_END_SECONDS)
 
     def last_words(self) -> str:
@@ -104,31 +105,42 @@ class DriverProcess:
 
     def _launch(self, settings: Mapping[str, str], ready: Path) -> None:
         """Secrets among the settings stay off its command line, which every user may read."""
-        shown = [word for one in _public(settings).items() for word in ("--conf", "=".join(one))]
+        public = _public(settings).items()
+        shown = [word for name, one in public for word in ("--conf", f"{name}={one}")]
         more = shlex.split(os.environ.get("PYSPARK_SUBMIT_ARGS", "pyspark-shell"))
         surroundings = _surroundings(self._folder, settings, ready)
         with self._starting, (self._folder / "log").open("wb") as log:
             if self._given_up:
                 return
             self._process = subprocess.Popen(
-                [str(_spark_home() / "bin" / "spark-submit"), *shown, *more],
+                [str(_spark_submit()), *shown, *more],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=surroundings,
-                start_new_session=True,  # Ctrl-C is ours to handle
+                start_new_session=True,  # Ctrl-C is ours to handle, and its family is known
             )
 
     def _check_alive(self) -> None:
         from pyspark.errors import PySparkRuntimeError
 
-        if self._process is None or self._process.poll() is not None:
+        if self._given_up or self._process is None or self._process.poll() is not None:
             raise PySparkRuntimeError(errorClass="JAVA_GATEWAY_EXITED", messageParameters={})
+
+    def _family(self) -> list[psutil.Process]:
+        """Those of its session, so also what outlived the one that started it."""
+        if self._process is None:
+            return []
+        number = self._process.pid
+        found = [one for one in psutil.process_iter() if _session_of(one.pid) == number]
+        # once it is gone, another process may have its number, and be the head of its own session
+        foreign = self._process.poll() is not None and psutil.pid_exists(number)
+        return [] if foreign else found
 
 
 @contextmanager
-def environment(**ours: str) -> Iterator[None]:
-    """Variables of this process while a block lasts: what pyspark takes from there alone."""
+def variables_set(**ours: str) -> Iterator[None]:
+    """Variables of the environment, while a block lasts: what pyspark takes from there alone."""
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)
     try:
@@ -139,6 +151,11 @@ def environment(**ours: str) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def is_local(master: str) -> bool:
+    """Whether the workers are processes of this machine that end with the driver."""
+    return master.startswith("local")
 
 
 def java_home(folder: Path) -> Path:
@@ -159,7 +176,7 @@ def _surroundings(folder: Path, settings: Mapping[str, str], ready: Path) -> dic
         "SPARK_CONNECT_MODE": "0",
         "_PYSPARK_DRIVER_CONN_INFO_PATH": str(ready),
     }
-    if settings["spark.master"].startswith("local"):
+    if is_local(settings["spark.master"]):
         found["SPARK_LOCAL_IP"] = "127.0.0.1"
     public = _public(settings)
     if secret := [settings[one] for one in _JAVA_OPTIONS if one in settings.keys() - public.keys()]:
@@ -173,15 +190,19 @@ def _public(settings: Mapping[str, str]) -> dict[str, str]:
     return {k: v for k, v in settings.items() if public_settings({k: v}) == {k: v}}
 
 
-def _spark_home() -> Path:
-    import pyspark
+def _spark_submit() -> Path:
+    from pyspark.find_spark_home import _find_spark_home
 
-    return Path(os.environ.get("SPARK_HOME", Path(pyspark.__file__).parent))
+    found = Path(_find_spark_home(), "bin", "spark-submit")
+    if not found.is_file():
+        raise EvaluationError(
+            f"expected a folder of Spark in SPARK_HOME, received '{os.environ.get('SPARK_HOME')}', "
+            "which has no bin/spark-submit; correct it, or unset it for the one of pyspark"
+        )
+    return found
 
 
-def _family(pid: int) -> list[psutil.Process]:
-    try:
-        driver = psutil.Process(pid)
-        return [driver, *driver.children(recursive=True)]
-    except psutil.Error:
-        return []
+def _session_of(pid: int) -> int | None:
+    with suppress(OSError):
+        return os.getsid(pid)
+    return None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from susystream.errors import EvaluationError
-from susystream.evaluate.spark_engine.process import DriverProcess, environment
+from susystream.evaluate.spark_engine.process import DriverProcess, is_local, variables_set
 
 _PYTHON = "spark.pyspark.python"
 _CONNECT_SECONDS = 5.0
@@ -68,11 +68,6 @@ def check_reachable(master: str) -> None:
     )
 
 
-def is_local(master: str) -> bool:
-    """Whether the workers are processes of this machine that end with the driver."""
-    return master.startswith("local")
-
-
 def settings_of(
     master: str, folder: Path, *, memory: str | None, batch_rows: int, options: Mapping[str, str]
 ) -> dict[str, str]:
@@ -106,7 +101,7 @@ def open_session(settings: Mapping[str, str], process: DriverProcess) -> Any:
     conf = SparkConf(loadDefaults=False).setAll(list(settings.items()))
     # a driver in Python looks nowhere else for the workers' Python
     python = {"PYSPARK_PYTHON": settings[_PYTHON]} if _PYTHON in settings else {}
-    with environment(**python):
+    with variables_set(**python):
         context = SparkContext(gateway=process.start(settings), conf=conf)
     # it would print a traceback when the driver is ended
     context._accumulatorServer.handle_error = lambda request, client: None
@@ -114,7 +109,7 @@ def open_session(settings: Mapping[str, str], process: DriverProcess) -> Any:
 
 
 def close_session(session: Any) -> None:
-    """Stops the session; its driver stays, until it is let go."""
+    """Stops the session; its driver is still there."""
     from pyspark import SparkContext
 
     gateway = SparkContext._gateway
