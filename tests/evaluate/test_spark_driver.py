@@ -248,7 +248,7 @@ def test_a_driver_that_ends_well_before_it_is_ready_is_told_at_once(temporary: P
     assert (done.returncode, done.stderr, [*temporary.iterdir()]) == (0, "", [])
     error, rest = done.stdout.splitlines()
     assert "expected the driver of Spark at local[1] to get ready, received its end" in error
-    assert error.endswith("correct PYSPARK_SUBMIT_ARGS and SPARK_HOME, or unset them")
+    assert error.endswith("; see evaluate.engine.memory, PYSPARK_SUBMIT_ARGS, or what killed it")
     assert rest == "True []"
 
 

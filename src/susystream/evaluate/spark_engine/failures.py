@@ -66,7 +66,7 @@ def explained(
     if "JAVA_GATEWAY_EXITED" in text and not _CAUSE.search(text):
         return EvaluationError(
             f"expected the driver of Spark at {master} to get ready, received its end after: "
-            f"{_cause(text)}; correct PYSPARK_SUBMIT_ARGS and SPARK_HOME, or unset them"
+            f"{_cause(text)}; see evaluate.engine.memory, PYSPARK_SUBMIT_ARGS, or what killed it"
         )
     return EvaluationError(
         f"expected Spark at {master} to count, received: {_cause(text)}; -v shows all"

@@ -93,7 +93,7 @@ class DriverProcess:
         for ask in (psutil.Process.terminate, psutil.Process.kill, psutil.Process.kill):
             family = self._family()
             for one in family:
-                with suppress(psutil.NoSuchProcess):
+                with suppress(psutil.Error):
                     ask(one)
             psutil.wait_procs(family, _TERM_SECONDS)
         self._process.wait(_END_SECONDS)
@@ -132,7 +132,7 @@ class DriverProcess:
         if self._process is None:
             return []
         number = self._process.pid
-        found = [one for one in psutil.process_iter() if _session_of(one.pid) == number]
+        found = [one for one in psutil.process_iter() if _is_alive_in(number, one)]
         # once it is gone, another process may have its number, and be the head of its own session
         foreign = self._process.poll() is not None and psutil.pid_exists(number)
         return [] if foreign else found
@@ -193,7 +193,12 @@ def _public(settings: Mapping[str, str]) -> dict[str, str]:
 def _spark_submit() -> Path:
     from pyspark.find_spark_home import _find_spark_home
 
-    found = Path(_find_spark_home(), "bin", "spark-submit")
+    try:
+        found = Path(_find_spark_home(), "bin", "spark-submit")
+    except SystemExit as error:
+        raise EvaluationError(
+            "expected the files of Spark in the package pyspark, received none; install it again"
+        ) from error
     if not found.is_file():
         raise EvaluationError(
             f"expected a folder of Spark in SPARK_HOME, received '{os.environ.get('SPARK_HOME')}', "
@@ -202,7 +207,8 @@ def _spark_submit() -> Path:
     return found
 
 
-def _session_of(pid: int) -> int | None:
-    with suppress(OSError):
-        return os.getsid(pid)
-    return None
+def _is_alive_in(session: int, process: psutil.Process) -> bool:
+    """Not so what only waits for its parent to ask, which in a container may never happen."""
+    with suppress(OSError, psutil.Error):
+        return os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE
+    return False
