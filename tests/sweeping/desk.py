@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,10 +67,10 @@ class SweepDesk:
 
     def close(self) -> None:
         """Kills what a test that failed left running, and shows what it said."""
+        # of those that ended, somebody else may have the numbers by now
         left = [one for one in self._started if one.poll() is None]
-        for process in self._started:
-            with suppress(ProcessLookupError):  # its group lives as long as one of it does
-                os.killpg(process.pid, signal.SIGKILL)
+        for process in left:
+            os.killpg(process.pid, signal.SIGKILL)
         for process in left:
             print(*process.communicate(timeout=20), sep="\n")
 
