@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -303,6 +304,41 @@ def test_the_driver_ends_with_us_even_when_we_are_killed() -> None:
     _, alive = psutil.wait_procs(family, 20)
     assert not alive
     shutil.rmtree(folder)
+
+
+HELD = """
+import time, psutil
+from susystream.evaluate.spark_engine import SparkEngine
+engine = SparkEngine("local[1]", timeout_seconds=60).__enter__()
+family = psutil.Process().children(recursive=True)
+for one in family:
+    one.suspend()
+kill, psutil.Process.kill = psutil.Process.kill, lambda self: None
+engine._timeout = 3.0
+begun = time.monotonic()
+try:
+    engine.__exit__(None, None, None)
+except Exception as error:
+    print(f"{type(error).__name__}: {error}")
+print(time.monotonic() - begun < 60, flush=True)
+for one in family:
+    kill(one)
+"""
+
+
+def test_a_driver_that_lives_on_when_it_is_killed_is_told_within_a_deadline(
+    temporary: Path,
+) -> None:
+    """As where the kernel holds it: it is stopped, and nothing is heard of our kill."""
+    done = python(HELD, env={**environment(), "TMPDIR": str(temporary)}, flags=[])
+    assert done.returncode == 0
+    error, in_time = done.stdout.splitlines()
+    assert re.fullmatch(
+        r"EvaluationError: expected Spark's driver, process \d+, to end when it is killed, "
+        r"received that it lives on; see what holds it, and end it",
+        error,
+    )
+    assert (in_time, living(temporary), [*temporary.iterdir()]) == ("True", [], [])
 
 
 def test_a_driver_that_is_gone_is_named_whatever_the_error_says() -> None:

@@ -49,7 +49,8 @@ class SparkEngine:
 
     Raises:
         EvaluationError: pyspark is not installed; nothing answers at the master; its workers run
-            no task within the deadline, or lack susystream, or have another version.
+            no task within the deadline, or lack susystream, or have another version; the driver
+            lives on when it is killed.
         ServiceError: There is no Java.
     """
 
@@ -189,10 +190,12 @@ class SparkEngine:
             raise explained(error, master=self.master, log=log, ended=ended) from error
 
     def _end(self, **deadline: float) -> None:
+        ended = False
         try:
             self._driver.end(**deadline)
-        finally:  # also where even kill did not help
-            self._pool.shutdown()
+            ended = True
+        finally:  # also where even kill did not help, and what asks the driver waits for it
+            self._pool.shutdown(wait=ended)
             session.forget_session()
             self._folder.cleanup()
 

@@ -81,7 +81,11 @@ class DriverProcess:
         return self._process.poll() is not None
 
     def end(self, *, seconds: float = _END_SECONDS) -> None:
-        """Asks it to end, waits, then ends it and what it started; none is started afterwards."""
+        """Asks it to end, waits, then ends it and what it started; none is started afterwards.
+
+        Raises:
+            EvaluationError: It lives on, as one does that the kernel or a debugger holds.
+        """
         with self._starting:
             self._given_up = True
         if self._process is None:
@@ -96,7 +100,11 @@ class DriverProcess:
                 with suppress(psutil.Error):
                     ask(one)
             psutil.wait_procs(family, _TERM_SECONDS)
-        self._process.wait(_END_SECONDS)
+        if not self.has_ended():
+            raise EvaluationError(
+                f"expected Spark's driver, process {self._process.pid}, to end when it is killed, "
+                "received that it lives on; see what holds it, and end it"
+            )
 
     def last_words(self) -> str:
         """The end of what it wrote."""
@@ -105,10 +113,13 @@ class DriverProcess:
 
     def _launch(self, settings: Mapping[str, str], ready: Path) -> None:
         """Secrets among the settings stay off its command line, which every user may read."""
-        public = _public(settings).items()
-        shown = [word for name, one in public for word in ("--conf", f"{name}={one}")]
+        public = {k: v for k, v in settings.items() if public_settings({k: v}) == {k: v}}
+        secret = {k: v for k, v in settings.items() if k not in public}
+        shown = [word for name, one in public.items() for word in ("--conf", f"{name}={one}")]
         more = shlex.split(os.environ.get("PYSPARK_SUBMIT_ARGS", "pyspark-shell"))
-        surroundings = _surroundings(self._folder, settings, ready)
+        surroundings = _surroundings(
+            self._folder, ready, local=is_local(settings["spark.master"]), secret=secret
+        )
         with self._starting, (self._folder / "log").open("wb") as log:
             if self._given_up:
                 return
@@ -168,7 +179,9 @@ def java_home(folder: Path) -> Path:
     return home
 
 
-def _surroundings(folder: Path, settings: Mapping[str, str], ready: Path) -> dict[str, str]:
+def _surroundings(
+    folder: Path, ready: Path, *, local: bool, secret: Mapping[str, str]
+) -> dict[str, str]:
     """The driver's environment: the broker's Java, its secrets, where to tell how to reach it."""
     found = {
         **os.environ,
@@ -176,18 +189,12 @@ def _surroundings(folder: Path, settings: Mapping[str, str], ready: Path) -> dic
         "SPARK_CONNECT_MODE": "0",
         "_PYSPARK_DRIVER_CONN_INFO_PATH": str(ready),
     }
-    if is_local(settings["spark.master"]):
+    if local:
         found["SPARK_LOCAL_IP"] = "127.0.0.1"
-    public = _public(settings)
-    if secret := [settings[one] for one in _JAVA_OPTIONS if one in settings.keys() - public.keys()]:
+    if told := [secret[one] for one in _JAVA_OPTIONS if one in secret]:
         # a driver that runs already could not be told
-        found["JDK_JAVA_OPTIONS"] = " ".join([os.environ.get("JDK_JAVA_OPTIONS", ""), *secret])
+        found["JDK_JAVA_OPTIONS"] = " ".join([os.environ.get("JDK_JAVA_OPTIONS", ""), *told])
     return found
-
-
-def _public(settings: Mapping[str, str]) -> dict[str, str]:
-    """Those that are no secret and hold none."""
-    return {k: v for k, v in settings.items() if public_settings({k: v}) == {k: v}}
 
 
 def _spark_submit() -> Path:
