@@ -13,7 +13,7 @@ from susystream.plots.style import Figure
 from susystream.reports.form import Column, Report, Row, Table, Tables
 from susystream.reports.reading import Reading
 from susystream.reports.standard import ERROR, number
-from susystream.stages.forgetting import (
+from susystream.stages.chain_figures import (
     FIRST_AUC,
     FIRST_STDERR,
     FORGETTING,

@@ -18,9 +18,9 @@ from susystream.file_lock import file_lock
 from susystream.registry.document import DatasetRecord
 from susystream.settings import public_uri
 from susystream.stages import result_notes
+from susystream.stages.chain_figures import COLUMNS, FOOTNOTE
 from susystream.stages.context import StageContext
 from susystream.stages.follower import Follower
-from susystream.stages.forgetting import COLUMNS, FOOTNOTE
 from susystream.stages.readers import bad_messages_logged
 from susystream.stages.result import StageResult
 from susystream.stages.tracked import tracked

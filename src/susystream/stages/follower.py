@@ -20,7 +20,7 @@ from susystream.errors import (
 from susystream.model.training import forget_networks
 from susystream.registry.document import DatasetRecord, ModelSummary
 from susystream.settings.data import FileSet
-from susystream.stages import forgetting
+from susystream.stages import chain_figures, forgetting
 from susystream.stages.already_there import check_there
 from susystream.stages.chain import chain_of, next_dataset
 from susystream.stages.context import StageContext
@@ -75,10 +75,10 @@ class Follower:
         self._learned = learned_by(context, ends, whole=True)
         known = len(self._figures)
         for model in self._models[known:]:
-            self._figures.append(forgetting.known_figures(model) or self._judge(model))
+            self._figures.append(chain_figures.known_figures(model) or self._judge(model))
             self._log(model)
         if len(self._figures) > known:
-            picture = partial(forgetting.picture, self._figures)
+            picture = partial(chain_figures.picture, self._figures)
             self._run.log_figure("plots/forgetting.png", picture)
 
     def check_test(self) -> None:
@@ -140,16 +140,16 @@ class Follower:
             inputs={"chain": self.name, "models": [one.model_id for one in self._models]},
             metrics=last,
             models={name: {"metrics": one} for name, one in figures.items()},
-            objective=last.get(forgetting.TEST_AUC),
+            objective=last.get(chain_figures.TEST_AUC),
         )
 
     def table(self) -> list[tuple[str, ...]]:
         """A row for each data set of the chain: its number and the figures after it."""
-        begin = forgetting.point_0(self._figures[0]) if self._figures else {}
+        begin = chain_figures.point_0(self._figures[0]) if self._figures else {}
         parent = self._models[0].training.parent_model_id if begin else None
-        before = [(f"0 {parent}", *forgetting.cells(begin))] if begin else []
+        before = [(f"0 {parent}", *chain_figures.cells(begin))] if begin else []
         return before + [
-            (f"{number} {model.training.dataset_id}", *forgetting.cells(figures))
+            (f"{number} {model.training.dataset_id}", *chain_figures.cells(figures))
             for number, (model, figures) in enumerate(self._judged(), start=1)
         ]
 
@@ -218,10 +218,10 @@ class Follower:
     def _log(self, model: ModelSummary) -> None:
         number, figures = len(self._figures), self._figures[-1]
         if number == 1:
-            self._run.log_metrics(forgetting.point_0(figures), step=0)
+            self._run.log_metrics(chain_figures.point_0(figures), step=0)
         self._run.log_metrics(figures, step=number)
         self._run.set_tags({"model_id": model.model_id})
-        self._context.note(f"data set {number}: {forgetting.line(figures)}")
+        self._context.note(f"data set {number}: {chain_figures.line(figures)}")
 
 
 @contextmanager
