@@ -192,9 +192,11 @@ def test_importing_the_package_loads_no_heavy_library() -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
-@pytest.mark.parametrize("module", ["stages.run", "stages.prepare", "stages.publish", "cli"])
+@pytest.mark.parametrize(
+    "module", ["stages.run", "stages.prepare", "stages.publish", "cli", "reports.declared"]
+)
 def test_what_trains_and_scores_nothing_loads_no_tensorflow(module: str) -> None:
-    """It takes seconds, which a command that prepares, publishes or refuses need not wait for."""
+    """It takes seconds, which a command that prepares, publishes or reports need not wait for."""
     code = f"import sys, susystream.{module}; print('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "False", done.stderr

@@ -102,7 +102,7 @@ class StageContext:
             name: getattr(self.settings, name).model_copy(update=values)
             for name, values in groups.items()
         }
-        shared = ("kafka", "store", "tracker")
+        shared = ("store", "kafka", "tracker")  # before a broker starts, a wrong address is told
         return self.under(self.settings.model_copy(update=changed), shared=shared)
 
     def under(self, settings: Settings, *, shared: Sequence[str]) -> StageContext:

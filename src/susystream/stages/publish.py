@@ -42,6 +42,7 @@ def publish(context: StageContext, *, parent_run_id: str | None = None) -> Stage
     with tracked(
         context, "publish", usually=settings.data.name, parent_run_id=parent_run_id
     ) as run:
+        _ = context.store  # a wrong address is told before events are prepared and a broker starts
         prepared = prepare_data(context)
         codec = _codec(context, prepared)
         with _alone_on(context, settings.stream.topic):

@@ -47,6 +47,7 @@ def score(context: StageContext, *, parent_run_id: str | None = None) -> StageRe
         tags={"topic": topic, "group": chosen.group},
         parent_run_id=parent_run_id,
     ) as run:
+        _ = context.store  # a wrong address is told before a broker starts
         held = watermarks(context.kafka, topic)
         _check_input(context)
         context.store.model_id_of(chosen.model)  # told before any topic is made

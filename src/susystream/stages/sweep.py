@@ -175,10 +175,10 @@ def _name(swept: Sequence[str]) -> str:
 
 def _hold_servers(context: StageContext, stages: Set[str]) -> None:
     """Embedded servers stay up between trials."""
+    if not stages.isdisjoint((*_NEEDS_BROKER, "evaluate")):
+        _ = context.store  # first: before a broker starts, a wrong address is told
     if not stages.isdisjoint(_NEEDS_BROKER):
         _ = context.kafka
-    if not stages.isdisjoint((*_NEEDS_BROKER, "evaluate")):
-        _ = context.store
 
 
 def _end(context: StageContext, run: TrackedRun, found: list[Outcome], started: float) -> None:
