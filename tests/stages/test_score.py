@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from mlflow import MlflowClient
 from stages.desk import Open
+from waiting import until
 
 from susystream.errors import BadMessage, NotFound, SettingsError, StreamError
 from susystream.schema import EventBatch, Float32Array, Int64Array
@@ -35,13 +35,6 @@ from susystream.stream.topics import is_there, watermarks
 
 TO_THE_END = "score.until=end"
 ROWS = 3600  # of the 4,000 events, those that are published
-
-
-def until(condition: Callable[[], bool], seconds: float = 90.0) -> None:
-    ends = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < ends, "not within the deadline"
-        time.sleep(0.05)
 
 
 def trained(context: StageContext) -> str:

@@ -21,6 +21,7 @@ from kafka.admin import KafkaAdminClient, MemberToRemove
 from kafka.future import Future
 from kafka.structs import MemberState, OffsetAndMetadata
 from own_broker import OwnBroker
+from waiting import until
 
 from susystream.errors import BrokerUnavailable, SliceTruncated, StreamError
 from susystream.stream.connection import KafkaConnection
@@ -110,13 +111,6 @@ def expel(connection: KafkaConnection, group: str) -> None:
         admin.remove_group_members(group, members)
     finally:
         admin.close()
-
-
-def until(condition: Callable[[], bool], seconds: float = DEADLINE) -> None:
-    ends = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < ends, "not within the deadline"
-        time.sleep(0.05)
 
 
 def copies(arrived: list[Arrived]) -> list[Outgoing]:
@@ -418,12 +412,14 @@ def test_a_join_for_an_added_partition_that_takes_longer_than_a_poll_is_gone_on_
         admin = KafkaAdminClient(**connection.client_settings())
         admin.create_partitions({topic: 3})
         admin.close()
-        until(lambda: not leader.poll() and coordinator.rejoining, 20)
+        until(lambda: not leader.poll() and coordinator.rejoining, seconds=20)
         begun = coordinator._join_task
-        until(lambda: not other.poll() and begun.is_done, 20)
+        until(lambda: not other.poll() and begun.is_done, seconds=20)
         thread.start()
         try:
-            until(lambda: not leader.poll() and leader.has_read({}), 20)  # its place is settled
+            until(
+                lambda: not leader.poll() and leader.has_read({}), seconds=20
+            )  # its place is settled
         finally:
             stop.set()
             thread.join(DEADLINE)

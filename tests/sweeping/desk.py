@@ -8,8 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,18 +119,6 @@ def rows_of_uci(count: int) -> str:
     features = ["1.0", "0.1", "0.2", "1.1", "-0.3", "0.4", "0.9", "0.5"]
     row = ",".join([*features, *(["1.0"] * 10)])
     return "".join(f"{number % 2}.0,{row}\n" for number in range(count))
-
-
-def until(holds: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
-    """Waits, at most two minutes, and no longer than a process that is to bring it about lives."""
-    deadline = time.monotonic() + 120
-    while True:
-        ended = process is not None and process.poll() is not None  # before it is looked whether
-        if holds():
-            return
-        assert process is None or not ended, process.communicate(timeout=20)
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def artifact(desk: SweepDesk, run_id: str, name: str) -> str:

@@ -12,7 +12,8 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from sweeping.desk import PREPARE, SweepDesk, rows_of_uci, until
+from sweeping.desk import PREPARE, SweepDesk, rows_of_uci
+from waiting import until
 
 from hydra_plugins.susystream_search.search import curves, split, tell
 from susystream.errors import TrialPruned
@@ -51,7 +52,7 @@ def test_a_space_is_typed_as_hydras_sweeps_are(typed: str, expected: object) -> 
 def test_a_search_that_was_killed_asks_for_the_trials_that_are_left(desk: SweepDesk) -> None:
     given = (*PREPARE, *TPE, "data.rows=interval(20000,40000)")
     process = desk.start("susystream", "run", "-m", *desk.overrides(*given))
-    until(lambda: len(desk.trials()) >= 2, process)
+    until(lambda: len(desk.trials()) >= 2, process=process)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=30)
     before = desk.trials()
@@ -104,7 +105,7 @@ def test_a_search_that_is_not_to_be_resumed_runs_all_of_it_again(desk: SweepDesk
 def test_a_search_is_the_work_of_one_command(desk: SweepDesk) -> None:
     given = (*PREPARE, *TPE, "data.rows=interval(3000000,3000100)")
     first = desk.start("susystream", "run", "-m", *desk.overrides(*given))
-    until(lambda: desk.count_runs() >= 2, first)
+    until(lambda: desk.count_runs() >= 2, process=first)
     try:
         status, _, err = desk.sweep(*given, out="second")
         assert first.poll() is None

@@ -12,8 +12,9 @@ import time
 
 import psutil
 import pytest
-from sweeping.desk import JOBLIB, PREPARE, SweepDesk, artifact, until
+from sweeping.desk import JOBLIB, PREPARE, SweepDesk, artifact
 from sweeping.mortal import AFTER, ALWAYS, ASKED, AT_ONCE
+from waiting import until
 
 
 def living(group: int) -> list[str]:
@@ -36,7 +37,7 @@ def mortal_sweep(desk: SweepDesk, *given: str) -> tuple[int, str, str]:
 def test_a_killed_sweep_goes_on_where_it_was(desk: SweepDesk) -> None:
     given = (*PREPARE, "data.rows=" + ",".join(str(20000 + n) for n in range(8)))
     process = desk.start("susystream", "run", "-m", *desk.overrides(*given))
-    until(lambda: len(desk.trials()) >= 3, process)
+    until(lambda: len(desk.trials()) >= 3, process=process)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=30)
     done = len(desk.trials())
@@ -93,7 +94,7 @@ def test_the_processes_of_a_killed_sweep_finish_their_trials_and_end(desk: Sweep
     """One has nobody left who takes what became of it, the other nobody who brings it more."""
     given = (*PREPARE, *JOBLIB, "data.rows=1000000,1000001,1000002")
     process = desk.start("susystream", "run", "-m", *desk.overrides(*given))
-    until(lambda: desk.count_runs() == 3, process)
+    until(lambda: desk.count_runs() == 3, process=process)
     process.kill()
     process.communicate(timeout=60)
     until(lambda: not living(process.pid))

@@ -21,6 +21,7 @@ from mlflow.entities import Metric, Run
 from tracking.failing_way import FailingWay
 from tracking.passage import Passage
 from tracking.tracking_server import TrackingServer
+from waiting import until
 
 from susystream.commands import cli
 from susystream.errors import TrackingError
@@ -165,20 +166,13 @@ def test_a_request_that_arrived_without_an_answer_counts_once(passage: Passage) 
                 passage.deaf = True
                 log()
                 passage.deaf = False
-                wait_for(lambda: not kept())
+                until(lambda: not kept())
             passage.deaf = True
         passage.deaf = False
     assert len([one for one in said if "connection lost" in one]) == 6, said
     check_all(passage.address, run.run_id)
     assert len(history(passage.address, run.run_id, "train/loss")) == 1
     assert stored(passage.address, run.run_id).info.status == "FINISHED"
-
-
-def wait_for(true: Any) -> None:
-    deadline = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_nothing_is_written_while_the_server_answers(server: str) -> None:
@@ -411,7 +405,7 @@ def test_a_server_that_is_back_and_slow_is_not_told_to_be_away(failing_way: Fail
     with pytest.raises(TrackingError, match=r"received \d+ of 31 entries there; .*jsonl$"):
         logs()
     failing_way.delay_seconds = 0
-    wait_for(lambda: not kept())
+    until(lambda: not kept())
 
 
 def test_the_next_run_of_a_command_waits_for_the_server(passage: Passage) -> None:
