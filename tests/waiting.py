@@ -10,7 +10,7 @@ from collections.abc import Callable
 def until(
     true: Callable[[], object],
     *,
-    seconds: float = 120.0,
+    seconds: float = 90.0,
     process: subprocess.Popen[str] | None = None,
 ) -> None:
     """Waits for something, no longer than a process lives that is to bring it about.

@@ -307,38 +307,51 @@ def test_the_driver_ends_with_us_even_when_we_are_killed() -> None:
 
 
 HELD = """
-import time, psutil
-from susystream.evaluate.spark_engine import SparkEngine
-engine = SparkEngine("local[1]", timeout_seconds=60).__enter__()
-family = psutil.Process().children(recursive=True)
-for one in family:
-    one.suspend()
-kill, psutil.Process.kill = psutil.Process.kill, lambda self: None
-engine._timeout = 3.0
+import sys, time, psutil
+from susystream.evaluate.spark_engine import SparkEngine, process
+process._TERM_SECONDS = 1.0
 begun = time.monotonic()
 try:
-    engine.__exit__(None, None, None)
+    with SparkEngine("local[1]", timeout_seconds=60) as engine:
+        for one in psutil.Process().children(recursive=True):
+            one.suspend()
+        psutil.Process.kill = lambda self: None
+        engine._timeout, begun = 1.0, time.monotonic()
+        if sys.argv[1:]:
+            raise KeyError(*sys.argv[1:])
 except Exception as error:
-    print(f"{type(error).__name__}: {error}")
-print(time.monotonic() - begun < 60, flush=True)
-for one in family:
-    kill(one)
+    print(f"{type(error).__name__}: {error}", time.monotonic() - begun < 40, sep="\\n")
 """
 
 
-def test_a_driver_that_lives_on_when_it_is_killed_is_told_within_a_deadline(
+def held(temporary: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """As where the kernel holds a driver: it is stopped, and nothing is heard of our kill."""
+    try:
+        return python(HELD, *arguments, env={**environment(), "TMPDIR": str(temporary)})
+    finally:
+        left = living(temporary)
+        for one in left:
+            one.kill()
+        psutil.wait_procs(left, 20)
+
+
+def test_a_driver_that_lives_on_when_it_is_killed_is_told_and_not_waited_for(
     temporary: Path,
 ) -> None:
-    """As where the kernel holds it: it is stopped, and nothing is heard of our kill."""
-    done = python(HELD, env={**environment(), "TMPDIR": str(temporary)}, flags=[])
-    assert done.returncode == 0
+    done = held(temporary)
     error, in_time = done.stdout.splitlines()
     assert re.fullmatch(
-        r"EvaluationError: expected Spark's driver, process \d+, to end when it is killed, "
-        r"received that it lives on; see what holds it, and end it",
+        r"EvaluationError: expected Spark's driver and workers to end when they are killed, "
+        r"received some that live on: process \d+[\d, ]*; see what holds them, and end them",
         error,
     )
-    assert (in_time, living(temporary), [*temporary.iterdir()]) == ("True", [], [])
+    assert (done.returncode, in_time, [*temporary.iterdir()]) == (0, "True", [])
+
+
+def test_what_goes_wrong_is_told_rather_than_that_the_driver_lives_on(temporary: Path) -> None:
+    done = held(temporary, "of the block")
+    assert done.stdout.splitlines() == ["KeyError: 'of the block'", "True"]
+    assert done.stderr.startswith("expected Spark's driver and workers to end")
 
 
 def test_a_driver_that_is_gone_is_named_whatever_the_error_says() -> None:

@@ -10,13 +10,14 @@ from stages.desk import Open
 
 from susystream.errors import StoreUnavailable
 from susystream.stages.context import StageContext
+from susystream.stages.follow import follow
 from susystream.stages.pipeline import pipeline
 from susystream.stages.publish import publish
 from susystream.stages.result import StageResult
 from susystream.stages.score import score
 
 
-@pytest.mark.parametrize("stage", [publish, score, pipeline])
+@pytest.mark.parametrize("stage", [publish, score, follow, pipeline])
 def test_a_wrong_address_is_told_before_events_are_prepared_and_a_broker_starts(
     stage: Callable[[StageContext], StageResult], opened: Open, tmp_path: Path
 ) -> None:

@@ -417,9 +417,8 @@ def test_a_join_for_an_added_partition_that_takes_longer_than_a_poll_is_gone_on_
         until(lambda: not other.poll() and begun.is_done, seconds=20)
         thread.start()
         try:
-            until(
-                lambda: not leader.poll() and leader.has_read({}), seconds=20
-            )  # its place is settled
+            # its place is settled
+            until(lambda: not leader.poll() and leader.has_read({}), seconds=20)
         finally:
             stop.set()
             thread.join(DEADLINE)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from susystream.composition import run_composed
-from susystream.errors import SettingsError, TrackingError
+from susystream.errors import SettingsError, StoreUnavailable, TrackingError
 
 
 @pytest.mark.parametrize(
@@ -163,3 +163,14 @@ def test_a_wrong_tracking_address_is_told_before_servers_start_for_a_sweep(
     with pytest.raises(TrackingError, match="did you mean http://h:5000"):
         run_composed(words)
     assert not (tmp_path / ".susystream").exists()
+
+
+def test_a_wrong_address_of_the_store_is_told_before_a_broker_starts_for_a_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    wrong = ["registry.uri='mongodb://127.0.0.1:1'", "registry.timeout_seconds=1"]
+    with pytest.raises(StoreUnavailable, match=r"registry\.uri"):
+        run_composed(["-m", "stage=publish", "seed=1,2", *wrong])
+    assert not (tmp_path / ".susystream" / "kafka").exists()

@@ -52,7 +52,7 @@ def test_a_space_is_typed_as_hydras_sweeps_are(typed: str, expected: object) -> 
 def test_a_search_that_was_killed_asks_for_the_trials_that_are_left(desk: SweepDesk) -> None:
     given = (*PREPARE, *TPE, "data.rows=interval(20000,40000)")
     process = desk.start("susystream", "run", "-m", *desk.overrides(*given))
-    until(lambda: len(desk.trials()) >= 2, process=process)
+    until(lambda: len(desk.trials()) >= 2, seconds=120, process=process)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=30)
     before = desk.trials()
@@ -105,7 +105,7 @@ def test_a_search_that_is_not_to_be_resumed_runs_all_of_it_again(desk: SweepDesk
 def test_a_search_is_the_work_of_one_command(desk: SweepDesk) -> None:
     given = (*PREPARE, *TPE, "data.rows=interval(3000000,3000100)")
     first = desk.start("susystream", "run", "-m", *desk.overrides(*given))
-    until(lambda: desk.count_runs() >= 2, process=first)
+    until(lambda: desk.count_runs() >= 2, seconds=120, process=first)
     try:
         status, _, err = desk.sweep(*given, out="second")
         assert first.poll() is None

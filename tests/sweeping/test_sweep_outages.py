@@ -46,7 +46,7 @@ def test_trials_wait_for_a_server_that_is_away_between_them(
     desk.environment = {"MLFLOW_TRACKING_URI": passage.address}
     words = desk.overrides(*PREPARE, "data.rows=1000,2000,3000")
     process = desk.start("susystream", "run", "-m", *words)
-    until(lambda: bool(desk.trials()), process=process)
+    until(lambda: bool(desk.trials()), seconds=120, process=process)
     passage.close()
     time.sleep(4)
     passage.open()
@@ -64,7 +64,7 @@ def test_a_sweep_whose_server_is_away_at_its_end_tells_all_that_was_computed(
     before = len(begun(server))
     process = desk.start("susystream", "run", "-m", *desk.overrides(*given))
     # the sweep and both trials, the second of which takes many seconds
-    until(lambda: len(begun(server)) == before + 3, process=process)
+    until(lambda: len(begun(server)) == before + 3, seconds=120, process=process)
     passage.close()
     out, err = process.communicate(timeout=120)
     assert process.returncode == 1

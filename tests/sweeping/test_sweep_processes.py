@@ -8,7 +8,6 @@ import io
 import os
 import signal
 import sys
-import time
 
 import psutil
 import pytest
@@ -37,7 +36,7 @@ def mortal_sweep(desk: SweepDesk, *given: str) -> tuple[int, str, str]:
 def test_a_killed_sweep_goes_on_where_it_was(desk: SweepDesk) -> None:
     given = (*PREPARE, "data.rows=" + ",".join(str(20000 + n) for n in range(8)))
     process = desk.start("susystream", "run", "-m", *desk.overrides(*given))
-    until(lambda: len(desk.trials()) >= 3, process=process)
+    until(lambda: len(desk.trials()) >= 3, seconds=120, process=process)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=30)
     done = len(desk.trials())
@@ -63,11 +62,7 @@ def test_a_sweep_that_is_ended_marks_its_run_and_those_of_its_workers(
     process = desk.start(
         "susystream", "run", "-m", *desk.overrides(*PREPARE, *JOBLIB, f"data.rows={given}")
     )
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        time.sleep(0.1)
-        if desk.count_runs() == 3:
-            break
+    until(lambda: desk.count_runs() == 3, seconds=120, process=process)
     if to == "all":
         os.killpg(process.pid, signal.SIGINT)
     else:
@@ -84,20 +79,17 @@ def test_a_sweep_that_is_ended_marks_its_run_and_those_of_its_workers(
     ]
     for run in (parent, *below[parent.info.run_id]):
         assert (run.info.status, run.data.tags["error"]) == ("KILLED", told)
-    deadline = time.monotonic() + 20
-    while (left := living(process.pid)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert left == []
+    until(lambda: not living(process.pid), seconds=20)
 
 
 def test_the_processes_of_a_killed_sweep_finish_their_trials_and_end(desk: SweepDesk) -> None:
     """One has nobody left who takes what became of it, the other nobody who brings it more."""
     given = (*PREPARE, *JOBLIB, "data.rows=1000000,1000001,1000002")
     process = desk.start("susystream", "run", "-m", *desk.overrides(*given))
-    until(lambda: desk.count_runs() == 3, process=process)
+    until(lambda: desk.count_runs() == 3, seconds=120, process=process)
     process.kill()
     process.communicate(timeout=60)
-    until(lambda: not living(process.pid))
+    until(lambda: not living(process.pid), seconds=120)
     assert {0, 1} <= {n for n, one in desk.trials().items() if one["state"] == "finished"}
 
 

@@ -166,7 +166,7 @@ def test_a_request_that_arrived_without_an_answer_counts_once(passage: Passage) 
                 passage.deaf = True
                 log()
                 passage.deaf = False
-                until(lambda: not kept())
+                until(lambda: not kept(), seconds=30)
             passage.deaf = True
         passage.deaf = False
     assert len([one for one in said if "connection lost" in one]) == 6, said
@@ -407,7 +407,7 @@ def test_a_server_that_is_back_and_slow_is_not_told_to_be_away(failing_way: Fail
     with pytest.raises(TrackingError, match=r"received \d+ of 31 entries there; .*jsonl$"):
         logs()
     failing_way.delay_seconds = 0
-    until(lambda: not kept())
+    until(lambda: not kept(), seconds=30)
 
 
 def test_the_next_run_of_a_command_waits_for_the_server(passage: Passage) -> None:

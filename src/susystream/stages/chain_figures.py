@@ -1,7 +1,7 @@
-"""The figures of a chain of models: their names, and how they are shown.
+"""The figures of a chain of models: their names, those a model has, and how they are shown.
 
-In: figures of each model, as `susystream.stages.forgetting` measured them. Out: a line, the cells
-of a table, a picture. The names are those in MLflow, in the model's document and in `result.json`.
+In: figures as `susystream.stages.forgetting` measured them. Out: a line, the cells of a table, a
+picture. The names are those in MLflow, in the model's document and in `result.json`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ TEST_AUC = "follow/test/auc"
 PARENT_AUC = "follow/parent/auc"
 PARENT_STDERR = "follow/parent/auc_stderr"
 TEST_STDERR = "follow/test/auc_stderr"
+TEST_LOG_LOSS = "follow/test/log_loss"
 FORGETTING = "follow/forgetting"
 OWN_AUC = "follow/validation/auc"
 OWN_STDERR = "follow/validation/auc_stderr"

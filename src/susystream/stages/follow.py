@@ -51,6 +51,7 @@ def follow(context: StageContext, *, parent_run_id: str | None = None) -> StageR
         ) as run,
         bad_messages_logged(context, run),
     ):
+        _ = context.store  # a wrong address is told before a broker starts
         follower = Follower(context, run, name)
         follower.catch_up()
         follower.check_test()

@@ -26,6 +26,7 @@ from susystream.stages.chain_figures import (
     PARENT_AUC,
     PARENT_STDERR,
     TEST_AUC,
+    TEST_LOG_LOSS,
     TEST_STDERR,
 )
 from susystream.stages.context import StageContext
@@ -77,7 +78,7 @@ def figures_on(
     best = max([found["auc"], *known])
     figures = {
         TEST_AUC: found["auc"],
-        "follow/test/log_loss": found["log_loss"],
+        TEST_LOG_LOSS: found["log_loss"],
         TEST_STDERR: found["auc_stderr"],
         FORGETTING: best - found["auc"],
     }

@@ -81,6 +81,7 @@ def open_sweep(
         NotFound: All trials name the same data set or model, which is not there.
         TrialsFailed: Some trial did not finish.
         TrackingError: The tracking address cannot be right; told before any server starts.
+        StoreUnavailable: No store answers at its address; told before a broker starts.
     """
     settings = trials[0]
     check_extras_of_trials(trials)

@@ -7,11 +7,12 @@ engine does; Spark merges the counts in a tree. Nothing of Spark is loaded befor
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,7 @@ from susystream.data.bad_rows import BadRows
 from susystream.errors import DataError, EvaluationError
 from susystream.evaluate.ensemble import NAME, Mean
 from susystream.evaluate.spark_engine import session, worker
+from susystream.evaluate.spark_engine.asking import Asking
 from susystream.evaluate.spark_engine.failures import explained, is_sparks
 from susystream.evaluate.spark_engine.first_task import run_first_task
 from susystream.evaluate.spark_engine.inputs import blocks_of, frame_of, rows_of
@@ -34,6 +36,8 @@ __all__ = ["SparkEngine"]
 
 _FAN_IN = 8  # tallies that one task adds up: a large one has 84 MB
 _POLL_SECONDS = 0.5
+_START_SECONDS = 30.0  # within which one that is under way sees that it is given up
+_log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
@@ -75,12 +79,13 @@ class SparkEngine:
         session.check_alone()
         self._folder = tempfile.TemporaryDirectory(prefix="susystream-spark-")
         self._driver = DriverProcess(Path(self._folder.name))
-        # one thread asks Spark, so that another can hold deadlines and show progress
-        self._pool = ThreadPoolExecutor(1, "spark")
+        self._asking = Asking()
+        self._asking.start()
         try:
             self._within(self._timeout, self._open)
-        except BaseException:
-            self._end(seconds=0.0)
+        except BaseException as error:
+            with _behind(error):
+                self._end(seconds=0.0)
             raise
         return self
 
@@ -90,12 +95,13 @@ class SparkEngine:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._given_up:
-            self._end(seconds=0.0)
-            return
-        with suppress(Exception):  # what does not close is ended below
-            self._within(self._timeout, lambda: session.close_session(self._session))
-        self._end()
+        with _behind(error):
+            if self._given_up:
+                self._end(seconds=0.0)
+                return
+            with suppress(Exception):  # what does not close is ended below
+                self._within(self._timeout, lambda: session.close_session(self._session))
+            self._end()
 
     def count(
         self,
@@ -123,7 +129,7 @@ class SparkEngine:
             raise EvaluationError("expected at least one model to evaluate, received none")
         job = worker.Job(dict(plans), {}, limit, mean)
         rows = self._session.sparkContext.accumulator(0)
-        future = self._pool.submit(lambda: self._count(paths, job, rows.add))
+        future = self._asking.submit(lambda: self._count(paths, job, rows.add))
         try:
             while not future.done():
                 with suppress(NotYet):
@@ -168,7 +174,7 @@ class SparkEngine:
 
     def _within(self, seconds: float, work: Callable[[], _T]) -> _T:
         """The result of some work, which is given up after a while."""
-        future = self._pool.submit(work)
+        future = self._asking.submit(work)
         with suppress(NotYet):
             future.exception(timeout=seconds)
         if not future.done():
@@ -194,10 +200,21 @@ class SparkEngine:
         try:
             self._driver.end(**deadline)
             ended = True
-        finally:  # also where even kill did not help, and what asks the driver waits for it
-            self._pool.shutdown(wait=ended)
+        finally:  # where even kill did not help, what asks the driver waits for its answer
+            self._asking.end(_START_SECONDS if ended else 0.0)
             session.forget_session()
             self._folder.cleanup()
+
+
+@contextmanager
+def _behind(error: BaseException | None) -> Iterator[None]:
+    """Where an error is under way, that is what a person is to be told, not one of the end."""
+    try:
+        yield
+    except EvaluationError as later:
+        if error is None:
+            raise
+        _log.warning("%s", later)
 
 
 def _merged(parts: Any) -> Any:

@@ -84,7 +84,7 @@ class DriverProcess:
         """Asks it to end, waits, then ends it and what it started; none is started afterwards.
 
         Raises:
-            EvaluationError: It lives on, as one does that the kernel or a debugger holds.
+            EvaluationError: One of them lives on, as what the kernel holds does.
         """
         with self._starting:
             self._given_up = True
@@ -100,10 +100,11 @@ class DriverProcess:
                 with suppress(psutil.Error):
                     ask(one)
             psutil.wait_procs(family, _TERM_SECONDS)
-        if not self.has_ended():
+        self.has_ended()  # waits a moment for one that was just killed
+        if left := [str(one.pid) for one in self._family()]:
             raise EvaluationError(
-                f"expected Spark's driver, process {self._process.pid}, to end when it is killed, "
-                "received that it lives on; see what holds it, and end it"
+                "expected Spark's driver and workers to end when they are killed, received some "
+                f"that live on: process {', '.join(left)}; see what holds them, and end them"
             )
 
     def last_words(self) -> str:
