@@ -110,6 +110,8 @@ def test_a_cluster_by_address_counts_the_same(cluster: str, tmp_path: Path) -> N
     path = csv(tmp_path / "a.csv")
     with SparkEngine(cluster, memory="600m", options={**PIECES, **near}) as engine:
         assert counted(engine, path) == locally(path)
+    with pytest.raises(EvaluationError, match="within its `with` block"):
+        counted(engine, path)
 
 
 def test_a_dead_master_is_one_line_at_once() -> None:
@@ -363,6 +365,31 @@ def test_a_driver_that_is_gone_is_named_whatever_the_error_says() -> None:
     told = [str(explained(mute, master="local[2]", ended=ended)) for ended in (True, False)]
     assert "expected the driver of Spark at local[2] to live until the end" in told[0]
     assert "received: An error occurred while calling o330.select" in told[1]
+
+
+LEFT = """
+import logging, signal, threading, time, psutil
+logging.disable()  # py4j logs the end; the commands keep logs in a file
+from pathlib import Path
+from susystream.evaluate.spark_engine import SparkEngine, process
+process._TERM_SECONDS = 1.0
+try:
+    with SparkEngine("local[1]") as engine:
+        folder = Path(engine._folder.name)
+        for one in psutil.Process().children(recursive=True):
+            one.suspend()
+        ctrl_c, begun = (threading.main_thread().ident, signal.SIGINT), time.monotonic()
+        threading.Timer(1, signal.pthread_kill, ctrl_c).start()
+except BaseException as error:
+    print(type(error).__name__, time.monotonic() - begun < 40)
+print(folder.exists(), psutil.Process().children(recursive=True))
+"""
+
+
+def test_ctrl_c_while_a_session_closes_ends_its_driver(temporary: Path) -> None:
+    done = python(LEFT, env={**environment(), "TMPDIR": str(temporary)})
+    assert (done.stderr, done.stdout.splitlines()) == ("", ["KeyboardInterrupt True", "False []"])
+    assert living(temporary) == []
 
 
 ENDED = """

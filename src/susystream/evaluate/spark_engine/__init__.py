@@ -77,7 +77,11 @@ class SparkEngine:
         session.require_pyspark()
         session.check_reachable(self.master)
         session.check_alone()
-        self._folder = tempfile.TemporaryDirectory(prefix="susystream-spark-")
+        self._given_up = False
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="susystream-spark-",
+            ignore_cleanup_errors=True,  # what lives on may write to it
+        )
         self._driver = DriverProcess(Path(self._folder.name))
         self._asking = Asking()
         self._asking.start()
@@ -98,10 +102,9 @@ class SparkEngine:
         with _behind(error):
             if self._given_up:
                 self._end(seconds=0.0)
-                return
-            with suppress(Exception):  # what does not close is ended below
-                self._within(self._timeout, lambda: session.close_session(self._session))
-            self._end()
+            else:
+                self._close()
+                self._end()
 
     def count(
         self,
@@ -123,8 +126,14 @@ class SparkEngine:
 
         Raises:
             DataError: A file is missing, or a row is not 19 good numbers.
-            EvaluationError: There is no model, logits cannot be counted, or Spark failed.
+            EvaluationError: There is no model, logits cannot be counted, Spark failed, or the
+                engine is not open.
         """
+        if self._session is None:
+            raise EvaluationError(
+                "expected SparkEngine to count within its `with` block, received a count outside; "
+                "open it around the count"
+            )
         if not plans:
             raise EvaluationError("expected at least one model to evaluate, received none")
         job = worker.Job(dict(plans), {}, limit, mean)
@@ -195,20 +204,31 @@ class SparkEngine:
             ended = self._session is not None and self._driver.has_ended()
             raise explained(error, master=self.master, log=log, ended=ended) from error
 
+    def _close(self) -> None:
+        """Closes the session; what does not close is ended later, and at once on Ctrl-C."""
+        try:
+            with suppress(Exception):
+                self._within(self._timeout, lambda: session.close_session(self._session))
+        except BaseException as error:
+            with _behind(error):
+                self._end(seconds=0.0)
+            raise
+
     def _end(self, **deadline: float) -> None:
         ended = False
         try:
             self._driver.end(**deadline)
             ended = True
         finally:  # where even kill did not help, what asks the driver waits for its answer
-            self._asking.end(_START_SECONDS if ended else 0.0)
-            session.forget_session()
+            if self._asking.end(_START_SECONDS if ended else 0.0):
+                session.forget_session()  # else it is that thread's, and a later one is refused
+            self._session = None
             self._folder.cleanup()
 
 
 @contextmanager
 def _behind(error: BaseException | None) -> Iterator[None]:
-    """Where an error is under way, that is what a person is to be told, not one of the end."""
+    """Where an error is under way, that is told, and one of the end stands in the log."""
     try:
         yield
     except EvaluationError as later:

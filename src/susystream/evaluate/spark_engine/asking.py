@@ -34,14 +34,16 @@ class Asking:
         self._works.put(partial(_do, work, future))
         return future
 
-    def end(self, seconds: float) -> None:
-        """Waits so long at most for what is under way; takes no more."""
+    def end(self, seconds: float) -> bool:
+        """Takes no more; whether what was under way ended, for which it waits so long at most."""
         self._works.put(None)
         self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         while (work := self._works.get()) is not None:
             work()
+            del work  # a result is large, and the next work may not come for long
 
 
 def _do(work: Callable[[], _T], future: Future[_T]) -> None:
@@ -49,3 +51,5 @@ def _do(work: Callable[[], _T], future: Future[_T]) -> None:
         future.set_result(work())
     except BaseException as error:  # whoever waits for it is told
         future.set_exception(error)
+    finally:
+        del work, future  # the frame is a part of the error, which the future holds

@@ -118,7 +118,7 @@ def close_session(session: Any) -> None:
 
 
 def forget_session() -> None:
-    """Lets a later session start a driver of its own."""
+    """Lets a later session start a driver of its own, when this one has ended."""
     from pyspark import SparkContext
 
     SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
