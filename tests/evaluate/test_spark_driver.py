@@ -54,12 +54,26 @@ def java() -> list[psutil.Process]:
     return [one for one in psutil.Process().children(recursive=True) if "java" in one.name()]
 
 
+def living(temporary: Path) -> list[psutil.Process]:
+    """Processes anywhere that were started with a temporary folder, also those of no parent."""
+    found = []
+    for one in psutil.process_iter():
+        with suppress(psutil.Error):
+            if one.environ().get("TMPDIR") == str(temporary):
+                found.append(one)
+    return found
+
+
 @pytest.fixture
-def temporary(tmp_path: Path) -> Path:
-    """A temporary folder that nobody else writes to."""
+def temporary(tmp_path: Path) -> Iterator[Path]:
+    """A temporary folder that nobody else writes to; what still knows it in the end is killed."""
     folder = tmp_path / "temporary"
     folder.mkdir()
-    return folder
+    yield folder
+    left = living(folder)
+    for one in left:
+        one.kill()
+    psutil.wait_procs(left, 20)
 
 
 def farm(folder: Path, *, without: str) -> Path:
@@ -190,16 +204,6 @@ def hanging(tmp_path: Path, temporary: Path) -> dict[str, str]:
     return {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "TMPDIR": str(temporary)}
 
 
-def living(temporary: Path) -> list[psutil.Process]:
-    """Processes anywhere that were started with a temporary folder, also those of no parent."""
-    found = []
-    for one in psutil.process_iter():
-        with suppress(psutil.Error):
-            if one.environ().get("TMPDIR") == str(temporary):
-                found.append(one)
-    return found
-
-
 def test_a_driver_that_never_gets_ready_is_given_up_and_leaves_nothing(
     temporary: Path, hanging: dict[str, str]
 ) -> None:
@@ -328,13 +332,7 @@ except Exception as error:
 
 def held(temporary: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """As where the kernel holds a driver: it is stopped, and nothing is heard of our kill."""
-    try:
-        return python(HELD, *arguments, env={**environment(), "TMPDIR": str(temporary)})
-    finally:
-        left = living(temporary)
-        for one in left:
-            one.kill()
-        psutil.wait_procs(left, 20)
+    return python(HELD, *arguments, env={**environment(), "TMPDIR": str(temporary)})
 
 
 def test_a_driver_that_lives_on_when_it_is_killed_is_told_and_not_waited_for(
