@@ -8,6 +8,7 @@ import io
 import os
 import signal
 import sys
+import time
 
 import psutil
 import pytest
@@ -79,7 +80,10 @@ def test_a_sweep_that_is_ended_marks_its_run_and_those_of_its_workers(
     ]
     for run in (parent, *below[parent.info.run_id]):
         assert (run.info.status, run.data.tags["error"]) == ("KILLED", told)
-    until(lambda: not living(process.pid), seconds=20)
+    deadline = time.monotonic() + 20
+    while (left := living(process.pid)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left == []
 
 
 def test_the_processes_of_a_killed_sweep_finish_their_trials_and_end(desk: SweepDesk) -> None:

@@ -85,12 +85,8 @@ class SparkEngine:
         self._driver = DriverProcess(Path(self._folder.name))
         self._asking = Asking()
         self._asking.start()
-        try:
+        with self._ended_by_errors():
             self._within(self._timeout, self._open)
-        except BaseException as error:
-            with _behind(error):
-                self._end(seconds=0.0)
-            raise
         return self
 
     def __exit__(
@@ -102,9 +98,10 @@ class SparkEngine:
         with _behind(error):
             if self._given_up:
                 self._end(seconds=0.0)
-            else:
-                self._close()
-                self._end()
+                return
+            with self._ended_by_errors(), suppress(Exception):  # what does not close is ended below
+                self._within(self._timeout, lambda: session.close_session(self._session))
+            self._end()
 
     def count(
         self,
@@ -204,11 +201,11 @@ class SparkEngine:
             ended = self._session is not None and self._driver.has_ended()
             raise explained(error, master=self.master, log=log, ended=ended) from error
 
-    def _close(self) -> None:
-        """Closes the session; what does not close is ended later, and at once on Ctrl-C."""
+    @contextmanager
+    def _ended_by_errors(self) -> Iterator[None]:
+        """What goes wrong in the block, Ctrl-C too, ends the driver at once."""
         try:
-            with suppress(Exception):
-                self._within(self._timeout, lambda: session.close_session(self._session))
+            yield
         except BaseException as error:
             with _behind(error):
                 self._end(seconds=0.0)
